@@ -1,0 +1,35 @@
+/* Blobs: immutable bytes with a reference count and an origin (which file, from which offset), so
+ * that weights stay where they were read and errors can say where.
+ *
+ * Thread-safe. A blob is read into memory, never mapped: files change under a running service. */
+#ifndef SV_BASE_BLOB_H
+#define SV_BASE_BLOB_H
+
+#include <serval/types.h>
+
+typedef struct sv_blob {
+    const uint8_t *data;
+    size_t size;
+    const char *origin;     /* a name for messages, such as a path */
+    uint64_t origin_offset; /* of data[0] in what `origin` names */
+} sv_blob;                  /* private fields follow in memory */
+
+/* Reads `size` bytes at `offset` from an open file; size SIZE_MAX: to its end (a regular file; or a
+ * stream up to `limit`). Errors: DATA_LOSS when the file is shorter, RESOURCE_EXHAUSTED beyond
+ * `limit` bytes. Returns owned. */
+SV_MUST_USE sv_status sv_blob_read_fd(int fd, const char *origin, uint64_t offset, size_t size,
+                                      size_t limit, const sv_allocator *allocator, sv_blob **out);
+/* The whole file at `path`. */
+SV_MUST_USE sv_status sv_blob_read_file(const char *path, size_t limit,
+                                        const sv_allocator *allocator, sv_blob **out);
+SV_MUST_USE sv_status sv_blob_copy(const void *data, size_t size, const char *origin,
+                                   const sv_allocator *allocator, sv_blob **out);
+/* A blob of `size` bytes (64-byte aligned, not cleared) that its maker fills through *data before
+ * sharing it. */
+SV_MUST_USE sv_status sv_blob_create(size_t size, const char *origin, const sv_allocator *allocator,
+                                     sv_blob **out, uint8_t **data);
+
+sv_blob *sv_blob_ref(sv_blob *blob);
+void sv_blob_unref(sv_blob *blob); /* NULL is allowed */
+
+#endif

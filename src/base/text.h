@@ -1,0 +1,38 @@
+/* Text: a growable buffer of bytes for building answers, messages and files.
+ *
+ * Errors stick: after the first failed growth every append does nothing and `failed` stays set, so
+ * that callers check once at the end. Externally synchronised. */
+#ifndef SV_BASE_TEXT_H
+#define SV_BASE_TEXT_H
+
+#include <serval/types.h>
+#include <stdarg.h>
+
+typedef struct sv_text {
+    char *data; /* NUL-terminated when not NULL */
+    size_t size, capacity;
+    const sv_allocator *allocator;
+    bool failed;
+} sv_text;
+
+void sv_text_init(sv_text *text, const sv_allocator *allocator);
+void sv_text_release(sv_text *text);
+void sv_text_clear(sv_text *text); /* keeps the memory */
+/* Room for `more` bytes behind the end; NULL when memory is out. Commit with text->size += n. */
+char *sv_text_reserve(sv_text *text, size_t more);
+void sv_text_append(sv_text *text, const void *data, size_t size);
+void sv_text_puts(sv_text *text, const char *string);
+void sv_text_putc(sv_text *text, char c);
+void sv_text_printf(sv_text *text, const char *format, ...) SV_PRINTF(2, 3);
+void sv_text_vprintf(sv_text *text, const char *format, va_list arguments);
+/* Shortest decimal that reads back as the same number; "NaN", "Infinity", "-Infinity". */
+void sv_text_put_f32(sv_text *text, float value);
+void sv_text_put_f64(sv_text *text, double value);
+void sv_text_put_i64(sv_text *text, int64_t value);
+void sv_text_put_u64(sv_text *text, uint64_t value);
+/* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
+void sv_text_put_json(sv_text *text, const char *string, size_t size);
+/* RESOURCE_EXHAUSTED if an append failed. */
+SV_MUST_USE sv_status sv_text_status(const sv_text *text, const char *what);
+
+#endif

@@ -1,0 +1,24 @@
+/* Data: a tensor, or a sequence, optional or map of data, as trees.
+ *
+ * A datum and all below it lie in one arena, or point at borrowed tensors. Immutable once built. */
+#ifndef SV_TENSOR_DATUM_H
+#define SV_TENSOR_DATUM_H
+
+#include "tensor/tensor.h"
+#include <serval/serval.h>
+
+struct sv_datum {
+    sv_kind kind;
+    sv_tensor tensor;       /* SV_KIND_TENSOR */
+    sv_dtype element_dtype; /* of the tensors in an (even empty) sequence or optional; value type of a map */
+    size_t count;           /* items of a sequence or map; 0 or 1 for an optional */
+    sv_datum *item;         /* [count]: the elements; for a map its values */
+    sv_tensor keys;         /* SV_KIND_MAP: 1-D, integers or strings */
+};
+
+/* A deep copy into an arena. */
+SV_MUST_USE sv_status sv_datum_copy(sv_arena *arena, const sv_datum *from, sv_datum *out);
+/* "tensor", "sequence", "optional", "map". */
+const char *sv_kind_name(sv_kind kind);
+
+#endif
