@@ -1,0 +1,78 @@
+# One static library per folder of src/ that has sources: sv_<folder>, linked with what the table
+# in cmake/folders.txt lets it include.
+
+find_library(SERVAL_LIBEVENT event_core)
+find_path(SERVAL_LIBEVENT_INCLUDE event2/event.h)
+find_package(ZLIB)
+
+# serval_folder_sources(<folder> <out>): the folder's .c files, without src/cli/main.c, which
+# belongs to the program.
+function(serval_folder_sources folder out)
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/src/${folder}/*.c")
+    list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/src/cli/main.c")
+    list(SORT sources)
+    set(${out} "${sources}" PARENT_SCOPE)
+endfunction()
+
+# Turns the outside libraries that a row names into link dependencies of a target.
+function(serval_link_outside target scope libraries)
+    foreach(library IN LISTS libraries)
+        if(library STREQUAL "event")
+            if(NOT SERVAL_LIBEVENT OR NOT SERVAL_LIBEVENT_INCLUDE)
+                message(FATAL_ERROR "libevent is missing: expected event2/event.h and "
+                                    "libevent_core (Debian: libevent-dev)")
+            endif()
+            target_link_libraries(${target} ${scope} ${SERVAL_LIBEVENT})
+        elseif(library STREQUAL "zlib")
+            if(NOT ZLIB_FOUND)
+                message(FATAL_ERROR "zlib is missing (Debian: zlib1g-dev)")
+            endif()
+            target_link_libraries(${target} ${scope} ZLIB::ZLIB)
+        else()
+            message(FATAL_ERROR "cmake/folders.txt names an unknown library: ${library}")
+        endif()
+    endforeach()
+endfunction()
+
+function(serval_add_folder folder includes outside)
+    serval_folder_sources(${folder} sources)
+    if(folder STREQUAL "kernels")
+        serval_kernel_sources(sources)
+    endif()
+    if(NOT sources)
+        return()
+    endif()
+    add_library(sv_${folder} STATIC ${sources})
+    target_include_directories(sv_${folder} PUBLIC
+        "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/include")
+    target_link_libraries(sv_${folder} PUBLIC Threads::Threads m)
+    # The public API is implemented by the folder api.
+    list(TRANSFORM includes REPLACE "^public$" "api")
+    list(REMOVE_ITEM includes ${folder})
+    foreach(other IN LISTS includes)
+        if(TARGET sv_${other})
+            target_link_libraries(sv_${folder} PUBLIC sv_${other})
+        endif()
+    endforeach()
+    serval_link_outside(sv_${folder} PUBLIC "${outside}")
+    if(folder STREQUAL "kernels")
+        serval_kernel_options(sv_${folder})
+    endif()
+endfunction()
+
+set(SERVAL_FOLDERS "")
+file(STRINGS "${PROJECT_SOURCE_DIR}/cmake/folders.txt" rows REGEX "^[a-z]+[*]?:")
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
+             "${PROJECT_SOURCE_DIR}/cmake/folders.txt")
+foreach(row IN LISTS rows)
+    string(REGEX MATCH "^([a-z]+)[*]?:([^|]*)[|]?(.*)$" row "${row}")
+    set(folder "${CMAKE_MATCH_1}")
+    set(outside "${CMAKE_MATCH_3}")
+    separate_arguments(includes UNIX_COMMAND "${CMAKE_MATCH_2}")
+    separate_arguments(outside UNIX_COMMAND "${outside}")
+    serval_add_folder(${folder} "${includes}" "${outside}")
+    if(TARGET sv_${folder})
+        list(APPEND SERVAL_FOLDERS ${folder})
+        set(SERVAL_OUTSIDE_${folder} "${outside}")
+    endif()
+endforeach()

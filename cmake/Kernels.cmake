@@ -1,0 +1,62 @@
+# Per-file instruction sets of src/kernels: the suffix of a file's name says what it is compiled
+# for. Files of another architecture are left out of the build.
+
+set(SERVAL_X86_AVX2 -mavx2 -mfma -mf16c)
+set(SERVAL_X86_AVX512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
+                      -mprefer-vector-width=512)
+
+set(SERVAL_ISA_SUFFIXES avx2 avx512 avx512vnni avx512bf16 neon neondot)
+set(SERVAL_ISA_avx2_arch x86)
+set(SERVAL_ISA_avx2_flags ${SERVAL_X86_AVX2})
+set(SERVAL_ISA_avx512_arch x86)
+set(SERVAL_ISA_avx512_flags ${SERVAL_X86_AVX512})
+set(SERVAL_ISA_avx512vnni_arch x86)
+set(SERVAL_ISA_avx512vnni_flags ${SERVAL_X86_AVX512} -mavx512vnni)
+set(SERVAL_ISA_avx512bf16_arch x86)
+set(SERVAL_ISA_avx512bf16_flags ${SERVAL_X86_AVX512} -mavx512vnni -mavx512bf16)
+set(SERVAL_ISA_neon_arch arm64)
+set(SERVAL_ISA_neon_flags "")
+set(SERVAL_ISA_neondot_arch arm64)
+set(SERVAL_ISA_neondot_flags -march=armv8.2-a+dotprod)
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(SERVAL_ARCH x86)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+    set(SERVAL_ARCH arm64)
+else()
+    set(SERVAL_ARCH other)
+endif()
+
+# Drops the sources of other architectures from the list named by `var` and gives each of the rest
+# the flags of its suffix.
+function(serval_kernel_sources var)
+    set(kept "")
+    foreach(source IN LISTS ${var})
+        set(keep TRUE)
+        foreach(suffix IN LISTS SERVAL_ISA_SUFFIXES)
+            if(source MATCHES "_${suffix}\\.c$")
+                if(SERVAL_ISA_${suffix}_arch STREQUAL SERVAL_ARCH)
+                    set_source_files_properties("${source}" PROPERTIES
+                        COMPILE_OPTIONS "${SERVAL_ISA_${suffix}_flags}")
+                else()
+                    set(keep FALSE)
+                endif()
+            endif()
+        endforeach()
+        if(keep)
+            list(APPEND kept "${source}")
+        endif()
+    endforeach()
+    set(${var} "${kept}" PARENT_SCOPE)
+endfunction()
+
+# Loops are worth the heavier optimiser. Predictive commoning is off because it turns the reference
+# loops' loads into chains across iterations, which then no longer vectorise.
+function(serval_kernel_options target)
+    if(CMAKE_BUILD_TYPE STREQUAL "Release")
+        target_compile_options(${target} PRIVATE -O3 -fno-stack-protector)
+        if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+            target_compile_options(${target} PRIVATE -fno-predictive-commoning)
+        endif()
+    endif()
+endfunction()
