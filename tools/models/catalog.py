@@ -1,0 +1,154 @@
+"""The table of models: name, how to build it, which inputs to run it with; and their cache."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import typing
+
+import numpy as np
+
+from . import cnn, encoder, light, mlp, recurrent
+from .builder import random_source
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CACHE = ROOT / ".cache" / "models"
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A graph and the inputs it is run with.
+
+    `build` returns a ModelProto whose output is taken before any final Softmax. `cases` are
+    (label, maker) pairs; a maker turns a random generator into {input name: array}.
+    """
+
+    name: str
+    build: typing.Callable
+    cases: tuple
+
+    def inputs(self, label):
+        """The inputs of one case: the same arrays each time."""
+        make = dict(self.cases)[label]
+        return make(random_source(self.name, "inputs", label))
+
+
+def images(name, *shapes):
+    """Cases of normal noise, one for each shape."""
+
+    def case(shape):
+        label = "x".join(str(d) for d in shape)
+        return label, lambda rng: {name: rng.standard_normal(shape, np.float32)}
+
+    return tuple(case(shape) for shape in shapes)
+
+
+def _tokens(*sizes):
+    return tuple((f"{b}x{s}", encoder.inputs(b, s)) for b, s in sizes)
+
+
+def _sequences(sequence, batch, features, hidden, ways, states):
+    """Steps, lengths and initial states for the recurrent models that take all of them."""
+
+    def make(rng):
+        lengths = np.array([max(1, sequence - 4 * i) for i in range(batch)], np.int32)
+        values = {"input": rng.standard_normal((sequence, batch, features), np.float32),
+                  "lengths": lengths}  # fmt: skip
+        for name in states:
+            values[name] = 0.5 * rng.standard_normal((ways, batch, hidden), np.float32)
+        return values
+
+    return (f"{sequence}x{batch}x{features}", make)
+
+
+def _light_input(name):
+    prefix = "gpu_0/" if name in ("resnet50", "shufflenet", "zfnet512") else ""
+    return images(f"{prefix}data_0", (1, 3, 224, 224))
+
+
+def _model(name, build, cases):
+    return Model(name, build, tuple(cases))
+
+
+def _make_catalog():
+    picture, patch = images("input", (1, 3, 224, 224)), images("input", (1, 3, 128, 128))
+    bert, minilm, style = encoder.BERT_BASE, encoder.MINILM_L6, encoder.Style
+    varying = _tokens((1, 16), (2, 37), (1, 128))
+
+    def transformer(name, shape, form, cases):
+        return _model(name, lambda: encoder.encoder(name, shape, form), cases)
+
+    def rnn(name, kind, cases, **options):
+        return _model(name, lambda: recurrent.stack(name, kind, **options), cases)
+
+    rows = [_model(f"light_{n}", lambda n=n: light.build(n), _light_input(n)) for n in light.NAMES]
+    rows += [
+        _model("mobilenet_v2", cnn.mobilenet_v2, picture),
+        _model("mobilenet_v3_small", cnn.mobilenet_v3_small, picture),
+        _model("efficientnet_b0", cnn.efficientnet_b0, picture),
+        _model("resnet18", cnn.resnet18, picture),
+        _model("resnet18_dynamic", lambda: cnn.resnet18("batch"),
+               images("input", (1, 3, 224, 224), (3, 3, 224, 224))),
+        _model("unet_transpose", lambda: cnn.unet("transpose"), patch),
+        _model("unet_nearest", lambda: cnn.unet("nearest"), patch),
+        _model("unet_linear", lambda: cnn.unet("linear"), patch),
+        transformer("bert_base_128", bert, style(opset=14, sequence=128), _tokens((1, 128))),
+        transformer("bert_base_dynamic", bert, style(17, whole_norm=True, where_mask=True), varying),
+        transformer("minilm_l6_128", minilm,
+                    style(20, sequence=128, whole_norm=True, whole_gelu=True, where_mask=True),
+                    _tokens((1, 128))),
+        transformer("minilm_l6_dynamic", minilm, style(opset=14), varying),
+        rnn("lstm_2x50", "LSTM", images("input", (60, 1, 8)), features=8, hidden=50,
+            sequence=60, batch=1),
+        rnn("lstm_bidirectional", "LSTM", images("input", (20, 1, 40), (35, 4, 40)), features=40,
+            hidden=128, direction="bidirectional"),
+        _model("lstm_all_inputs", recurrent.stateful_lstm,
+               [_sequences(20, 3, 24, 64, 2, ("h0", "c0"))]),
+        rnn("gru_2x64", "GRU", images("input", (60, 1, 8), (30, 5, 8)), features=8, hidden=64,
+            linear_before_reset=1),
+        rnn("gru_bidirectional", "GRU", images("input", (20, 2, 40)), features=40, hidden=128,
+            direction="bidirectional", linear_before_reset=1),
+        _model("gru_all_inputs", recurrent.stateful_gru,
+               [_sequences(20, 3, 24, 64, 1, ("h0",))]),
+        rnn("rnn_tanh", "RNN", images("input", (40, 2, 16)), features=16, hidden=64),
+        rnn("rnn_relu_bidirectional", "RNN", images("input", (40, 2, 16)), features=16, hidden=64,
+            direction="bidirectional", activations=["Relu", "Relu"]),
+        _model("mlp", mlp.gemm_mlp, images("input", (1, 64), (64, 64))),
+        _model("mlp_matmul", mlp.matmul_mlp, images("input", (1, 64), (64, 64))),
+    ]  # fmt: skip
+    return rows
+
+
+MODELS = _make_catalog()
+
+
+def find(pattern):
+    """The models whose name contains one of the comma-separated words; all for an empty pattern."""
+    words = [w for w in pattern.split(",") if w]
+    return [m for m in MODELS if not words or any(w in m.name for w in words)]
+
+
+def stamp():
+    """Changes when the sources of this folder or the onnx package do."""
+    import onnx
+
+    digest = hashlib.sha256(onnx.__version__.encode())
+    for source in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def ensure(model, folder=CACHE):
+    """Returns the path of the model's file, building it when it is missing or out of date."""
+    folder = pathlib.Path(folder)
+    path, mark = folder / f"{model.name}.onnx", folder / f"{model.name}.stamp"
+    current = stamp()
+    if path.exists() and mark.exists() and mark.read_text() == current:
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    mark.unlink(missing_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    partial.write_bytes(model.build().SerializeToString(deterministic=True))
+    partial.replace(path)
+    mark.write_text(current)
+    return path
