@@ -1,23 +1,23 @@
 # Per-file instruction sets of src/kernels: the suffix of a file's name says what it is compiled
-# for. Files of another architecture are left out of the build.
+# for (the names are those of SERVAL_CPU). Files of another architecture are left out of the build.
 
 set(SERVAL_X86_AVX2 -mavx2 -mfma -mf16c)
 set(SERVAL_X86_AVX512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c
                       -mprefer-vector-width=512)
 
-set(SERVAL_ISA_SUFFIXES avx2 avx512 avx512vnni avx512bf16 neon neondot)
+set(SERVAL_ISA_SUFFIXES avx2 avx512 avx512_vnni avx512_bf16 neon neon_dotprod)
 set(SERVAL_ISA_avx2_arch x86)
 set(SERVAL_ISA_avx2_flags ${SERVAL_X86_AVX2})
 set(SERVAL_ISA_avx512_arch x86)
 set(SERVAL_ISA_avx512_flags ${SERVAL_X86_AVX512})
-set(SERVAL_ISA_avx512vnni_arch x86)
-set(SERVAL_ISA_avx512vnni_flags ${SERVAL_X86_AVX512} -mavx512vnni)
-set(SERVAL_ISA_avx512bf16_arch x86)
-set(SERVAL_ISA_avx512bf16_flags ${SERVAL_X86_AVX512} -mavx512vnni -mavx512bf16)
+set(SERVAL_ISA_avx512_vnni_arch x86)
+set(SERVAL_ISA_avx512_vnni_flags ${SERVAL_X86_AVX512} -mavx512vnni)
+set(SERVAL_ISA_avx512_bf16_arch x86)
+set(SERVAL_ISA_avx512_bf16_flags ${SERVAL_X86_AVX512} -mavx512vnni -mavx512bf16)
 set(SERVAL_ISA_neon_arch arm64)
 set(SERVAL_ISA_neon_flags "")
-set(SERVAL_ISA_neondot_arch arm64)
-set(SERVAL_ISA_neondot_flags -march=armv8.2-a+dotprod)
+set(SERVAL_ISA_neon_dotprod_arch arm64)
+set(SERVAL_ISA_neon_dotprod_flags -march=armv8.2-a+dotprod)
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(SERVAL_ARCH x86)

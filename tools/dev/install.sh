@@ -1,0 +1,84 @@
+# shellcheck shell=sh
+# Installing what is missing: Debian packages, and the Python environment in .cache/venv.
+
+PACKAGES_BUILD="gcc libc6-dev cmake ninja-build libevent-dev zlib1g-dev"
+PACKAGES_DEMO="$PACKAGES_BUILD curl ca-certificates"
+PACKAGES_TEST="$PACKAGES_DEMO libcmocka-dev g++ make pkg-config python3 python3-venv procps"
+PACKAGES_CLANG="clang libclang-rt-14-dev llvm"
+PACKAGES_LINT="clang-format clang-tidy"
+PACKAGES_BENCH="wrk"
+
+VENV=$CACHE/venv
+PYTHON=$VENV/bin/python3
+
+package_installed() {
+    case $(dpkg-query -W -f='${Status}' "$1" 2>/dev/null) in
+    *"ok installed") return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        if [ -t 0 ] && [ -z "${CI:-}" ]; then sudo "$@"; else sudo -n "$@"; fi
+    else
+        return 1
+    fi
+}
+
+# need_packages NAME...: installs those that are missing; says what to do where it cannot.
+need_packages() {
+    if ! command -v dpkg-query >/dev/null; then
+        [ -n "${NO_DPKG_NOTED:-}" ] ||
+            note "this is not Debian: expecting the like of these to be here: $*"
+        NO_DPKG_NOTED=1
+        return 0
+    fi
+    missing=""
+    for package in "$@"; do
+        package_installed "$package" || missing="$missing $package"
+    done
+    [ -n "$missing" ] || return 0
+
+    say "Installing$missing"
+    by_hand="install them by hand, then run ./dev again: apt-get install$missing"
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+        die "these packages are missing and there is neither root nor sudo:$missing" "$by_hand"
+    fi
+    apt_update_once
+    # shellcheck disable=SC2086  # a list of names
+    quietly "$CACHE/log/apt-install.log" as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends $missing ||
+        die "apt-get could not install:$missing" "$by_hand"
+}
+
+apt_update_once() {
+    [ -z "${APT_UPDATED:-}" ] || return 0
+    quietly "$CACHE/log/apt-update.log" as_root apt-get update ||
+        note "apt-get update failed (see above); trying with the package lists that are here"
+    APT_UPDATED=1
+}
+
+# need_python [FILE]: the virtual environment with the pinned packages of tools/requirements.txt,
+# and of FILE besides. A stamp per file makes the second time free.
+need_python() {
+    need_packages python3 python3-venv ca-certificates
+    if ! [ -x "$PYTHON" ]; then
+        say "Making the Python environment in .cache/venv"
+        quietly "$CACHE/log/venv.log" python3 -m venv "$VENV" ||
+            die "python3 -m venv failed" "on Debian: apt-get install python3-venv"
+    fi
+    for requirements in tools/requirements.txt "$@"; do
+        stamp=$VENV/.installed-${requirements##*/}
+        print=$(fingerprint tools/requirements.txt "$requirements")
+        [ "$(cat "$stamp" 2>/dev/null)" != "$print" ] || continue
+        say "Installing the Python packages of $requirements"
+        quietly "$CACHE/log/pip.log" env PIP_CACHE_DIR="$CACHE/pip" \
+            "$PYTHON" -m pip install --disable-pip-version-check --quiet -r "$requirements" ||
+            die "pip could not install $requirements" \
+                "check the network (or pip's configuration), then run ./dev again"
+        echo "$print" >"$stamp"
+    done
+}
