@@ -1,0 +1,26 @@
+/* What every command that works on a model does first: a runtime, and the model in it, with a sign
+ * of life on a terminal when that takes long. */
+#ifndef SV_CLI_LOAD_H
+#define SV_CLI_LOAD_H
+
+#include "cli/cli.h"
+#include <serval/serval.h>
+
+typedef struct sv_loaded {
+    sv_runtime *runtime;
+    sv_model *model;
+    uint64_t load_ns; /* reading, optimising and packing */
+} sv_loaded;
+
+/* `threads` 0: the cores granted. Release it also after an error of a later step. */
+SV_MUST_USE sv_status sv_loaded_init(sv_loaded *loaded, const char *path, uint32_t threads);
+void sv_loaded_release(sv_loaded *loaded);
+
+/* A line on stderr, "<what> ... 3 s", that appears after a second, counts, and goes away at the end;
+ * nothing when stderr is no terminal. */
+typedef struct sv_progress sv_progress;
+/* NULL when there is nothing to show; `what` is borrowed. */
+sv_progress *sv_progress_start(const char *what);
+void sv_progress_stop(sv_progress *progress); /* NULL is allowed */
+
+#endif
