@@ -1,0 +1,125 @@
+/* Measures of problems: shapes of operands, merged dimensions, operations, bytes.
+ *
+ * Nothing here depends on the kernels there are. */
+#include "kernels/conv.h"
+#include "kernels/gemm.h"
+#include "kernels/kernel.h"
+#include "kernels/nn.h"
+
+bool sv_desc_dense(const sv_desc *desc)
+{
+    int64_t expect = 1;
+    for (int32_t i = desc->rank - 1; i >= 0; i--) {
+        if (desc->dim[i] != 1 && desc->stride[i] != expect) return false;
+        expect *= desc->dim[i];
+    }
+    return true;
+}
+
+int64_t sv_desc_count(const sv_desc *desc)
+{
+    int64_t count = 1;
+    for (int32_t i = 0; i < desc->rank; i++) count *= desc->dim[i];
+    return count;
+}
+
+/* Whether dimension i of all operands continues the one already kept at `last`. */
+static bool continues(const sv_desc *const *desc, int32_t n, int32_t i,
+                      int64_t (*stride)[SV_MAX_RANK], int32_t last)
+{
+    for (int32_t k = 0; k < n; k++) {
+        if (stride[k][last] != desc[k]->stride[i] * desc[k]->dim[i]) return false;
+    }
+    return true;
+}
+
+int32_t sv_desc_collapse(const sv_desc *const *desc, int32_t n, int64_t dim[SV_MAX_RANK],
+                         int64_t (*stride)[SV_MAX_RANK])
+{
+    int32_t rank = 0;
+    for (int32_t i = 0; i < desc[0]->rank; i++) {
+        int64_t size = desc[0]->dim[i];
+        if (size == 1) continue;
+        bool merge = rank > 0 && continues(desc, n, i, stride, rank - 1);
+        if (!merge) dim[rank++] = 1;
+        dim[rank - 1] *= size;
+        for (int32_t k = 0; k < n; k++) stride[k][rank - 1] = desc[k]->stride[i];
+    }
+    if (!rank) {
+        dim[rank++] = 1;
+        for (int32_t k = 0; k < n; k++) stride[k][0] = 1;
+    }
+    return rank;
+}
+
+/* Elements of y times the length of the sum behind each of them. */
+static double conv_flops(const sv_problem *problem)
+{
+    const sv_desc *w = &problem->desc[1];
+    double sum = 1;
+    for (int32_t i = 1; i < w->rank; i++) sum *= (double)w->dim[i];
+    return 2.0 * sum * (double)sv_desc_count(&problem->desc[2]);
+}
+
+/* The transpose multiplies every element of x by one filter of each output channel of its group. */
+static double conv_transpose_flops(const sv_problem *problem)
+{
+    const sv_desc *w = &problem->desc[1];
+    double sum = 1;
+    for (int32_t i = 1; i < w->rank; i++) sum *= (double)w->dim[i];
+    return 2.0 * sum * (double)sv_desc_count(&problem->desc[0]);
+}
+
+static double rnn_flops(const sv_problem *problem)
+{
+    const sv_desc *x = &problem->desc[0], *w = &problem->desc[1], *r = &problem->desc[2];
+    return 2.0 * (double)x->dim[0] * (double)x->dim[1] *
+           ((double)sv_desc_count(w) + (double)sv_desc_count(r));
+}
+
+static double pool_flops(const sv_problem *problem)
+{
+    const sv_pool_param *pool = problem->param;
+    double window = 1;
+    for (int32_t i = 0; i < pool->spatial; i++) window *= (double)pool->kernel[i];
+    return window * (double)sv_desc_count(&problem->desc[1]);
+}
+
+double sv_problem_flops(const sv_problem *problem)
+{
+    switch (problem->family) {
+    case SV_FAMILY_gemm: {
+        const sv_desc *a = &problem->desc[0];
+        return 2.0 * (double)a->dim[a->rank - 1] * (double)sv_desc_count(&problem->desc[2]);
+    }
+    case SV_FAMILY_conv:
+        return conv_flops(problem);
+    case SV_FAMILY_conv_transpose:
+        return conv_transpose_flops(problem);
+    case SV_FAMILY_rnn:
+        return rnn_flops(problem);
+    case SV_FAMILY_pool:
+        return pool_flops(problem);
+    default:
+        return 0;
+    }
+}
+
+/* A step's own price, and the bytes a nanosecond that one core moves through its caches. */
+#define STEP_NS 50.0
+#define BYTES_PER_NS 10.0
+
+double sv_problem_default_cost(const sv_problem *problem)
+{
+    double bytes = 0;
+    for (uint32_t i = 0; i < problem->n_operand; i++) {
+        const sv_desc *desc = &problem->desc[i];
+        double count = sv_dtype_get(desc->dtype)->size;
+        for (int32_t k = 0; k < desc->rank; k++) {
+            /* A repeated dimension is read again from the first-level cache: almost free. */
+            if (desc->stride[k]) count *= (double)desc->dim[k];
+        }
+        bytes += count;
+    }
+    return STEP_NS + bytes / BYTES_PER_NS;
+}
