@@ -33,14 +33,14 @@ def main():
     root = pathlib.Path(__file__).resolve().parents[1]
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--megabytes", type=float, default=100.0,
-                        help="millions of bytes of weights (default: %(default)g)")  # fmt: skip
+                        help="millions of bytes of weights (default: %(default)g)")
     parser.add_argument("--out", type=pathlib.Path,
                         default=root / ".cache" / "models" / "big.onnx",
-                        help="file to write (default: %(default)s)")  # fmt: skip
+                        help="file to write (default: %(default)s)")
     arguments = parser.parse_args()
     if not 0 < arguments.megabytes <= 1900:
         parser.error(f"--megabytes: expected more than 0 and at most 1900, found "
-                     f"{arguments.megabytes:g}: one ONNX file holds at most 2 GB")  # fmt: skip
+                     f"{arguments.megabytes:g}: one ONNX file holds at most 2 GB")
     model, weights = build(arguments.megabytes)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_bytes(model.SerializeToString(deterministic=True))

@@ -176,7 +176,7 @@ class Network:
         self.layers = [
             self.conv1, Relu(), self.conv2, Relu(), MaxPool2(),
             Flatten(), self.hidden, Relu(), self.output,
-        ]  # fmt: skip
+        ]
 
     def parameters(self):
         return [p for layer in self.layers for p in layer.parameters()]
@@ -256,7 +256,7 @@ def export_onnx(network):
     from onnx import TensorProto, helper, numpy_helper
 
     named = {"conv1": network.conv1, "conv2": network.conv2,
-             "hidden": network.hidden, "output": network.output}  # fmt: skip
+             "hidden": network.hidden, "output": network.output}
     weights = []
     for name, layer in named.items():
         weights.append(numpy_helper.from_array(layer.weight, f"{name}.weight"))
@@ -279,7 +279,7 @@ def export_onnx(network):
         helper.make_node("Relu", ["hidden_out"], ["relu3_out"], name="relu3"),
         with_weights("Gemm", "relu3_out", "output", "logits", transB=1),
         helper.make_node("Softmax", ["logits"], ["probabilities"], name="softmax", axis=1),
-    ]  # fmt: skip
+    ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 1, SIDE, SIDE])
     answer = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", CLASSES])
     graph = helper.make_graph(nodes, "digits", [image], [answer], weights)
@@ -319,7 +319,7 @@ def write_files(folder, model_bytes, images, labels, answers):
     if not np.array_equal(np.array(json.loads(json.dumps(rows)), np.float32), images):
         raise SystemExit("train_digits.py: the JSON images do not read back as the same numbers")
     first = {"name": "image", "shape": [1, 1, SIDE, SIDE], "datatype": "FP32",
-             "data": images[0].ravel().tolist()}  # fmt: skip
+             "data": images[0].ravel().tolist()}
     folder.mkdir(parents=True, exist_ok=True)
     files = {
         "request-one.json": compact_json({"instances": rows[:1]}),
@@ -341,7 +341,7 @@ def parse_arguments():
     here = pathlib.Path(__file__).resolve().parent
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--out", type=pathlib.Path, default=here.parent / "examples" / "digits",
-                        help="folder for the files (default: %(default)s)")  # fmt: skip
+                        help="folder for the files (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=40, help="default: %(default)s")
     parser.add_argument("--quiet", action="store_true", help="no line per epoch")
     return parser.parse_args()
@@ -360,11 +360,11 @@ def main():
     difference = np.abs(answers - softmax(network.forward(held_images))).max()
     if difference > 1e-5:
         raise SystemExit(f"train_digits.py: onnxruntime differs from numpy by {difference:.2g}, "
-                         "expected at most 1e-5: the export is wrong")  # fmt: skip
+                         "expected at most 1e-5: the export is wrong")
     right = int((answers.argmax(axis=1) == held_labels).sum())
     names = write_files(arguments.out, model_bytes, held_images, held_labels, answers)
     print(f"held-out accuracy {right}/{HELD_OUT} = {100 * right / HELD_OUT:.2f} %, "
-          f"largest difference from onnxruntime {difference:.1e}")  # fmt: skip
+          f"largest difference from onnxruntime {difference:.1e}")
     for name in names:
         print(f"{(arguments.out / name).stat().st_size:8} bytes  {arguments.out / name}")
 

@@ -31,9 +31,9 @@ def main():
     parser.add_argument("--filter", default="", help="comma-separated parts of names")
     parser.add_argument("--list", action="store_true", help="names and inputs, without building")
     parser.add_argument("--check", action="store_true",
-                        help="also run onnxruntime and print the outputs' size")  # fmt: skip
+                        help="also run onnxruntime and print the outputs' size")
     parser.add_argument("--out", type=pathlib.Path, default=catalog.CACHE,
-                        help="folder of the models (default: %(default)s)")  # fmt: skip
+                        help="folder of the models (default: %(default)s)")
     arguments = parser.parse_args()
     chosen = catalog.find(arguments.filter)
     if not chosen:

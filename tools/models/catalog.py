@@ -53,7 +53,7 @@ def _sequences(sequence, batch, features, hidden, ways, states):
     def make(rng):
         lengths = np.array([max(1, sequence - 4 * i) for i in range(batch)], np.int32)
         values = {"input": rng.standard_normal((sequence, batch, features), np.float32),
-                  "lengths": lengths}  # fmt: skip
+                  "lengths": lengths}
         for name in states:
             values[name] = 0.5 * rng.standard_normal((ways, batch, hidden), np.float32)
         return values
@@ -115,7 +115,7 @@ def _make_catalog():
             direction="bidirectional", activations=["Relu", "Relu"]),
         _model("mlp", mlp.gemm_mlp, images("input", (1, 64), (64, 64))),
         _model("mlp_matmul", mlp.matmul_mlp, images("input", (1, 64), (64, 64))),
-    ]  # fmt: skip
+    ]
     return rows
 
 

@@ -17,15 +17,15 @@ BRANCH_GAIN = 0.4  # keeps the sum of many residual blocks near 1
 
 
 def conv(g, x, name, inputs, outputs, kernel, stride=1, groups=1, gain=1.0, bias=True, pads=None,
-         dilation=1):  # fmt: skip
+         dilation=1):
     """A square convolution; padding keeps the size at stride 1."""
     pad = dilation * (kernel - 1) // 2
     weights = [g.weight(f"{name}.weight", (outputs, inputs // groups, kernel, kernel),
-                        fan_in=inputs // groups * kernel * kernel, gain=gain)]  # fmt: skip
+                        fan_in=inputs // groups * kernel * kernel, gain=gain)]
     if bias:
         weights.append(g.near(f"{name}.bias", (outputs,), 0.0, 0.1))
     return g.op("Conv", x, *weights, kernel_shape=[kernel] * 2, strides=[stride] * 2, group=groups,
-                pads=pads or [pad] * 4, dilations=[dilation] * 2)  # fmt: skip
+                pads=pads or [pad] * 4, dilations=[dilation] * 2)
 
 
 def batch_norm(g, x, name, channels, scale=1.0):
@@ -66,7 +66,7 @@ def mobilenet_v2(batch=1):
     x = activate(g, conv(g, x, "stem", 3, 32, 3, stride=2, gain=RELU_GAIN), "relu6")
     channels = 32
     table = [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2),
-             (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]  # fmt: skip
+             (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)]
     for stage, (expand, outputs, repeats, stride) in enumerate(table):
         for i in range(repeats):
             name = f"block{stage}_{i}"
@@ -102,10 +102,10 @@ def mobilenet_v3_small(batch=1):
         (5, 120, 48, True, "HardSwish", 1), (5, 144, 48, True, "HardSwish", 1),
         (5, 288, 96, True, "HardSwish", 2), (5, 576, 96, True, "HardSwish", 1),
         (5, 576, 96, True, "HardSwish", 1),
-    ]  # fmt: skip
+    ]
     for i, (kernel, wide, outputs, gate, kind, stride) in enumerate(table):
         x = _mobile_block(g, x, f"block{i}", channels, wide, outputs, kernel, stride, kind,
-                          max(8, wide // 4) if gate else 0, "HardSigmoid")  # fmt: skip
+                          max(8, wide // 4) if gate else 0, "HardSigmoid")
         channels = outputs
     x = activate(g, conv(g, x, "head", channels, 576, 1, gain=SMOOTH_GAIN), "HardSwish")
     g.output(classifier(g, x, "classifier", 576), "logits", [batch, 1000])
@@ -113,7 +113,7 @@ def mobilenet_v3_small(batch=1):
 
 
 def _mobile_block(g, x, name, inputs, wide, outputs, kernel, stride, kind, squeeze, gate,
-                  norm=False):  # fmt: skip
+                  norm=False):
     """Expand, depthwise, squeeze-and-excite (of `squeeze` channels, 0: none), project, add."""
 
     def layer(x, part, i, o, k, s=1, groups=1, gain=1.0):
@@ -151,12 +151,12 @@ def efficientnet_b0(batch=1):
     x = activate(g, batch_norm(g, x, "stem_bn", 32), "silu")
     channels = 32
     table = [(1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3),
-             (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)]  # fmt: skip
+             (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)]
     for stage, (expand, kernel, stride, outputs, repeats) in enumerate(table):
         for i in range(repeats):
             x = _mobile_block(g, x, f"block{stage}_{i}", channels, channels * expand, outputs,
                               kernel, stride if i == 0 else 1, "silu", max(1, channels // 4),
-                              "Sigmoid", norm=True)  # fmt: skip
+                              "Sigmoid", norm=True)
             channels = outputs
     x = conv(g, x, "head", channels, 1280, 1, gain=SMOOTH_GAIN, bias=False)
     x = activate(g, batch_norm(g, x, "head_bn", 1280), "silu")
@@ -238,6 +238,6 @@ def _upsample(g, x, name, inputs, outputs, kind):
         return g.op("ConvTranspose", x, weight, bias, kernel_shape=[2, 2], strides=[2, 2])
     how = {"nearest": {"mode": "nearest", "nearest_mode": "floor",
                        "coordinate_transformation_mode": "asymmetric"},
-           "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}}[kind]  # fmt: skip
+           "linear": {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}}[kind]
     x = g.op("Resize", x, None, g.floats(1, 1, 2, 2), **how)
     return conv(g, x, f"{name}.conv", inputs, outputs, 3)

@@ -16,7 +16,7 @@ from .builder import random_source
 NAMES = (
     "bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50",
     "shufflenet", "squeezenet", "vgg19", "zfnet512",
-)  # fmt: skip
+)
 
 # Gain of a branch before it is added to its shortcut: keeps sums of many blocks near 1.
 BRANCH_GAIN = 0.4

@@ -8,7 +8,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
 def layer(g, kind, name, x, inputs, hidden, direction="forward", lengths=None, states=(),
-          peephole=False, **attributes):  # fmt: skip
+          peephole=False, **attributes):
     """One recurrent operator: [sequence, batch, inputs] to [sequence, directions, batch, hidden]."""
     ways = 2 if direction == "bidirectional" else 1
     rows = GATES[kind] * hidden
@@ -21,7 +21,7 @@ def layer(g, kind, name, x, inputs, hidden, direction="forward", lengths=None, s
         optional.append(g.near(f"{name}.p", (ways, 3 * hidden), 0.0, 0.2))
     count = 3 if kind == "LSTM" else 2
     outputs = g.op(kind, x, w, r, b, *optional, outputs=count, hidden_size=hidden,
-                   direction=direction, **attributes)  # fmt: skip
+                   direction=direction, **attributes)
     return outputs[0]
 
 
@@ -34,7 +34,7 @@ def merge(g, y, hidden, direction):
 
 
 def stack(name, kind, features, hidden, layers=2, direction="forward", sequence="sequence",
-          batch="batch", outputs=10, **attributes):  # fmt: skip
+          batch="batch", outputs=10, **attributes):
     """Layers one above the other, then a dense layer over every step."""
     g = Graph(name, opset=14)
     x = g.input("input", [sequence, batch, features])
