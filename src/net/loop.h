@@ -1,13 +1,15 @@
 /* The loop: one thread's rounds of polling, working, sending and freeing, and the ways into it.
  *
- * A round is: poll the sockets once (waiting only when nothing is queued), then run the four phases
- * in order. What a connection reads in one round is worked on, answered and sent in the same round,
+ * A round is: poll the sockets once (waiting only when nothing is queued), then run the phases in
+ * order. What a connection reads in one round is worked on, answered and sent in the same round,
  * so work that came together can be batched without waiting for more.
  * Connections, listeners and requests are queued here as tasks; the loop knows none of them. */
 #ifndef SV_NET_LOOP_H
 #define SV_NET_LOOP_H
 
 #include <serval/types.h>
+
+struct event_base;
 
 typedef struct sv_loop sv_loop;
 
@@ -20,6 +22,7 @@ typedef struct sv_task {
 
 /* The phases of a round, in their order. */
 typedef enum sv_phase {
+    SV_PHASE_READ, /* connections whose bytes waited behind an answer go on (net's own) */
     SV_PHASE_WORK, /* inline work: batches made of what was submitted while polling */
     SV_PHASE_DONE, /* results: posted tasks run here, and completions of inline work */
     SV_PHASE_SEND, /* one send for each connection that has something to say (net's own) */
@@ -39,9 +42,9 @@ SV_MUST_USE sv_status sv_loop_run(sv_loop *loop);
  * the run counts. */
 void sv_loop_stop(sv_loop *loop);
 
-/* Any thread: queues `task` for SV_PHASE_DONE of the loop's next phase pass, in the order of the
- * posts of one thread. Never blocks, never allocates, wakes the loop if it sleeps. Whatever the
- * poster wrote before is seen by the task. The loop must outlive the call. */
+/* Any thread: queues `task` for the loop's next SV_PHASE_DONE, in the order of the posts of one
+ * thread. Never blocks, never allocates, wakes the loop if it sleeps. Whatever the poster wrote
+ * before is seen by the task. The loop must outlive the call. */
 void sv_loop_post(sv_loop *loop, sv_task *task);
 /* The loop's thread only: queues `task` for `phase`: of this round when that phase is still to come
  * (as it always is from sv_handler's calls), else of the next round, which then does not wait.
@@ -54,8 +57,8 @@ void sv_loop_defer(sv_loop *loop, sv_phase phase, sv_task *task);
 #define SV_LOOP_INLINE_NS 1000000
 bool sv_loop_take_inline(sv_loop *loop, uint64_t cost_ns);
 
-/* Monotonic nanoseconds, read when the current round's poll returned; the loop's thread only. */
-uint64_t sv_loop_now(const sv_loop *loop);
+/* Monotonic nanoseconds, read once a round when first asked for; the loop's thread only. */
+uint64_t sv_loop_now(sv_loop *loop);
 uint32_t sv_loop_index(const sv_loop *loop);
 const sv_allocator *sv_loop_allocator(const sv_loop *loop);
 /* True on the thread that runs the loop. */
@@ -63,6 +66,9 @@ bool sv_loop_is_current(const sv_loop *loop);
 /* A pointer for the handler's own state of this loop; set before the run or on its thread. */
 void sv_loop_set_user(sv_loop *loop, void *user);
 void *sv_loop_user(const sv_loop *loop);
+
+/* The poller beneath, for the socket layer's own events. */
+struct event_base *sv_loop_base(const sv_loop *loop);
 
 /* A timer of one loop, for deadlines and queue delays (connections share a one-second tick
  * instead). All calls on the loop's thread, or while the loop does not run. `run` is called while
