@@ -62,7 +62,7 @@ apt_update_once() {
 }
 
 # need_python [FILE]: the virtual environment with the pinned packages of tools/requirements.txt,
-# and of FILE besides. A stamp per file makes the second time free.
+# and of FILE besides, which may be the same. A stamp per file makes the second time free.
 need_python() {
     need_packages python3 python3-venv ca-certificates
     if ! [ -x "$PYTHON" ]; then
@@ -70,14 +70,14 @@ need_python() {
         quietly "$CACHE/log/venv.log" python3 -m venv "$VENV" ||
             die "python3 -m venv failed" "on Debian: apt-get install python3-venv"
     fi
-    for requirements in tools/requirements.txt "$@"; do
-        stamp=$VENV/.installed-${requirements##*/}
-        print=$(fingerprint tools/requirements.txt "$requirements")
+    for list in tools/requirements.txt "$@"; do
+        stamp=$VENV/.installed-${list##*/}
+        print=$(fingerprint tools/requirements.txt "$list")
         [ "$(cat "$stamp" 2>/dev/null)" != "$print" ] || continue
-        say "Installing the Python packages of $requirements"
+        say "Installing the Python packages of $list"
         quietly "$CACHE/log/pip.log" env PIP_CACHE_DIR="$CACHE/pip" \
-            "$PYTHON" -m pip install --disable-pip-version-check --quiet -r "$requirements" ||
-            die "pip could not install $requirements" \
+            "$PYTHON" -m pip install --disable-pip-version-check --quiet -r "$list" ||
+            die "pip could not install the packages of $list" \
                 "check the network (or pip's configuration), then run ./dev again"
         echo "$print" >"$stamp"
     done

@@ -1,15 +1,17 @@
 # shellcheck shell=sh
 # Comparisons and measurements, each a script of its own: `conformance`, `compare`, `bench`.
 
-# measure SCRIPT [ARGUMENTS]: builds the program and runs the script with the environment's Python.
+# measure SCRIPT REQUIREMENTS [ARGUMENTS]: builds the program and runs the script with the
+# environment's Python, in which the packages of REQUIREMENTS are.
 measure() {
     script=$1
-    shift
+    requirements=$2
+    shift 2
     [ -f "$script" ] || die "$script is not here"
     say "Building serval"
     build_program
     make_target release serval_shared
-    need_python tools/requirements-compare.txt
+    need_python "$requirements"
     SERVAL_SOURCE_DIR=$ROOT
     SERVAL_PYTHON=$PYTHON
     export SERVAL_SOURCE_DIR SERVAL_PYTHON
@@ -17,14 +19,14 @@ measure() {
 }
 
 cmd_conformance() {
-    measure tools/conformance.py "$@"
+    measure tools/conformance.py tools/requirements.txt "$@"
 }
 
 cmd_compare() {
-    measure tools/compare.py "$@"
+    measure tools/compare.py tools/requirements-compare.txt "$@"
 }
 
 cmd_bench() {
     need_packages $PACKAGES_BENCH curl
-    measure bench/serve.py "$@"
+    measure bench/serve.py tools/requirements-compare.txt "$@"
 }
