@@ -1,0 +1,36 @@
+/* The access log: one JSON object a line for each request.
+ *
+ * Each thread gathers its lines in a shard of its own and writes them at once when it flushes. */
+#ifndef SV_OBSERVE_ACCESS_LOG_H
+#define SV_OBSERVE_ACCESS_LOG_H
+
+#include "observe/metrics.h"
+
+typedef struct sv_access_entry {
+    int64_t wall_us;     /* when the request was answered */
+    const char *peer;    /* "192.0.2.1:4711" */
+    sv_string method;    /* as sent */
+    sv_string target;    /* as sent */
+    const char *protocol;
+    const char *model;   /* NULL: none */
+    int64_t version;
+    int http;
+    uint64_t bytes_in, bytes_out;
+    uint64_t total_ns;   /* from the first byte to the last */
+    bool ran;            /* whether the phases are known */
+    uint64_t phase_ns[SV_METRIC_PHASES];
+    sv_string id;        /* the client's; empty: none */
+    bool lost;           /* the peer went before the end */
+} sv_access_entry;
+
+typedef struct sv_access_log sv_access_log;
+
+/* Appends to the file at `path`, "-" for standard output. Returns owned. */
+SV_MUST_USE sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log **out);
+void sv_access_log_destroy(sv_access_log *log); /* writes what is left; NULL is allowed */
+
+/* One thread a shard. True: the shard was empty before, so a flush should be planned. */
+bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry *entry);
+void sv_access_log_flush(sv_access_log *log, uint32_t shard);
+
+#endif

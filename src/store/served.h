@@ -1,0 +1,11 @@
+/* Loading of one version; for the store's own files. */
+#ifndef SV_STORE_SERVED_H
+#define SV_STORE_SERVED_H
+
+#include "store/store.h"
+
+/* Loads a file as a version with one reference. `slot` as in sv_served. */
+SV_MUST_USE sv_status sv_served_load(sv_runtime *runtime, const char *name,
+                                      const sv_version_file *file, uint32_t slot, sv_served **out);
+
+#endif
