@@ -1,0 +1,207 @@
+/* Vectors of the level that a file is compiled for: the only place with intrinsics of f32 arithmetic.
+ *
+ * Included by the files of a level (*_avx512.c, *_avx2.c, *_baseline.c): the compiler's flags, which
+ * come from the file's name, decide. Everything is static and inlined; nothing here has a meaning of
+ * its own beyond one instruction or two. The baseline level is written in the compilers' vector
+ * extensions, so it serves every architecture.
+ *
+ *   sv_vf, sv_vi, sv_vm   SV_VF floats, 32-bit integers, and truth values of as many lanes
+ *   SV_LEVEL              the level's enumerator
+ *   SV_LEVEL_NAME(name)   name with the level's suffix, for what the linker sees
+ *   SV_LEVEL_TEXT         the suffix as a string */
+#ifndef SV_KERNELS_SIMD_TMPL_H
+#define SV_KERNELS_SIMD_TMPL_H
+
+#include "base/cpu.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define SV_INLINE static inline __attribute__((always_inline, unused))
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#define SV_LEVEL SV_CPU_AVX512
+#define SV_LEVEL_NAME(name) name##_avx512
+#define SV_LEVEL_TEXT "avx512"
+#define SV_VF 16
+typedef __m512 sv_vf;
+typedef __mmask16 sv_vm;
+#elif defined(__AVX2__)
+#include <immintrin.h>
+#define SV_LEVEL SV_CPU_AVX2
+#define SV_LEVEL_NAME(name) name##_avx2
+#define SV_LEVEL_TEXT "avx2"
+#define SV_VF 8
+typedef __m256 sv_vf;
+typedef int32_t sv_vm __attribute__((vector_size(32)));
+#else
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+#define SV_LEVEL SV_CPU_BASELINE
+#define SV_LEVEL_NAME(name) name##_baseline
+#define SV_LEVEL_TEXT "baseline"
+#define SV_VF 4
+typedef float sv_vf __attribute__((vector_size(16)));
+typedef int32_t sv_vm __attribute__((vector_size(16)));
+#endif
+
+typedef int32_t sv_vi __attribute__((vector_size(SV_VF * 4)));
+typedef uint32_t sv_vu __attribute__((vector_size(SV_VF * 4)));
+typedef float sv_vf_unaligned __attribute__((vector_size(SV_VF * 4), aligned(4), may_alias));
+
+SV_INLINE sv_vf vf_load(const float *from) { return (sv_vf)*(const sv_vf_unaligned *)from; }
+SV_INLINE void vf_store(float *to, sv_vf x) { *(sv_vf_unaligned *)to = (sv_vf_unaligned)x; }
+SV_INLINE sv_vf vf_set1(float x) { return x - (sv_vf){0}; }
+SV_INLINE sv_vf vf_zero(void) { return (sv_vf){0}; }
+SV_INLINE sv_vi vi_set1(int32_t x) { return x - (sv_vi){0}; }
+SV_INLINE sv_vi vf_bits(sv_vf x) { return (sv_vi)x; }
+SV_INLINE sv_vf vi_bits(sv_vi x) { return (sv_vf)x; }
+/* Wraps around, as the hardware does. */
+SV_INLINE sv_vi vi_add(sv_vi a, sv_vi b) { return (sv_vi)((sv_vu)a + (sv_vu)b); }
+SV_INLINE sv_vi vi_sub(sv_vi a, sv_vi b) { return (sv_vi)((sv_vu)a - (sv_vu)b); }
+SV_INLINE sv_vf vi_to_f(sv_vi x) { return (sv_vf)__builtin_convertvector(x, sv_vf_unaligned); }
+SV_INLINE sv_vf vf_abs(sv_vf x) { return vi_bits(vf_bits(x) & vi_set1(0x7fffffff)); }
+SV_INLINE sv_vf vf_neg(sv_vf x) { return vi_bits(vf_bits(x) ^ vi_set1(INT32_MIN)); }
+/* The magnitude of `x` with the sign of `sign`. */
+SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
+{
+    return vi_bits((vf_bits(x) & vi_set1(0x7fffffff)) | (vf_bits(sign) & vi_set1(INT32_MIN)));
+}
+
+/* ---- what differs by level --------------------------------------------------------------------
+ *
+ * vf_fma(a, b, c)        a * b + c, rounded once where the level has it
+ * vf_max(a, x), vf_min   x when either is NaN: put the value that may be NaN second
+ * vf_sqrt(x)
+ * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not
+ * vf_select(m, a, b)     m ? a : b
+ * vf_to_i(x)             nearest integer, halves to even; |x| < 2^22 (anything otherwise)
+ * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone */
+#if defined(__AVX512F__)
+
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm512_fmadd_ps(a, b, c); }
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm512_max_ps(a, x); }
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm512_min_ps(a, x); }
+SV_INLINE sv_vf vf_sqrt(sv_vf x) { return _mm512_sqrt_ps(x); }
+SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+SV_INLINE sv_vm vm_not(sv_vm m) { return (sv_vm)~m; }
+SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b) { return _mm512_mask_blend_ps(m, b, a); }
+SV_INLINE sv_vi vf_to_i(sv_vf x) { return (sv_vi)_mm512_cvtps_epi32(x); }
+SV_INLINE sv_vm vm_first(int64_t n) { return (sv_vm)((1u << n) - 1); }
+SV_INLINE sv_vf vf_load_n(const float *from, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(vm_first(n), from);
+}
+SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
+{
+    _mm512_mask_storeu_ps(to, vm_first(n), x);
+}
+
+#else
+
+SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b) { return (sv_vm)(a < b); }
+SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b) { return (sv_vm)(a <= b); }
+SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b) { return (sv_vm)(a == b); }
+SV_INLINE sv_vm vm_not(sv_vm m) { return ~m; }
+SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
+{
+    return vi_bits((m & vf_bits(a)) | (~m & vf_bits(b)));
+}
+
+#if defined(__AVX2__)
+
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm256_fmadd_ps(a, b, c); }
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm256_max_ps(a, x); }
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm256_min_ps(a, x); }
+SV_INLINE sv_vf vf_sqrt(sv_vf x) { return _mm256_sqrt_ps(x); }
+SV_INLINE sv_vi vf_to_i(sv_vf x) { return (sv_vi)_mm256_cvtps_epi32(x); }
+SV_INLINE sv_vi vi_first(int64_t n)
+{
+    return vi_set1((int32_t)n) > (sv_vi){0, 1, 2, 3, 4, 5, 6, 7};
+}
+SV_INLINE sv_vf vf_load_n(const float *from, int64_t n)
+{
+    return _mm256_maskload_ps(from, (__m256i)vi_first(n));
+}
+SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
+{
+    _mm256_maskstore_ps(to, (__m256i)vi_first(n), x);
+}
+
+#else
+
+#if defined(__aarch64__)
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return (sv_vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+}
+SV_INLINE sv_vf vf_sqrt(sv_vf x) { return (sv_vf)vsqrtq_f32((float32x4_t)x); }
+#else
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return a * b + c; }
+SV_INLINE sv_vf vf_sqrt(sv_vf x)
+{
+    for (int i = 0; i < SV_VF; i++) x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+#endif
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return vf_select(vf_less(x, a), a, x); }
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return vf_select(vf_less(a, x), a, x); }
+SV_INLINE sv_vi vf_to_i(sv_vf x)
+{
+    /* In 1.5 * 2^23 + x the last bit of the significand stands for one. */
+    const sv_vf magic = vf_set1(12582912.0f);
+    return vi_sub(vf_bits(x + magic), vf_bits(magic));
+}
+SV_INLINE sv_vf vf_load_n(const float *from, int64_t n)
+{
+    sv_vf x = {0};
+    memcpy(&x, from, (size_t)n * sizeof *from);
+    return x;
+}
+SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
+{
+    memcpy(to, &x, (size_t)n * sizeof *to);
+}
+
+#endif
+#endif
+
+/* Sum and greatest of the lanes, in a fixed order: halves onto each other. */
+SV_INLINE float vf_sum(sv_vf x)
+{
+    float lane[SV_VF];
+    vf_store(lane, x);
+    for (int half = SV_VF / 2; half; half /= 2) {
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    }
+    return lane[0];
+}
+SV_INLINE float vf_greatest(sv_vf x)
+{
+    float lane[SV_VF];
+    vf_store(lane, x);
+    for (int half = SV_VF / 2; half; half /= 2) {
+        for (int i = 0; i < half; i++) lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+    }
+    return lane[0];
+}
+
+/* x * 2^n for whole n in [-300, 300]: exact, also where the result overflows; results below the
+ * normal range are rounded once or twice, or flushed. */
+SV_INLINE sv_vf vf_scale2(sv_vf x, sv_vf n)
+{
+#if defined(__AVX512F__)
+    return _mm512_scalef_ps(x, n);
+#else
+    sv_vi whole = vf_to_i(n), half = whole >> 1;
+    sv_vi bias = vi_set1(127);
+    sv_vu low = (sv_vu)vi_add(half, bias), high = (sv_vu)vi_add(vi_sub(whole, half), bias);
+    return x * vi_bits((sv_vi)(low << 23)) * vi_bits((sv_vi)(high << 23));
+#endif
+}
+
+#endif
