@@ -18,7 +18,7 @@ typedef struct sv_arena {
 
 void sv_arena_init(sv_arena *arena, const sv_allocator *allocator);
 void sv_arena_release(sv_arena *arena);
-/* Forgets everything but keeps the newest (largest) block for reuse. */
+/* Forgets everything but keeps memory for reuse: one block as large as all of them were. */
 void sv_arena_reset(sv_arena *arena);
 
 /* NULL when memory is out; size 0 gives a valid, unique pointer. */

@@ -23,6 +23,9 @@ const char *sv_cpu_level_name(sv_cpu_level level);
 
 /* Cores that may run at once: min(affinity mask, cgroup v1/v2 quota rounded up), at least 1. */
 uint32_t sv_cpu_granted(void);
+/* The quota's share of that: the tightest CPU quota, in cores rounded up, on the groups named by the
+ * file `membership` (/proc/self/cgroup) below `mount` (/sys/fs/cgroup); UINT32_MAX: none. */
+uint32_t sv_cpu_quota(const char *mount, const char *membership);
 
 /* Bytes of the caches of one core, with defaults where the system does not say. */
 typedef struct sv_cpu_caches {

@@ -4,6 +4,8 @@
 
 #include <serval/types.h>
 
+#define SV_ERRNO_TEXT 128
+
 /* Leaves the function with the error of `expression`, if it has one. */
 #define SV_TRY(expression)                                                                         \
     do {                                                                                           \
@@ -20,6 +22,9 @@
 
 /* RESOURCE_EXHAUSTED, "<what>: cannot allocate <size> bytes". Never allocates. */
 SV_MUST_USE SV_NONNULL_RESULT sv_status sv_error_memory(const char *what, size_t size);
+
+/* The text of an errno value; `buffer` is used when it needs one. */
+const char *sv_errno_text(int error, char buffer[SV_ERRNO_TEXT]);
 
 /* INVALID_ARGUMENT and UNIMPLEMENTED are by far the commonest: shorter to write. */
 #define sv_error_invalid(...) sv_error(SV_CODE_INVALID_ARGUMENT, __VA_ARGS__)

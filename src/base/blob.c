@@ -1,0 +1,191 @@
+/* Blobs: header, origin's text and bytes in one block of memory. */
+#include "base/blob.h"
+
+#include "base/alloc.h"
+#include "base/path.h"
+#include "base/status.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ALIGNMENT = 64, READ_AT_ONCE = 1 << 30, STREAM_FIRST = 64 << 10 };
+
+typedef struct {
+    sv_blob public;
+    _Atomic size_t references;
+    const sv_allocator *allocator;
+    size_t block_size;
+    char origin[];
+} blob_block;
+
+sv_status sv_blob_create(size_t size, const char *origin, const sv_allocator *allocator,
+                         sv_blob **out, uint8_t **data)
+{
+    size_t name = strlen(origin) + 1, total;
+    size_t head = sv_size_align(sizeof(blob_block) + name, ALIGNMENT);
+    blob_block *block = NULL;
+    if (sv_size_add(head, size, &total)) block = sv_alloc_aligned(allocator, total, ALIGNMENT);
+    if (!block) return sv_error_memory(origin, size);
+    memcpy(block->origin, origin, name);
+    block->public = (sv_blob){
+        .data = (uint8_t *)block + head,
+        .size = size,
+        .origin = block->origin,
+    };
+    atomic_init(&block->references, 1);
+    block->allocator = allocator;
+    block->block_size = total;
+    *out = &block->public;
+    *data = (uint8_t *)block + head;
+    return SV_OK;
+}
+
+sv_status sv_blob_copy(const void *data, size_t size, const char *origin,
+                       const sv_allocator *allocator, sv_blob **out)
+{
+    uint8_t *bytes;
+    SV_TRY(sv_blob_create(size, origin, allocator, out, &bytes));
+    if (size) memcpy(bytes, data, size);
+    return SV_OK;
+}
+
+static sv_status too_large(const char *origin, size_t limit)
+{
+    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: expected at most %zu bytes, found more", origin,
+                    limit);
+}
+
+static sv_status too_short(const char *origin, uint64_t offset, size_t size, uint64_t found)
+{
+    return sv_error(SV_CODE_DATA_LOSS,
+                    "%s: expected %zu bytes at offset %llu, found a file of %llu bytes", origin, size,
+                    (unsigned long long)offset, (unsigned long long)found);
+}
+
+static sv_status read_failed(const char *origin)
+{
+    char text[SV_ERRNO_TEXT];
+    return sv_error(SV_CODE_UNAVAILABLE, "%s: cannot read: %s", origin,
+                    sv_errno_text(errno, text));
+}
+
+static sv_status read_regular(int fd, const char *origin, uint64_t offset, size_t size,
+                              const sv_allocator *allocator, sv_blob **out)
+{
+    sv_blob *blob;
+    uint8_t *data;
+    SV_TRY(sv_blob_create(size, origin, allocator, &blob, &data));
+    sv_status status = SV_OK;
+    for (size_t done = 0; done < size;) {
+        size_t part = size - done < READ_AT_ONCE ? size - done : READ_AT_ONCE;
+        ssize_t got = pread(fd, data + done, part, (off_t)(offset + done));
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) {
+            status = got < 0 ? read_failed(origin) : too_short(origin, offset, size, offset + done);
+            break;
+        }
+        done += (size_t)got;
+    }
+    if (status) {
+        sv_blob_unref(blob);
+        return status;
+    }
+    blob->origin_offset = offset;
+    *out = blob;
+    return SV_OK;
+}
+
+/* Grows *buffer so that it holds more than `used` bytes, never above `most`. */
+static bool stream_grow(const sv_allocator *allocator, uint8_t **buffer, size_t *capacity,
+                        size_t most)
+{
+    size_t grown_size = *capacity == 0 ? STREAM_FIRST : *capacity > most / 2 ? most : *capacity * 2;
+    if (grown_size > most) grown_size = most;
+    uint8_t *grown = sv_realloc(allocator, *buffer, *capacity, grown_size);
+    if (!grown) return false;
+    *buffer = grown;
+    *capacity = grown_size;
+    return true;
+}
+
+/* What cannot say its size: pipes, and files of /proc. Reads one byte more than allowed to tell the
+ * end from too much. */
+static sv_status read_stream(int fd, const char *origin, size_t size, size_t limit,
+                             const sv_allocator *allocator, sv_blob **out)
+{
+    sv_status status = SV_OK;
+    uint8_t *buffer = NULL;
+    size_t used = 0, capacity = 0;
+    size_t most = size != SIZE_MAX ? size : limit == SIZE_MAX ? limit : limit + 1;
+    while (used < most) {
+        if (used == capacity && !stream_grow(allocator, &buffer, &capacity, most)) {
+            status = sv_error_memory(origin, capacity);
+            goto out;
+        }
+        ssize_t got = read(fd, buffer + used, capacity - used);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) {
+            status = read_failed(origin);
+            goto out;
+        }
+        if (got == 0) break;
+        used += (size_t)got;
+    }
+    if (used > limit)
+        status = too_large(origin, limit);
+    else if (size != SIZE_MAX && used < size)
+        status = too_short(origin, 0, size, used);
+    else
+        status = sv_blob_copy(buffer, used, origin, allocator, out);
+out:
+    sv_free(allocator, buffer, capacity);
+    return status;
+}
+
+sv_status sv_blob_read_fd(int fd, const char *origin, uint64_t offset, size_t size, size_t limit,
+                          const sv_allocator *allocator, sv_blob **out)
+{
+    struct stat info;
+    if (fstat(fd, &info) != 0) return read_failed(origin);
+    if (size != SIZE_MAX && size > limit) return too_large(origin, limit);
+    if (!S_ISREG(info.st_mode) || info.st_size == 0) {
+        if (offset != 0)
+            return too_short(origin, offset, size == SIZE_MAX ? 0 : size, (uint64_t)info.st_size);
+        return read_stream(fd, origin, size, limit, allocator, out);
+    }
+    uint64_t length = (uint64_t)info.st_size;
+    if (offset > length) return too_short(origin, offset, size == SIZE_MAX ? 0 : size, length);
+    if (size == SIZE_MAX) {
+        if (length - offset > limit) return too_large(origin, limit);
+        size = (size_t)(length - offset);
+    }
+    if (size > length - offset) return too_short(origin, offset, size, length);
+    return read_regular(fd, origin, offset, size, allocator, out);
+}
+
+sv_status sv_blob_read_file(const char *path, size_t limit, const sv_allocator *allocator,
+                            sv_blob **out)
+{
+    int fd;
+    SV_TRY(sv_path_open(path, &fd));
+    sv_status status = sv_blob_read_fd(fd, path, 0, SIZE_MAX, limit, allocator, out);
+    close(fd);
+    return status;
+}
+
+sv_blob *sv_blob_ref(sv_blob *blob)
+{
+    atomic_fetch_add_explicit(&((blob_block *)blob)->references, 1, memory_order_relaxed);
+    return blob;
+}
+
+void sv_blob_unref(sv_blob *blob)
+{
+    if (!blob) return;
+    blob_block *block = (blob_block *)blob;
+    if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
+    sv_free_aligned(block->allocator, block, block->block_size, ALIGNMENT);
+}

@@ -1,0 +1,197 @@
+/* Text: the growable buffer, numbers and JSON strings. Printing of floating-point numbers is in
+ * text_float.c. */
+#include "base/text.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FIRST_CAPACITY = 256, U64_DIGITS = 20 };
+
+void sv_text_init(sv_text *text, const sv_allocator *allocator)
+{
+    *text = (sv_text){.allocator = allocator};
+}
+
+void sv_text_release(sv_text *text)
+{
+    sv_free(text->allocator, text->data, text->capacity);
+    sv_text_init(text, text->allocator);
+}
+
+void sv_text_clear(sv_text *text)
+{
+    text->size = 0;
+    text->failed = false;
+    if (text->data) text->data[0] = '\0';
+}
+
+static bool grow(sv_text *text, size_t need)
+{
+    size_t capacity = text->capacity ? text->capacity : FIRST_CAPACITY;
+    while (capacity < need) capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
+    char *data = sv_realloc(text->allocator, text->data, text->capacity, capacity);
+    if (!data) {
+        text->failed = true;
+        return false;
+    }
+    text->data = data;
+    text->capacity = capacity;
+    return true;
+}
+
+char *sv_text_reserve(sv_text *text, size_t more)
+{
+    size_t need;
+    if (text->failed) return NULL;
+    if (!sv_size_add(text->size, more, &need) || !sv_size_add(need, 1, &need)) {
+        text->failed = true;
+        return NULL;
+    }
+    if (need > text->capacity && !grow(text, need)) return NULL;
+    return text->data + text->size;
+}
+
+void sv_text_append(sv_text *text, const void *data, size_t size)
+{
+    char *at = sv_text_reserve(text, size);
+    if (!at) return;
+    if (size) memcpy(at, data, size);
+    at[size] = '\0';
+    text->size += size;
+}
+
+void sv_text_puts(sv_text *text, const char *string)
+{
+    sv_text_append(text, string, strlen(string));
+}
+
+void sv_text_putc(sv_text *text, char c)
+{
+    char *at = sv_text_reserve(text, 1);
+    if (!at) return;
+    at[0] = c;
+    at[1] = '\0';
+    text->size++;
+}
+
+void sv_text_vprintf(sv_text *text, const char *format, va_list arguments)
+{
+    va_list again;
+    va_copy(again, arguments);
+    char *at = sv_text_reserve(text, 64);
+    if (at) {
+        size_t room = text->capacity - text->size;
+        int size = vsnprintf(at, room, format, arguments);
+        if (size >= 0 && (size_t)size >= room) {
+            *at = '\0';
+            at = sv_text_reserve(text, (size_t)size);
+            if (at) vsnprintf(at, (size_t)size + 1, format, again);
+        }
+        if (size < 0)
+            text->failed = true;
+        else if (at)
+            text->size += (size_t)size;
+    }
+    va_end(again);
+}
+
+void sv_text_printf(sv_text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    sv_text_vprintf(text, format, arguments);
+    va_end(arguments);
+}
+
+static void put_magnitude(sv_text *text, bool negative, uint64_t value)
+{
+    char digits[U64_DIGITS + 1];
+    char *at = digits + sizeof digits;
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    if (negative) *--at = '-';
+    sv_text_append(text, at, (size_t)(digits + sizeof digits - at));
+}
+
+void sv_text_put_u64(sv_text *text, uint64_t value)
+{
+    put_magnitude(text, false, value);
+}
+
+void sv_text_put_i64(sv_text *text, int64_t value)
+{
+    put_magnitude(text, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+}
+
+size_t sv_utf8_step(const char *at, size_t left)
+{
+    const unsigned char *byte = (const unsigned char *)at;
+    if (left == 0) return 0;
+    if (byte[0] < 0x80) return 1;
+    /* The second byte's range excludes overlong forms, surrogates and what is beyond U+10FFFF. */
+    unsigned char low = 0x80, high = 0xBF;
+    size_t size;
+    if (byte[0] >= 0xC2 && byte[0] <= 0xDF) {
+        size = 2;
+    } else if (byte[0] >= 0xE0 && byte[0] <= 0xEF) {
+        size = 3;
+        if (byte[0] == 0xE0) low = 0xA0;
+        if (byte[0] == 0xED) high = 0x9F;
+    } else if (byte[0] >= 0xF0 && byte[0] <= 0xF4) {
+        size = 4;
+        if (byte[0] == 0xF0) low = 0x90;
+        if (byte[0] == 0xF4) high = 0x8F;
+    } else {
+        return 0;
+    }
+    if (left < size || byte[1] < low || byte[1] > high) return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((byte[i] & 0xC0) != 0x80) return 0;
+    return size;
+}
+
+static void put_escape(sv_text *text, unsigned char c)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char *const letters = "\"\"\\\\\bb\ff\nn\rr\tt";
+    for (const char *pair = letters; *pair; pair += 2) {
+        if ((unsigned char)pair[0] != c) continue;
+        char escape[2] = {'\\', pair[1]};
+        sv_text_append(text, escape, 2);
+        return;
+    }
+    char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+    sv_text_append(text, escape, sizeof escape);
+}
+
+void sv_text_put_json(sv_text *text, const char *string, size_t size)
+{
+    sv_text_putc(text, '"');
+    size_t begin = 0, at = 0;
+    while (at < size) {
+        unsigned char c = (unsigned char)string[at];
+        size_t step = c < 0x20 || c == '"' || c == '\\' ? 0 : sv_utf8_step(string + at, size - at);
+        if (step) {
+            at += step;
+            continue;
+        }
+        sv_text_append(text, string + begin, at - begin);
+        if (c < 0x80)
+            put_escape(text, c);
+        else
+            sv_text_puts(text, "\xEF\xBF\xBD");
+        begin = ++at;
+    }
+    sv_text_append(text, string + begin, at - begin);
+    sv_text_putc(text, '"');
+}
+
+sv_status sv_text_status(const sv_text *text, const char *what)
+{
+    return text->failed ? sv_error_memory(what, text->size) : SV_OK;
+}

@@ -1,0 +1,247 @@
+/* Threads, the team, the barrier and the futex pair.
+ *
+ * Waiting is in two steps everywhere: spin for a while in the hope that the other side is about to
+ * come, then sleep in the kernel. The spin is bounded by the clock, and nearly nothing when there
+ * are more threads than cores, where it would only keep the awaited thread from running. */
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "base/thread.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/status.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+    SPIN_NS = 100000,
+    SPIN_CROWDED_NS = 1000,
+    PAUSES_PER_LOOK = 32, /* at the clock: about every microsecond */
+    TEAM_LIMIT = 4096,
+};
+
+void sv_futex_wait(_Atomic uint32_t *word, uint32_t expected)
+{
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, NULL, NULL, 0);
+}
+
+void sv_futex_wake(_Atomic uint32_t *word, int count)
+{
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
+}
+
+/* Asking the system costs files and system calls; the answer rarely changes. */
+static uint32_t granted_cores(void)
+{
+    static _Atomic uint32_t cached;
+    uint32_t cores = atomic_load_explicit(&cached, memory_order_relaxed);
+    if (cores == 0) {
+        cores = sv_cpu_granted();
+        atomic_store_explicit(&cached, cores, memory_order_relaxed);
+    }
+    return cores;
+}
+
+static uint64_t spin_limit(uint32_t threads)
+{
+    return threads > granted_cores() ? SPIN_CROWDED_NS : SPIN_NS;
+}
+
+/* Spins while (*word & mask) == value; false when the time is over. */
+static bool spin_while(_Atomic uint32_t *word, uint32_t mask, uint32_t value, uint64_t limit_ns)
+{
+    uint64_t begin = 0;
+    for (;;) {
+        for (int i = 0; i < PAUSES_PER_LOOK; i++) {
+            if ((atomic_load_explicit(word, memory_order_acquire) & mask) != value) return true;
+            sv_cpu_pause();
+        }
+        uint64_t now = sv_clock_ns();
+        if (begin == 0) begin = now;
+        if (now - begin >= limit_ns) return false;
+    }
+}
+
+sv_status sv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
+                          void *argument)
+{
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    int failed = pthread_create(thread, NULL, run, argument);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    if (failed) {
+        char text[SV_ERRNO_TEXT];
+        return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "thread %s: cannot start: %s", name,
+                        sv_errno_text(failed, text));
+    }
+    char cut[16];
+    snprintf(cut, sizeof cut, "%s", name);
+    pthread_setname_np(*thread, cut);
+    return SV_OK;
+}
+
+/* What a member's word says. A member goes IDLE -> ASLEEP by itself; the caller sets the rest. */
+enum { MEMBER_IDLE, MEMBER_ASLEEP, MEMBER_WORK, MEMBER_STOP };
+
+typedef struct {
+    _Alignas(64) _Atomic uint32_t state;
+    uint32_t index;
+    sv_team *team;
+    pthread_t thread;
+} team_member;
+
+/* In `pending`: the caller sleeps and wants to be woken by the last member. */
+#define CALLER_ASLEEP 0x80000000u
+
+struct sv_team {
+    uint32_t size, started;
+    uint64_t spin_ns;
+    const sv_allocator *allocator;
+    size_t bytes;
+    /* The region. Members read these after their state became WORK, before they leave `pending`. */
+    sv_team_run run;
+    void *argument;
+    uint32_t threads;
+    _Alignas(64) atomic_bool taken;
+    _Alignas(64) _Atomic uint32_t pending; /* members still running */
+    team_member member[];                  /* [1..size); 0 is the caller */
+};
+
+static uint32_t member_wait(team_member *member)
+{
+    uint32_t state = MEMBER_IDLE;
+    if (!spin_while(&member->state, UINT32_MAX, MEMBER_IDLE, member->team->spin_ns) &&
+        atomic_compare_exchange_strong_explicit(&member->state, &state, MEMBER_ASLEEP,
+                                                memory_order_acquire, memory_order_acquire)) {
+        do sv_futex_wait(&member->state, MEMBER_ASLEEP);
+        while (atomic_load_explicit(&member->state, memory_order_acquire) == MEMBER_ASLEEP);
+    }
+    return atomic_load_explicit(&member->state, memory_order_acquire);
+}
+
+static void *member_main(void *argument)
+{
+    team_member *member = argument;
+    sv_team *team = member->team;
+    while (member_wait(member) != MEMBER_STOP) {
+        atomic_store_explicit(&member->state, MEMBER_IDLE, memory_order_relaxed);
+        team->run(team->argument, member->index, team->threads);
+        uint32_t before = atomic_fetch_sub_explicit(&team->pending, 1, memory_order_acq_rel);
+        if (before == (CALLER_ASLEEP | 1)) sv_futex_wake(&team->pending, 1);
+    }
+    return NULL;
+}
+
+static void member_post(team_member *member, uint32_t state)
+{
+    uint32_t before = atomic_exchange_explicit(&member->state, state, memory_order_acq_rel);
+    if (before == MEMBER_ASLEEP) sv_futex_wake(&member->state, 1);
+}
+
+sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator, sv_team **out)
+{
+    if (threads < 1 || threads > TEAM_LIMIT)
+        return sv_error_invalid("threads: expected 1 to %d, found %u", TEAM_LIMIT, threads);
+    size_t bytes = sizeof(sv_team) + threads * sizeof(team_member);
+    sv_team *team = sv_alloc_aligned(allocator, bytes, 64);
+    if (!team) return sv_error_memory("thread team", bytes);
+    memset(team, 0, bytes);
+    team->size = threads;
+    team->started = 1;
+    team->spin_ns = spin_limit(threads);
+    team->allocator = allocator;
+    team->bytes = bytes;
+    for (uint32_t i = 1; i < threads; i++) {
+        team->member[i].index = i;
+        team->member[i].team = team;
+        sv_status status =
+            sv_thread_start(&team->member[i].thread, "sv-team", member_main, &team->member[i]);
+        if (status) {
+            sv_team_destroy(team);
+            return status;
+        }
+        team->started++;
+    }
+    *out = team;
+    return SV_OK;
+}
+
+void sv_team_destroy(sv_team *team)
+{
+    if (!team) return;
+    for (uint32_t i = 1; i < team->started; i++) member_post(&team->member[i], MEMBER_STOP);
+    for (uint32_t i = 1; i < team->started; i++) pthread_join(team->member[i].thread, NULL);
+    sv_free_aligned(team->allocator, team, team->bytes, 64);
+}
+
+uint32_t sv_team_size(const sv_team *team)
+{
+    return team->size;
+}
+
+/* Until no member of the region runs any more; then *pending is 0, or CALLER_ASLEEP alone. */
+static void wait_for_members(sv_team *team)
+{
+    uint64_t begin = 0;
+    uint32_t left;
+    while ((left = atomic_load_explicit(&team->pending, memory_order_acquire)) != 0) {
+        if (!spin_while(&team->pending, UINT32_MAX, left, 1000)) {
+            uint64_t now = sv_clock_ns();
+            if (begin == 0) begin = now;
+            if (now - begin >= team->spin_ns) break;
+        }
+    }
+    if (left == 0) return;
+    left = atomic_fetch_or_explicit(&team->pending, CALLER_ASLEEP, memory_order_acquire) |
+           CALLER_ASLEEP;
+    while (left != CALLER_ASLEEP) {
+        sv_futex_wait(&team->pending, left);
+        left = atomic_load_explicit(&team->pending, memory_order_acquire);
+    }
+}
+
+void sv_team_region(sv_team *team, uint32_t threads, sv_team_run run, void *argument)
+{
+    if (threads > team->size) threads = team->size;
+    if (threads <= 1 || atomic_exchange_explicit(&team->taken, true, memory_order_acquire)) {
+        run(argument, 0, 1);
+        return;
+    }
+    team->run = run;
+    team->argument = argument;
+    team->threads = threads;
+    atomic_store_explicit(&team->pending, threads - 1, memory_order_relaxed);
+    for (uint32_t i = 1; i < threads; i++) member_post(&team->member[i], MEMBER_WORK);
+    run(argument, 0, threads);
+    wait_for_members(team);
+    atomic_store_explicit(&team->taken, false, memory_order_release);
+}
+
+/* Bit 0 of `round` says that somebody sleeps on it; the number of the round is in the rest. */
+void sv_barrier_wait(sv_barrier *barrier, uint32_t n)
+{
+    if (n <= 1) return;
+    uint32_t round = atomic_load_explicit(&barrier->round, memory_order_relaxed) & ~1u;
+    if (atomic_fetch_add_explicit(&barrier->arrived, 1, memory_order_acq_rel) + 1 == n) {
+        atomic_store_explicit(&barrier->arrived, 0, memory_order_relaxed);
+        uint32_t before =
+            atomic_exchange_explicit(&barrier->round, round + 2, memory_order_acq_rel);
+        if (before & 1) sv_futex_wake(&barrier->round, INT_MAX);
+        return;
+    }
+    if (spin_while(&barrier->round, ~1u, round, spin_limit(n))) return;
+    uint32_t seen = round;
+    if (!atomic_compare_exchange_strong_explicit(&barrier->round, &seen, round | 1,
+                                                 memory_order_acquire, memory_order_acquire) &&
+        (seen & ~1u) != round)
+        return;
+    do sv_futex_wait(&barrier->round, round | 1);
+    while ((atomic_load_explicit(&barrier->round, memory_order_acquire) & ~1u) == round);
+}
