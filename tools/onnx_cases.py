@@ -100,7 +100,8 @@ def compare(found, expected, what="output"):
     """
     if expected is None or found is None:
         if expected is not found:
-            raise WrongAnswer("wrong kind", f"{what}: expected {_kind(expected)}, found {_kind(found)}")
+            message = f"{what}: expected {_kind(expected)}, found {_kind(found)}"
+            raise WrongAnswer("wrong kind", message)
         return
     if isinstance(expected, list):
         _compare_lists(found, expected, what)

@@ -9,7 +9,7 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 def layer(g, kind, name, x, inputs, hidden, direction="forward", lengths=None, states=(),
           peephole=False, **attributes):
-    """One recurrent operator: [sequence, batch, inputs] to [sequence, directions, batch, hidden]."""
+    """One operator: [sequence, batch, inputs] to [sequence, directions, batch, hidden]."""
     ways = 2 if direction == "bidirectional" else 1
     rows = GATES[kind] * hidden
     w = g.weight(f"{name}.w", (ways, rows, inputs), fan_in=inputs)
