@@ -1,0 +1,148 @@
+/* Cursors and the elementwise walk; see the header. */
+#include "kernels/strided.h"
+
+void sv_cursor_init(sv_cursor *cursor, int32_t n)
+{
+    cursor->rank = 0;
+    cursor->n = n;
+}
+
+void sv_cursor_add(sv_cursor *cursor, int64_t dim, const int64_t *step)
+{
+    if (dim == 1) return;
+    int32_t last = cursor->rank - 1;
+    bool merge = last >= 0;
+    for (int32_t k = 0; merge && k < cursor->n; k++) {
+        merge = cursor->step[k][last] == step[k] * dim;
+    }
+    if (!merge) {
+        last = cursor->rank++;
+        cursor->dim[last] = 1;
+    }
+    cursor->dim[last] *= dim;
+    for (int32_t k = 0; k < cursor->n; k++) cursor->step[k][last] = step[k];
+}
+
+int64_t sv_cursor_count(const sv_cursor *cursor)
+{
+    int64_t count = 1;
+    for (int32_t d = 0; d < cursor->rank; d++) count *= cursor->dim[d];
+    return count;
+}
+
+void sv_cursor_seek(sv_cursor *cursor, char *const *base, int64_t i)
+{
+    for (int32_t k = 0; k < cursor->n; k++) cursor->at[k] = base[k];
+    for (int32_t d = cursor->rank - 1; d >= 0; d--) {
+        cursor->index[d] = i % cursor->dim[d];
+        i /= cursor->dim[d];
+        for (int32_t k = 0; k < cursor->n; k++) {
+            cursor->at[k] += cursor->index[d] * cursor->step[k][d];
+        }
+    }
+}
+
+/* The dimensions by falling stride of `desc`; equal strides keep their order. */
+static void order_dims(const sv_desc *desc, int32_t *order)
+{
+    for (int32_t i = 0; i < desc->rank; i++) {
+        int32_t at = i;
+        while (at > 0 && desc->stride[order[at - 1]] < desc->stride[i]) {
+            order[at] = order[at - 1];
+            at--;
+        }
+        order[at] = i;
+    }
+}
+
+void sv_cursor_split(const sv_desc *desc, int32_t n, int32_t shape, int32_t order, uint32_t mask,
+                     sv_cursor *in, sv_cursor *out)
+{
+    int32_t dims[SV_MAX_RANK];
+    order_dims(&desc[order], dims);
+    sv_cursor_init(in, n);
+    sv_cursor_init(out, n);
+    for (int32_t i = 0; i < desc[shape].rank; i++) {
+        int32_t d = dims[i];
+        int64_t step[SV_STRIDED_MAX];
+        for (int32_t k = 0; k < n; k++) {
+            bool absent = desc[k].dtype == SV_DTYPE_NONE;
+            step[k] = absent ? 0 : desc[k].stride[d] * sv_dtype_get(desc[k].dtype)->size;
+        }
+        sv_cursor_add(mask >> d & 1 ? in : out, desc[shape].dim[d], step);
+    }
+}
+
+/* The innermost dimension of the cursor becomes the row. */
+static void take_row(sv_strided *strided)
+{
+    sv_cursor *outer = &strided->outer;
+    strided->inner = 1;
+    if (outer->rank == 0) {
+        for (int32_t k = 0; k < outer->n; k++) strided->step[k] = 0;
+        return;
+    }
+    int32_t last = --outer->rank;
+    strided->inner = outer->dim[last];
+    for (int32_t k = 0; k < outer->n; k++) strided->step[k] = outer->step[k][last];
+}
+
+void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
+{
+    sv_cursor none;
+    sv_cursor_split(desc, n, n - 1, n - 1, 0, &none, &strided->outer);
+    take_row(strided);
+    strided->rows = strided->inner ? sv_cursor_count(&strided->outer) : 0;
+    strided->parts = sv_divide_up(strided->inner, SV_STRIDED_UNIT);
+    if (strided->parts < 1) strided->parts = 1;
+    strided->rows_per_unit = sv_pieces_per_unit(strided->inner);
+}
+
+uint32_t sv_strided_units(const sv_strided *strided)
+{
+    if (strided->parts > 1) return (uint32_t)(strided->rows * strided->parts);
+    return (uint32_t)sv_divide_up(strided->rows, strided->rows_per_unit);
+}
+
+/* Rows longer than a unit: neighbouring units of one row go in one call. */
+static void run_parts(sv_strided *strided, void *const *ptr, uint32_t begin, uint32_t end,
+                      sv_strided_row row, const void *context)
+{
+    sv_cursor *outer = &strided->outer;
+    while (begin < end) {
+        int64_t first = begin % strided->parts;
+        int64_t last = strided->parts - first < end - begin ? strided->parts : first + (end - begin);
+        int64_t from = first * SV_STRIDED_UNIT, to = last * SV_STRIDED_UNIT;
+        if (to > strided->inner) to = strided->inner;
+        sv_cursor_seek(outer, (char *const *)ptr, begin / strided->parts);
+        char *at[SV_STRIDED_MAX];
+        for (int32_t k = 0; k < outer->n; k++) at[k] = outer->at[k] + from * strided->step[k];
+        row(at, strided->step, to - from, context);
+        begin += (uint32_t)(last - first);
+    }
+}
+
+void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint32_t end,
+                    sv_strided_row row, const void *context)
+{
+    if (strided->parts > 1) {
+        run_parts(strided, ptr, begin, end, row, context);
+        return;
+    }
+    int64_t from = begin * strided->rows_per_unit, to = end * strided->rows_per_unit;
+    if (to > strided->rows) to = strided->rows;
+    if (from >= to) return;
+    sv_cursor_seek(&strided->outer, (char *const *)ptr, from);
+    for (; from < to; from++) {
+        row(strided->outer.at, strided->step, strided->inner, context);
+        sv_cursor_next(&strided->outer);
+    }
+}
+
+uint32_t sv_strided_problem_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    sv_strided strided;
+    sv_strided_init(&strided, problem->desc, problem->n_operand);
+    return sv_strided_units(&strided);
+}
