@@ -14,7 +14,7 @@ static void *resize(const sv_allocator *allocator, void *pointer, size_t old_siz
         free(pointer);
         return NULL;
     }
-    return realloc(pointer, new_size);
+    return new_size <= PTRDIFF_MAX ? realloc(pointer, new_size) : NULL;
 }
 
 void *sv_alloc(const sv_allocator *allocator, size_t size)
@@ -25,7 +25,7 @@ void *sv_alloc(const sv_allocator *allocator, size_t size)
 void *sv_alloc_zero(const sv_allocator *allocator, size_t size)
 {
     /* calloc knows which pages come cleared from the kernel. */
-    if (!allocator) return size ? calloc(1, size) : NULL;
+    if (!allocator) return size && size <= PTRDIFF_MAX ? calloc(1, size) : NULL;
     void *pointer = sv_alloc(allocator, size);
     if (pointer) memset(pointer, 0, size);
     return pointer;
@@ -68,7 +68,7 @@ static void *align_within(const sv_allocator *allocator, size_t size, size_t ali
 
 void *sv_alloc_aligned(const sv_allocator *allocator, size_t size, size_t alignment)
 {
-    if (size == 0) return NULL;
+    if (size == 0 || size > PTRDIFF_MAX) return NULL;
     void *block = NULL;
     if (allocator) {
         block = align_within(allocator, size, alignment);

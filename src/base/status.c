@@ -28,10 +28,11 @@ typedef struct {
 static pool_slot pool[POOL_RECORDS];
 
 /* The last resort: shared by all who find the pool empty, never freed. */
-static const struct {
-    struct sv_status_record record;
-    char message[16];
-} exhausted = {{SV_CODE_RESOURCE_EXHAUSTED, HOME_STATIC}, "out of memory"};
+static const struct sv_status_record exhausted = {
+    SV_CODE_RESOURCE_EXHAUSTED,
+    HOME_STATIC,
+    "out of memory",
+};
 
 static sv_status pool_take(sv_code code, const char *message, size_t size)
 {

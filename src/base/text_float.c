@@ -117,7 +117,7 @@ static void put_by_search(sv_text *text, double value, bool single)
 {
     char number[NUMBER_ROOM];
     int most = single ? 9 : 17;
-    for (int precision = single ? 6 : 15; precision <= most; precision++) {
+    for (int precision = 1; precision <= most; precision++) {
         snprintf(number, sizeof number, "%.*g", precision, value);
         if (single ? strtof(number, NULL) == (float)value : strtod(number, NULL) == value) break;
     }
