@@ -127,6 +127,18 @@ SV_MUST_USE sv_status sv_emit_init(sv_emit *e, const sv_module *module, const sv
                                    const sv_type *in, const sv_type *out,
                                    const sv_tensor *const *known, sv_arena *arena);
 
+/* The operand of a dense tensor of this type; strides are 0 while the shape is symbolic. */
+sv_desc sv_type_desc(const sv_type *type);
+/* How a problem sees the operand that lies as `slot` says: permuted, then expanded. */
+sv_desc sv_ref_bind(const sv_ref *ref, const sv_desc *slot);
+/* Broadcast, right-aligned: stride 0 where dimensions are repeated. */
+sv_desc sv_desc_expand(const sv_desc *from, const sv_shape *to);
+/* The types of the slots that a descriptor's measure fills, for outputs of these types. */
+SV_MUST_USE sv_status sv_measure_types(const sv_type *out, uint32_t n, sv_type *dims);
+/* The status of a data error that a step of `node` recorded. */
+SV_MUST_USE SV_NONNULL_RESULT sv_status sv_fault_status(const sv_fault *fault, const char *node,
+                                                        const char *op);
+
 /* Translates an operator fused behind a node to a unary operation with its parameters (attributes by
  * `attr`); false: it is none. */
 bool sv_fused_unary(sv_op op, const sv_attr *attr, uint32_t n_attr, sv_epilogue_item *out);

@@ -48,13 +48,14 @@ SV_MUST_USE SV_NONNULL_RESULT sv_status sv_infer_error(const sv_infer *x, uint32
 /* Building blocks that many operators share. */
 SV_MUST_USE sv_status sv_infer_same(sv_infer *x);      /* out[0] = in[0] */
 SV_MUST_USE sv_status sv_infer_broadcast(sv_infer *x); /* all inputs broadcast, dtype of in[0] */
+/* Multidirectional broadcasting with a fresh symbol where a size cannot be told; false: conflict. */
+bool sv_infer_broadcast_shapes(sv_infer *x, const sv_shape *a, const sv_shape *b, sv_shape *out);
 SV_MUST_USE sv_status sv_infer_axis(const sv_infer *x, int64_t axis, int32_t rank, int32_t *out);
 
 /* ---- descriptors ------------------------------------------------------------------------------ */
 
 typedef struct sv_emit sv_emit;
 typedef struct sv_expand sv_expand;
-typedef struct sv_kernel sv_kernel;
 
 typedef enum sv_trait {
     SV_TRAIT_ELEMENTWISE = 1 << 0,  /* one result an element; keeps any layout */
@@ -78,8 +79,9 @@ typedef struct sv_op_desc {
     /* Replaces a function operator by a graph of others; returns UNIMPLEMENTED for what it cannot. */
     sv_status (*expand)(sv_expand *x);
     sv_control control;
-    /* For dynamic outputs: writes the dims of output o to dims[o]; sees inputs only. */
-    const sv_kernel *measure;
+    /* For dynamic outputs: emits the work that finds their sizes. Its slots are the node's inputs, then
+     * for each output an i64 vector of the output's rank, to be filled with its dims. */
+    sv_status (*measure)(sv_emit *e);
 } sv_op_desc;
 
 /* NULL when Serval cannot run the operator. */
