@@ -16,13 +16,14 @@ typedef enum { HOME_HEAP, HOME_POOL, HOME_STATIC } record_home;
 struct sv_status_record {
     sv_code code;
     record_home home;
-    char message[];
+    const char *message;
 };
 
 /* The records that stand in for the heap. `used` is claimed by exchange and released by free. */
 typedef struct {
     atomic_bool used;
-    _Alignas(struct sv_status_record) char bytes[sizeof(struct sv_status_record) + POOL_MESSAGE];
+    struct sv_status_record record;
+    char message[POOL_MESSAGE];
 } pool_slot;
 
 static pool_slot pool[POOL_RECORDS];
@@ -38,13 +39,11 @@ static sv_status pool_take(sv_code code, const char *message, size_t size)
 {
     for (int i = 0; i < POOL_RECORDS; i++) {
         if (atomic_exchange_explicit(&pool[i].used, true, memory_order_acquire)) continue;
-        sv_status status = (sv_status)(void *)pool[i].bytes;
         if (size > POOL_MESSAGE - 1) size = POOL_MESSAGE - 1;
-        status->code = code;
-        status->home = HOME_POOL;
-        memcpy(status->message, message, size);
-        status->message[size] = '\0';
-        return status;
+        memcpy(pool[i].message, message, size);
+        pool[i].message[size] = '\0';
+        pool[i].record = (struct sv_status_record){code, HOME_POOL, pool[i].message};
+        return &pool[i].record;
     }
     return (sv_status)(uintptr_t)&exhausted;
 }
@@ -71,10 +70,10 @@ static sv_status record_create(sv_code code, const char *message, size_t size)
 {
     sv_status status = malloc(sizeof *status + size + 1);
     if (!status) return pool_take(code, message, size);
-    status->code = code;
-    status->home = HOME_HEAP;
-    memcpy(status->message, message, size);
-    status->message[size] = '\0';
+    char *copy = (char *)(status + 1);
+    memcpy(copy, message, size);
+    copy[size] = '\0';
+    *status = (struct sv_status_record){code, HOME_HEAP, copy};
     return status;
 }
 
@@ -128,7 +127,7 @@ void sv_status_free(sv_status status)
         free(status);
         return;
     }
-    pool_slot *slot = (pool_slot *)(void *)((char *)status - offsetof(pool_slot, bytes));
+    pool_slot *slot = (pool_slot *)(void *)((char *)status - offsetof(pool_slot, record));
     atomic_store_explicit(&slot->used, false, memory_order_release);
 }
 
