@@ -28,5 +28,5 @@ cmd_compare() {
 
 cmd_bench() {
     need_packages $PACKAGES_BENCH curl
-    measure bench/serve.py tools/requirements-compare.txt "$@"
+    measure bench/serve_digits.py tools/requirements-compare.txt "$@"
 }
