@@ -373,4 +373,4 @@ if __name__ == "__main__":
     try:
         main()
     except ImportError as error:
-        sys.exit(f"train_digits.py: {error}: install what tools/requirements.txt lists")
+        sys.exit(f"train_digits.py: {error}: install what tools/requirements-compare.txt lists")
