@@ -128,7 +128,9 @@ sv_graph *sv_node_graph(const sv_node *node, const char *name);
 
 /* ---- nodes --------------------------------------------------------------------------------- */
 
-/* An operator fused behind a node: applied to the node's result, in order. */
+/* An operator fused behind a node: applied to the node's result, in order. Its other operand is
+ * appended to the node's inputs, behind all that the node's own operator may have (omitted ones are
+ * filled with SV_NO_VALUE first). */
 typedef struct sv_fused {
     sv_op op;
     int32_t operand;      /* index in the node's inputs of the other operand; -1: unary */
