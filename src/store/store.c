@@ -95,6 +95,7 @@ static sv_status load_versions(sv_store *store, const char *name, uint32_t slot,
             free_versions(versions, i);
             return status;
         }
+        sv_served_warm(versions[i]);
     }
     *out = versions;
     return SV_OK;

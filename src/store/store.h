@@ -49,6 +49,7 @@ struct sv_served {
     uint64_t load_ns;
     uint32_t slot;      /* small and stable for a name, for tables indexed by model */
     int64_t loaded_us;  /* wall clock */
+    bool batches;       /* rows of the first dimension do not depend on each other (sv_served_warm) */
 };
 
 sv_served *sv_served_ref(sv_served *version);

@@ -1,0 +1,160 @@
+/* Calls: an exchange's way through a front end, its requests, its deadline, its answer. */
+#include "serve/call.h"
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "serve/lane.h"
+
+void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *body)
+{
+    sv_exchange_reply(call->x, http, content_type, body);
+}
+
+sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out)
+{
+    if (!name.size) name = call->model;
+    return sv_store_acquire(sv_service_store(call->service), name.data, name.size, call->version, out);
+}
+
+sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out)
+{
+    SV_TRY(sv_request_begin(call->lane, version, out));
+    (*out)->user = call;
+    (*out)->sibling = call->request;
+    call->request = *out;
+    if (!call->served) call->served = sv_served_ref(version);
+    return SV_OK;
+}
+
+/* ---- deadlines: all calls wait equally long, so the list is sorted ---------------------------- */
+
+static void list_remove(sv_call *call)
+{
+    sv_lane *lane = call->lane;
+    if (!call->deadline) return;
+    *(call->older ? &call->older->newer : &lane->oldest) = call->newer;
+    *(call->newer ? &call->newer->older : &lane->newest) = call->older;
+    call->newer = call->older = NULL;
+    call->deadline = 0;
+}
+
+static void list_append(sv_call *call, uint64_t deadline)
+{
+    sv_lane *lane = call->lane;
+    call->deadline = deadline;
+    call->older = lane->newest;
+    *(lane->newest ? &lane->newest->newer : &lane->oldest) = call;
+    lane->newest = call;
+    /* One setting serves many calls: whoever comes first sets the timer, and it sets itself. */
+    if (lane->timer_set) return;
+    lane->timer_set = true;
+    sv_timer_set(lane->timer, deadline);
+}
+
+void sv_lane_expire(sv_timer *timer, void *user)
+{
+    sv_lane *lane = user;
+    uint64_t now = sv_clock_ns();
+    while (lane->oldest && lane->oldest->deadline <= now) {
+        sv_call *call = lane->oldest;
+        list_remove(call);
+        if (sv_exchange_is_waiting(call->x)) {
+            sv_exchange_fail(call->x, 0,
+                             sv_error(SV_CODE_DEADLINE_EXCEEDED,
+                                      "request: expected its end within the time limit, found it "
+                                      "still %s", call->ran ? "running" : "waiting"));
+        }
+        sv_call_cancel(call);
+    }
+    lane->timer_set = lane->oldest != NULL;
+    if (lane->oldest) sv_timer_set(timer, lane->oldest->deadline);
+}
+
+/* ---- results ------------------------------------------------------------------------------------ */
+
+static void note_times(sv_call *call, const sv_request *request)
+{
+    call->ran = request->finished_ns > 0;
+    call->submitted_ns = request->submitted_ns;
+    call->started_ns = request->started_ns;
+    call->finished_ns = request->finished_ns;
+}
+
+/* Takes the request's status. */
+static sv_status take_result(sv_call *call, sv_request *request)
+{
+    sv_status status = request->status;
+    request->status = SV_OK;
+    if (status != SV_OK || !sv_exchange_is_waiting(call->x)) return status;
+    SV_TRY(call->front->encode(call, request, &call->answer));
+    return sv_text_status(&call->answer, "the answer");
+}
+
+static void request_done(sv_request *request)
+{
+    sv_call *call = request->user;
+    sv_exchange *x = call->x;
+    note_times(call, request);
+    sv_status status = take_result(call, request);
+    if (status != SV_OK) sv_exchange_fail(x, 0, status);
+    for (sv_request **at = &call->request; *at; at = &(*at)->sibling) {
+        if (*at != request) continue;
+        *at = request->sibling;
+        break;
+    }
+    sv_request_release(request);
+    if (--call->open == 0) {
+        list_remove(call);
+        sv_call_leave(call);
+        if (sv_exchange_is_waiting(x)) sv_call_reply(call, 200, "application/json", &call->answer);
+    }
+    sv_exchange_release(x);
+}
+
+/* Memory of the inputs counts against the server's budget. */
+static sv_status charge(sv_call *call)
+{
+    size_t bytes = 0;
+    for (const sv_request *r = call->request; r; r = r->sibling) {
+        for (size_t i = 0; i < r->input_count; i++) bytes += r->input[i].buffer.size;
+    }
+    sv_status status = sv_exchange_charge(call->x, bytes);
+    if (status != SV_OK) call->http = 503;
+    return status;
+}
+
+sv_status sv_call_submit(sv_call *call)
+{
+    for (const sv_request *r = call->request; r; r = r->sibling) SV_TRY(sv_request_check(r));
+    SV_TRY(charge(call));
+    sv_text_init(&call->answer, sv_loop_allocator(call->x->loop));
+    for (sv_request *r = call->request; r; r = r->sibling) {
+        r->on_done = request_done;
+        SV_TRY(sv_request_submit(r));
+        sv_exchange_hold(call->x);
+        call->open++;
+    }
+    list_append(call, sv_clock_ns() + sv_service_timeout_ns(call->service));
+    return SV_OK;
+}
+
+void sv_call_cancel(sv_call *call)
+{
+    for (sv_request *r = call->request; r; r = r->sibling) sv_request_cancel(r);
+}
+
+void sv_call_abandon(sv_call *call)
+{
+    sv_call_cancel(call);
+    sv_request **at = &call->request;
+    while (*at) {
+        sv_request *r = *at;
+        if (r->state != SV_REQUEST_NEW) {
+            at = &r->sibling;
+            continue;
+        }
+        *at = r->sibling;
+        sv_request_release(r);
+    }
+    if (call->open == 0) sv_call_leave(call);
+}

@@ -1,0 +1,87 @@
+/* What a protocol is to the core: rows of routes, and four translations.
+ *
+ * A front end turns bodies into requests and results into bodies; it owns no thread, queue or
+ * socket. All its calls happen on the loop that owns the exchange. */
+#ifndef SV_SERVE_FRONT_H
+#define SV_SERVE_FRONT_H
+
+#include "net/exchange.h"
+#include "serve/request.h"
+
+typedef struct sv_service sv_service;
+typedef struct sv_call sv_call;
+
+enum {
+    SV_ROUTE_HEALTH = 1, /* answered whatever the load is */
+    SV_ROUTE_INFER = 2,  /* runs a model: admitted, counted and timed */
+};
+
+/* Patterns are segments: literal text, {model} and {version} (captured), and a literal ending such
+ * as {model}:predict. Where several match, literal text goes before captures, and a longer ending
+ * before a shorter. HEAD is answered wherever GET is. */
+typedef struct sv_route {
+    sv_method method;
+    const char *pattern;
+    int verb; /* the front end's own number */
+    uint32_t flags;
+} sv_route;
+
+typedef struct sv_front {
+    const char *name; /* "tfs": the metrics' label */
+    const sv_route *routes;
+    size_t route_count;
+    /* The body is complete (empty for GET): begins and submits requests, or answers by
+     * sv_call_reply. An error becomes an error answer. `body` is borrowed for the call of this
+     * function. */
+    sv_status (*decode)(sv_call *call, sv_string body);
+    /* A request of the call has succeeded, and its outputs are valid now: appends to the answer's
+     * body, which is sent when all requests of the call are done. */
+    sv_status (*encode)(sv_call *call, const sv_request *request, sv_text *out);
+    /* Appends an error's body. `call` has its route, but maybe nothing else. */
+    void (*error)(const sv_call *call, int http, sv_status status, sv_text *out);
+} sv_front;
+
+/* One exchange on its way through a front end. Lives in the exchange's arena. */
+struct sv_call {
+    sv_exchange *x;
+    sv_service *service;
+    const sv_front *front;
+    const sv_route *route;
+    sv_string model;     /* captured; empty: none */
+    int64_t version;     /* captured; 0: none */
+    sv_request *request; /* begun for this call, the newest first */
+    void *state;         /* the front end's, in x->arena */
+    sv_string id;        /* the client's name for the request, in x->arena; for logs */
+    int http;            /* the HTTP code of an error that decode returns; 0: by its status */
+
+    /* The core's own. */
+    struct sv_lane *lane;
+    uint32_t open;          /* requests that are submitted and not done */
+    sv_text answer;         /* what encode has appended so far */
+    sv_call *newer, *older; /* calls that wait for results, by deadline */
+    uint64_t deadline;      /* monotonic; 0: not in that list */
+    bool admitted;          /* counted among those that run */
+    sv_served *served; /* of the last request, a reference, for metrics and the log */
+    bool ran;
+    uint64_t submitted_ns, started_ns, finished_ns;
+};
+
+/* Answers; takes the contents of `body`. `content_type` is static. */
+void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *body);
+
+/* Takes a reference to the version that the call's path (or `name`, if not empty) asks for. */
+SV_MUST_USE sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out);
+/* Begins a request of this call for a version; takes the reference on success. The request is
+ * released by the core when it is done. */
+SV_MUST_USE sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out);
+/* Queues all requests begun; to be called once, last in decode. */
+SV_MUST_USE sv_status sv_call_submit(sv_call *call);
+
+/* True while the service wants traffic: everything is loaded, and no drain has begun. */
+bool sv_service_ready(const sv_service *service);
+struct sv_store *sv_service_store(const sv_service *service);
+/* Appends the metrics in Prometheus' text format. */
+void sv_service_metrics(const sv_service *service, sv_text *out);
+uint64_t sv_service_uptime_ns(const sv_service *service);
+
+#endif

@@ -1,0 +1,327 @@
+/* Requests: their memory, their inputs, and their way into the lane. */
+#include "serve/request.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "serve/lane.h"
+#include "tensor/tensor.h"
+#include <stdio.h>
+#include <string.h>
+
+#define INPUT_ALIGNMENT 64
+#define KEEP_INPUT_BYTES ((size_t)64 << 10)
+#define KEEP_ARENA_BYTES ((size_t)64 << 10)
+#define KEEP_REQUESTS 256
+#define MIN_INPUT_BYTES 1024
+#define POOLED_INPUTS 64 /* bits of `given` */
+
+static const sv_allocator *allocator_of(const sv_request *request)
+{
+    return sv_loop_allocator(request->lane->loop);
+}
+
+static void free_inputs(sv_request *request)
+{
+    for (size_t i = 0; i < request->input_room; i++) {
+        sv_free_aligned(allocator_of(request), request->input[i].buffer.data,
+                        request->input[i].capacity, INPUT_ALIGNMENT);
+    }
+    sv_free(allocator_of(request), request->input, request->input_room * sizeof *request->input);
+    request->input = NULL;
+    request->input_room = 0;
+}
+
+static void free_outputs(sv_request *request)
+{
+    const sv_allocator *allocator = allocator_of(request);
+    sv_free(allocator, request->output, request->output_room * sizeof *request->output);
+    sv_free(allocator, request->wanted, request->output_room * sizeof *request->wanted);
+    request->output = NULL;
+    request->wanted = NULL;
+    request->output_room = 0;
+}
+
+static void destroy_request(sv_request *request)
+{
+    free_inputs(request);
+    free_outputs(request);
+    sv_arena_release(&request->arena);
+    sv_free(allocator_of(request), request, sizeof *request);
+}
+
+/* Room for a version's inputs and outputs; what an earlier request left is used where it fits. */
+static sv_status make_room(sv_request *request, size_t inputs, size_t outputs)
+{
+    const sv_allocator *allocator = allocator_of(request);
+    if (inputs > request->input_room) {
+        free_inputs(request);
+        request->input = sv_alloc_zero(allocator, inputs * sizeof *request->input);
+        if (!request->input) return sv_error_memory("inputs", inputs * sizeof *request->input);
+        request->input_room = inputs;
+    }
+    if (outputs > request->output_room) {
+        free_outputs(request);
+        request->output_room = outputs;
+        request->output = sv_alloc_zero(allocator, outputs * sizeof *request->output);
+        request->wanted = sv_alloc_zero(allocator, outputs * sizeof *request->wanted);
+        if (!request->output || !request->wanted) {
+            return sv_error_memory("outputs", outputs * sizeof *request->output);
+        }
+    }
+    return SV_OK;
+}
+
+static sv_request *take_free(sv_lane *lane)
+{
+    sv_request *request = lane->free_requests;
+    if (request) {
+        lane->free_requests = request->next;
+        lane->free_request_count--;
+        request->next = NULL;
+        return request;
+    }
+    request = sv_alloc_zero(sv_loop_allocator(lane->loop), sizeof *request);
+    if (!request) return NULL;
+    request->lane = lane;
+    sv_arena_init(&request->arena, sv_loop_allocator(lane->loop));
+    return request;
+}
+
+sv_status sv_request_begin(sv_lane *lane, sv_served *version, sv_request **out)
+{
+    sv_request *request = take_free(lane);
+    if (!request) return sv_error_memory("a request", sizeof *request);
+    size_t inputs = sv_model_input_count(version->model);
+    size_t outputs = sv_model_output_count(version->model);
+    sv_status status = make_room(request, inputs, outputs);
+    if (status != SV_OK) {
+        destroy_request(request);
+        return status;
+    }
+    request->state = SV_REQUEST_NEW;
+    request->version = version;
+    request->input_count = inputs;
+    request->output_count = outputs;
+    for (size_t i = 0; i < inputs; i++) {
+        request->input[i].given = false;
+        request->input[i].buffer.dtype = SV_DTYPE_NONE;
+    }
+    memset(request->output, 0, outputs * sizeof *request->output);
+    memset(request->wanted, true, outputs * sizeof *request->wanted);
+    *out = request;
+    return SV_OK;
+}
+
+void sv_request_release(sv_request *request)
+{
+    sv_lane *lane = request->lane;
+    sv_status_free(request->status);
+    sv_served_unref(request->version);
+    request->version = NULL;
+    request->status = SV_OK;
+    request->cancelled = false;
+    request->on_done = NULL;
+    request->user = NULL;
+    request->sibling = NULL;
+    request->submitted_ns = request->started_ns = request->finished_ns = 0;
+    if (lane->free_request_count >= KEEP_REQUESTS || request->arena.bytes > KEEP_ARENA_BYTES) {
+        destroy_request(request);
+        return;
+    }
+    for (size_t i = 0; i < request->input_room; i++) {
+        sv_request_input *input = &request->input[i];
+        if (input->capacity <= KEEP_INPUT_BYTES) continue;
+        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity, INPUT_ALIGNMENT);
+        *input = (sv_request_input){.capacity = 0};
+    }
+    sv_arena_reset(&request->arena);
+    request->next = lane->free_requests;
+    lane->free_requests = request;
+    lane->free_request_count++;
+}
+
+void sv_lane_free_requests(sv_lane *lane)
+{
+    while (lane->free_requests) {
+        sv_request *request = lane->free_requests;
+        lane->free_requests = request->next;
+        destroy_request(request);
+    }
+    lane->free_request_count = 0;
+}
+
+sv_status sv_request_grow_input(sv_request *request, size_t index, size_t bytes, void **out)
+{
+    sv_request_input *input = &request->input[index];
+    if (bytes > input->capacity || !input->buffer.data) {
+        size_t grown = input->capacity * 2 > bytes ? input->capacity * 2 : bytes;
+        size_t room = sv_size_align(grown > MIN_INPUT_BYTES ? grown : MIN_INPUT_BYTES,
+                                    INPUT_ALIGNMENT);
+        void *data = room < bytes ? NULL
+                                  : sv_alloc_aligned(allocator_of(request), room, INPUT_ALIGNMENT);
+        if (!data) {
+            return sv_error(SV_CODE_UNAVAILABLE, "input '%s': cannot allocate %zu bytes",
+                            sv_model_input(request->version->model, index)->name, bytes);
+        }
+        if (input->capacity) memcpy(data, input->buffer.data, input->capacity);
+        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity, INPUT_ALIGNMENT);
+        input->buffer.data = data;
+        input->capacity = room;
+    }
+    *out = input->buffer.data;
+    return SV_OK;
+}
+
+/* "float32[?,1,8,8]" of a port. */
+static void describe_port(const sv_port *port, char *out, size_t size)
+{
+    char shape[SV_SHAPE_TEXT];
+    sv_shape s = port->rank < 0 ? sv_shape_unknown() : sv_shape_make(port->rank, port->dim);
+    snprintf(out, size, "%s%s", sv_dtype_name(port->dtype),
+             port->rank < 0 ? "" : sv_shape_text(&s, shape));
+}
+
+static bool shape_fits(const sv_port *port, int32_t rank, const int64_t *dim)
+{
+    if (port->rank < 0) return true;
+    if (port->rank != rank) return false;
+    for (int32_t i = 0; i < rank; i++) {
+        if (port->dim[i] >= 0 && port->dim[i] != dim[i]) return false;
+    }
+    return true;
+}
+
+sv_status sv_request_seal_input(sv_request *request, size_t index, sv_dtype dtype, int32_t rank,
+                                const int64_t *dim)
+{
+    const sv_port *port = sv_model_input(request->version->model, index);
+    sv_request_input *input = &request->input[index];
+    sv_type type = {dtype, sv_shape_make(rank, dim)};
+    size_t bytes;
+    if (dtype != port->dtype || port->kind != SV_KIND_TENSOR || !shape_fits(port, rank, dim)) {
+        char expected[256], shape[SV_SHAPE_TEXT];
+        describe_port(port, expected, sizeof expected);
+        return sv_error_invalid("input '%s': expected %s%s, found %s%s", port->name,
+                                port->kind == SV_KIND_TENSOR ? "" : "no tensor but a value of ",
+                                expected, sv_dtype_name(dtype), sv_shape_text(&type.shape, shape));
+    }
+    SV_TRY(sv_type_bytes(&type, port->name, &bytes));
+    if (bytes > input->capacity || (bytes && !input->buffer.data)) {
+        return sv_error_internal("input '%s': expected %zu bytes, found %zu", port->name, bytes,
+                                 input->capacity);
+    }
+    if (!input->buffer.data) {
+        void *empty;
+        SV_TRY(sv_request_grow_input(request, index, 0, &empty));
+    }
+    input->buffer.dtype = dtype;
+    input->buffer.rank = rank;
+    memcpy(input->buffer.dim, type.shape.dim, sizeof input->buffer.dim);
+    input->buffer.size = bytes;
+    input->given = true;
+    return SV_OK;
+}
+
+/* The names of all ports, for a message. */
+static void list_names(const sv_model *model, bool inputs, char *out, size_t size)
+{
+    size_t count = inputs ? sv_model_input_count(model) : sv_model_output_count(model);
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < count && at < size; i++) {
+        const sv_port *port = inputs ? sv_model_input(model, i) : sv_model_output(model, i);
+        int n = snprintf(out + at, size - at, "%s'%s'", i ? ", " : "", port->name);
+        at += n > 0 ? (size_t)n : 0;
+    }
+}
+
+static sv_status find_port(const sv_model *model, bool inputs, sv_string name, size_t *out)
+{
+    size_t count = inputs ? sv_model_input_count(model) : sv_model_output_count(model);
+    for (size_t i = 0; i < count; i++) {
+        const sv_port *port = inputs ? sv_model_input(model, i) : sv_model_output(model, i);
+        if (strlen(port->name) == name.size && memcmp(port->name, name.data, name.size) == 0) {
+            *out = i;
+            return SV_OK;
+        }
+    }
+    char names[1024];
+    list_names(model, inputs, names, sizeof names);
+    return sv_error_invalid("%s: expected one of %s, found '%.*s'", inputs ? "input" : "output",
+                            names, (int)(name.size < 256 ? name.size : 256), name.data);
+}
+
+sv_status sv_request_find_input(const sv_request *request, sv_string name, size_t *out)
+{
+    return find_port(request->version->model, true, name, out);
+}
+
+sv_status sv_request_find_output(const sv_request *request, sv_string name, size_t *out)
+{
+    return find_port(request->version->model, false, name, out);
+}
+
+sv_status sv_request_check(const sv_request *request)
+{
+    for (size_t i = 0; i < request->input_count; i++) {
+        const sv_port *port = sv_model_input(request->version->model, i);
+        if (request->input[i].given || port->optional) continue;
+        char expected[256];
+        describe_port(port, expected, sizeof expected);
+        return sv_error_invalid("input '%s': expected %s, found nothing", port->name, expected);
+    }
+    return SV_OK;
+}
+
+/* Which inputs are bound, and whether that fits into the bits that sessions are kept by. */
+static void note_given(sv_request *request)
+{
+    request->given = 0;
+    request->bytes = 0;
+    request->poolable = true;
+    for (size_t i = 0; i < request->input_count; i++) {
+        const sv_request_input *input = &request->input[i];
+        if (input->given) request->bytes += input->buffer.size;
+        if (i < POOLED_INPUTS) {
+            request->given |= (uint64_t)input->given << i;
+        } else if (!input->given) {
+            request->poolable = false;
+        }
+    }
+}
+
+sv_status sv_request_submit(sv_request *request)
+{
+    sv_lane *lane = request->lane;
+    SV_TRY(sv_request_check(request));
+    note_given(request);
+    request->state = SV_REQUEST_SUBMITTED;
+    request->submitted_ns = sv_clock_ns();
+    request->next = NULL;
+    if (lane->submitted) {
+        lane->submitted_last->next = request;
+    } else {
+        lane->submitted = request;
+    }
+    lane->submitted_last = request;
+    if (!lane->work_planned) {
+        lane->work_planned = true;
+        sv_loop_defer(lane->loop, SV_PHASE_WORK, &lane->work);
+    }
+    return SV_OK;
+}
+
+void sv_request_cancel(sv_request *request)
+{
+    if (request->cancelled || request->state == SV_REQUEST_DONE) return;
+    request->cancelled = true;
+    sv_batch *batch = request->batch;
+    if (request->state != SV_REQUEST_QUEUED) return;
+    for (const sv_request *r = batch->members; r; r = r->next) {
+        if (!r->cancelled) return;
+    }
+    /* Nobody wants the batch: what no worker has begun comes back at once. */
+    sv_queue *queue = sv_service_queue(request->lane->service);
+    if (sv_queue_unlink(queue, batch)) sv_loop_defer(batch->lane->loop, SV_PHASE_DONE, &batch->task);
+}

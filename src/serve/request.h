@@ -1,0 +1,77 @@
+/* A request: one run of one model version, from its typed inputs to its outputs.
+ *
+ * It belongs to one loop: everything here is called on that loop's thread. Only the run itself may
+ * happen elsewhere. Protocols and bodies do not belong here. */
+#ifndef SV_SERVE_REQUEST_H
+#define SV_SERVE_REQUEST_H
+
+#include "base/arena.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+typedef struct sv_request sv_request;
+
+typedef enum sv_request_state {
+    SV_REQUEST_NEW,       /* inputs are being filled */
+    SV_REQUEST_SUBMITTED, /* waits for this round's batches to be made */
+    SV_REQUEST_QUEUED,    /* waits for a worker, is run by one, or was posted back */
+    SV_REQUEST_DONE,
+} sv_request_state;
+
+/* An input's memory: 64-byte aligned, grown as needed, kept from request to request while small. */
+typedef struct sv_request_input {
+    sv_buffer buffer; /* dtype NONE until sealed */
+    size_t capacity;
+    bool given;
+} sv_request_input;
+
+struct sv_request {
+    sv_served *version; /* a reference */
+    sv_arena arena;     /* texts of strings and the like */
+    sv_request_state state;
+    bool cancelled;
+    sv_request_input *input; /* [input_count], in the model's order */
+    size_t input_count;
+    bool *wanted; /* [output_count]; all true unless the front end says otherwise */
+    sv_buffer *output; /* [output_count]; valid in on_done of a successful request where wanted */
+    size_t output_count;
+    sv_status status; /* valid in on_done; the core frees it */
+    void (*on_done)(sv_request *request); /* exactly once after submit, never from within it */
+    void *user;
+    uint64_t submitted_ns, started_ns, finished_ns; /* monotonic */
+
+    /* The core's own. */
+    struct sv_lane *lane;
+    struct sv_batch *batch;
+    sv_request *next;   /* in a list of the lane or batch */
+    sv_request *sibling; /* in the same call */
+    size_t input_room, output_room;
+    size_t bytes; /* of all inputs */
+    uint64_t given;
+    bool poolable; /* its session may be kept for others */
+};
+
+/* Makes room for `bytes` bytes of the input, keeping what is there; the result is 64-byte aligned.
+ * RESOURCE_EXHAUSTED. */
+SV_MUST_USE sv_status sv_request_grow_input(sv_request *request, size_t index, size_t bytes,
+                                            void **out);
+/* Says what the input's memory holds, and checks it against the model: dtype, rank, fixed
+ * dimensions. INVALID_ARGUMENT names the input, what was expected and what was found. */
+SV_MUST_USE sv_status sv_request_seal_input(sv_request *request, size_t index, sv_dtype dtype,
+                                            int32_t rank, const int64_t *dim);
+/* Finds an input or output by a name that is not NUL-terminated; INVALID_ARGUMENT lists what there
+ * is. */
+SV_MUST_USE sv_status sv_request_find_input(const sv_request *request, sv_string name, size_t *out);
+SV_MUST_USE sv_status sv_request_find_output(const sv_request *request, sv_string name, size_t *out);
+/* Checks that every input without a default is given. */
+SV_MUST_USE sv_status sv_request_check(const sv_request *request);
+
+/* Queues the run. on_done follows, in any case but an error. */
+SV_MUST_USE sv_status sv_request_submit(sv_request *request);
+/* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended.
+ * Idempotent, in any state. */
+void sv_request_cancel(sv_request *request);
+/* Gives everything back; not while it is submitted or queued. */
+void sv_request_release(sv_request *request);
+
+#endif

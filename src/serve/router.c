@@ -1,0 +1,180 @@
+/* Matching of routes. Patterns are taken apart once; a request costs a comparison for each row that
+ * has as many segments. */
+#include "serve/router.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_SEGMENTS 8
+
+typedef enum capture { CAPTURE_NONE, CAPTURE_MODEL, CAPTURE_VERSION } capture;
+
+typedef struct pattern_segment {
+    capture capture;
+    const char *text; /* the literal, or what follows the capture */
+    size_t size;
+} pattern_segment;
+
+typedef struct row {
+    const sv_front *front;
+    const sv_route *route;
+    pattern_segment segment[MAX_SEGMENTS];
+    uint32_t count;
+    uint32_t weight; /* rows of greater weight are tried first */
+} row;
+
+struct sv_router {
+    row *rows; /* [count], by falling weight */
+    size_t count;
+};
+
+static capture parse_capture(const char **text, size_t *size)
+{
+    static const struct {
+        const char *text;
+        capture capture;
+    } table[] = {{"{model}", CAPTURE_MODEL}, {"{version}", CAPTURE_VERSION}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        size_t n = strlen(table[i].text);
+        if (*size >= n && memcmp(*text, table[i].text, n) == 0) {
+            *text += n;
+            *size -= n;
+            return table[i].capture;
+        }
+    }
+    return CAPTURE_NONE;
+}
+
+/* Literal segments weigh most, endings by their length. */
+static void parse_pattern(const char *pattern, row *out)
+{
+    while (*pattern == '/' && pattern[1] && out->count < MAX_SEGMENTS) {
+        const char *text = ++pattern;
+        size_t size = strcspn(text, "/");
+        pattern += size;
+        pattern_segment *s = &out->segment[out->count++];
+        s->capture = parse_capture(&text, &size);
+        s->text = text;
+        s->size = size;
+        out->weight += s->capture == CAPTURE_NONE ? 1000 : (uint32_t)size;
+    }
+}
+
+/* Stable for rows of equal weight: earlier front ends come first. */
+static void sort_rows(row *rows, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        row moved = rows[i];
+        size_t at = i;
+        for (; at > 0 && rows[at - 1].weight < moved.weight; at--) rows[at] = rows[at - 1];
+        rows[at] = moved;
+    }
+}
+
+sv_router *sv_router_create(const sv_front *const *fronts, size_t count)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) total += fronts[i]->route_count;
+    sv_router *router = calloc(1, sizeof *router);
+    row *rows = calloc(total ? total : 1, sizeof *rows);
+    if (!router || !rows) {
+        free(router);
+        free(rows);
+        return NULL;
+    }
+    router->rows = rows;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t r = 0; r < fronts[i]->route_count; r++) {
+            row *row = &rows[router->count++];
+            row->front = fronts[i];
+            row->route = &fronts[i]->routes[r];
+            parse_pattern(row->route->pattern, row);
+        }
+    }
+    sort_rows(rows, router->count);
+    return router;
+}
+
+void sv_router_destroy(sv_router *router)
+{
+    if (!router) return;
+    free(router->rows);
+    free(router);
+}
+
+/* A number of 1 to 18 digits; -1 otherwise. */
+static int64_t parse_version(const char *text, size_t size)
+{
+    if (size == 0 || size > 18) return -1;
+    int64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        if (text[i] < '0' || text[i] > '9') return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+static bool match_segment(const pattern_segment *pattern, sv_string text, sv_route_match *out)
+{
+    if (text.size < pattern->size) return false;
+    size_t head = text.size - pattern->size;
+    if (memcmp(text.data + head, pattern->text, pattern->size) != 0) return false;
+    switch (pattern->capture) {
+    case CAPTURE_NONE: return head == 0;
+    case CAPTURE_MODEL: out->model = (sv_string){text.data, head}; return head > 0;
+    case CAPTURE_VERSION: out->version = parse_version(text.data, head); return out->version >= 0;
+    }
+    return false;
+}
+
+static bool match_row(const row *row, const sv_string *segments, sv_route_match *out)
+{
+    for (uint32_t i = 0; i < row->count; i++) {
+        if (!match_segment(&row->segment[i], segments[i], out)) return false;
+    }
+    return true;
+}
+
+void sv_router_find(const sv_router *router, sv_method method, const sv_string *segments,
+                    uint32_t count, sv_route_match *out)
+{
+    *out = (sv_route_match){0};
+    if (method == SV_METHOD_HEAD) method = SV_METHOD_GET;
+    uint32_t weight = 0;
+    for (size_t i = 0; i < router->count; i++) {
+        const row *row = &router->rows[i];
+        sv_route_match match = {0};
+        /* Once a path is known, only rows of the same weight may add methods to it. */
+        if (out->front && row->weight != weight) break;
+        if (row->count != count || !match_row(row, segments, &match)) continue;
+        match.front = row->front;
+        if (row->route->method == method) {
+            match.route = row->route;
+            *out = match;
+            return;
+        }
+        weight = row->weight;
+        match.allowed = out->allowed | 1u << row->route->method;
+        *out = match;
+    }
+}
+
+void sv_router_allow(uint32_t allowed, char *out, size_t size)
+{
+    static const struct {
+        sv_method method;
+        const char *text;
+    } table[] = {
+        {SV_METHOD_GET, "GET, HEAD"}, {SV_METHOD_POST, "POST"},   {SV_METHOD_PUT, "PUT"},
+        {SV_METHOD_DELETE, "DELETE"}, {SV_METHOD_OPTIONS, "OPTIONS"}, {SV_METHOD_PATCH, "PATCH"},
+    };
+    size_t at = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (!(allowed & 1u << table[i].method)) continue;
+        int n = snprintf(out + at, size - at, "%s%s", at ? ", " : "", table[i].text);
+        if (n < 0 || (size_t)n >= size - at) return;
+        at += (size_t)n;
+    }
+}

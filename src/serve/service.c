@@ -1,0 +1,407 @@
+/* The handler that the socket layer calls: routing, admission, answers, and what is counted. */
+#include "serve/service.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/cpu.h"
+#include "base/status.h"
+#include "net/http_status.h"
+#include "serve/call.h"
+#include "serve/lane.h"
+#include "serve/router.h"
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct sv_service {
+    sv_handler handler;
+    sv_service_options options;
+    const sv_server *server;
+    sv_router *router;
+    sv_queue *queue;
+    sv_metrics *metrics;
+    uint64_t start_ns;
+    int64_t start_us;
+    _Atomic bool ready;
+    _Atomic uint32_t running;
+    sv_lane *lane[]; /* [options.loops] */
+};
+
+static sv_service *service_of(const sv_exchange *x)
+{
+    return x->handler->self;
+}
+
+/* ---- what others ask -------------------------------------------------------------------------- */
+
+bool sv_service_ready(const sv_service *service)
+{
+    return atomic_load(&service->ready);
+}
+
+void sv_service_set_ready(sv_service *service, bool ready)
+{
+    atomic_store(&service->ready, ready);
+}
+
+sv_store *sv_service_store(const sv_service *service)
+{
+    return service->options.store;
+}
+
+sv_queue *sv_service_queue(const sv_service *service)
+{
+    return service->queue;
+}
+
+bool sv_service_batches(const sv_service *service)
+{
+    return !service->options.no_batching;
+}
+
+uint64_t sv_service_timeout_ns(const sv_service *service)
+{
+    return (uint64_t)service->options.timeout_ms * 1000000u;
+}
+
+uint64_t sv_service_uptime_ns(const sv_service *service)
+{
+    return sv_clock_ns() - service->start_ns;
+}
+
+void sv_service_set_server(sv_service *service, const sv_server *server)
+{
+    service->server = server;
+}
+
+const sv_handler *sv_service_handler(const sv_service *service)
+{
+    return &service->handler;
+}
+
+static void put_server_metrics(const sv_server *server, sv_text *out)
+{
+    sv_server_stats stats;
+    sv_server_get_stats(server, &stats);
+    sv_metrics_put_gauge(out, "serval_connections", "Open connections.", stats.connections);
+    sv_metrics_put_counter(out, "serval_connections_total", "Connections accepted.",
+                           (double)stats.accepted);
+    sv_metrics_put_counter(out, "serval_http_refused_total",
+                           "Requests that were refused before a protocol saw them.",
+                           (double)stats.refused);
+    sv_metrics_put_counter(out, "serval_http_shed_total", "Of these, for want of memory.",
+                           (double)stats.shed);
+    sv_metrics_put_counter(out, "serval_http_timed_out_total", "Of these, for slowness.",
+                           (double)stats.timed_out);
+    sv_metrics_put_gauge(out, "serval_http_memory_bytes", "Memory that requests hold.",
+                         (double)stats.memory_bytes);
+}
+
+void sv_service_metrics(const sv_service *service, sv_text *out)
+{
+    sv_metrics_write(service->metrics, out);
+    sv_metrics_put_gauge(out, "serval_models", "Models that are served.",
+                         (double)sv_store_count(service->options.store));
+    sv_metrics_put_gauge(out, "serval_ready", "Whether the service wants traffic.",
+                         sv_service_ready(service));
+    sv_metrics_put_gauge(out, "serval_requests_running", "Requests admitted and not answered.",
+                         atomic_load(&service->running));
+    sv_metrics_put_gauge(out, "serval_queue_length", "Runs that wait for a worker.",
+                         sv_queue_length(service->queue));
+    if (service->server) put_server_metrics(service->server, out);
+    sv_metrics_put_gauge(out, "process_resident_memory_bytes", "Resident memory.",
+                         (double)sv_cpu_rss());
+    sv_metrics_put_gauge(out, "process_start_time_seconds", "Start, in seconds since 1970.",
+                         (double)service->start_us / 1e6);
+}
+
+/* ---- the handler ------------------------------------------------------------------------------ */
+
+static bool enter(sv_call *call)
+{
+    sv_service *service = call->service;
+    if (atomic_fetch_add(&service->running, 1) < service->options.max_running) {
+        call->admitted = true;
+        return true;
+    }
+    atomic_fetch_sub(&service->running, 1);
+    return false;
+}
+
+void sv_call_leave(sv_call *call)
+{
+    if (!call->admitted) return;
+    call->admitted = false;
+    atomic_fetch_sub(&call->service->running, 1);
+}
+
+static void fail_busy(sv_exchange *x)
+{
+    x->retry_after = 1;
+    sv_exchange_fail(x, 503,
+                     sv_error(SV_CODE_UNAVAILABLE, "service: expected fewer than %u requests running, "
+                                                   "found that many: try again later",
+                              (unsigned)service_of(x)->options.max_running));
+}
+
+/* An unknown path, or a known one with another method. */
+static void fail_route(sv_exchange *x, const sv_route_match *match)
+{
+    if (!match->front) {
+        sv_exchange_fail(x, 404,
+                         sv_error(SV_CODE_NOT_FOUND, "path: expected one that is served, found "
+                                                     "'%.*s'",
+                                  (int)(x->path.size < 256 ? x->path.size : 256), x->path.data));
+        return;
+    }
+    char allow[64];
+    sv_router_allow(match->allowed, allow, sizeof allow);
+    sv_exchange_add_header(x, "Allow", allow);
+    sv_exchange_fail(x, 405,
+                     sv_error(SV_CODE_UNIMPLEMENTED, "method: expected %s, found %.*s", allow,
+                              (int)(x->method_name.size < 64 ? x->method_name.size : 64),
+                              x->method_name.data));
+}
+
+static void on_open(sv_exchange *x)
+{
+    sv_service *service = service_of(x);
+    sv_call *call = sv_arena_alloc_zero(&x->arena, sizeof *call);
+    if (!call) {
+        sv_exchange_fail(x, 503, sv_error_memory("a call", sizeof *call));
+        return;
+    }
+    sv_route_match match;
+    sv_router_find(service->router, x->method, x->segments, x->segment_count, &match);
+    *call = (sv_call){.x = x,
+                      .service = service,
+                      .front = match.front,
+                      .route = match.route,
+                      .model = match.model,
+                      .version = match.version,
+                      .lane = sv_loop_user(x->loop)};
+    x->state = call;
+    if (!match.route) {
+        fail_route(x, &match);
+        return;
+    }
+    bool infer = match.route->flags & SV_ROUTE_INFER;
+    if (infer && atomic_load(&service->running) >= service->options.max_running) fail_busy(x);
+    if (match.route->method == SV_METHOD_GET) x->mode = SV_BODY_DROP;
+}
+
+static void on_end(sv_exchange *x)
+{
+    sv_call *call = x->state;
+    if (call->route->flags & SV_ROUTE_INFER && !enter(call)) {
+        fail_busy(x);
+        return;
+    }
+    sv_status status = call->front->decode(call, x->body);
+    if (status != SV_OK) {
+        sv_call_abandon(call);
+        sv_exchange_fail(x, call->http, status);
+    } else if (call->open == 0) {
+        sv_call_leave(call);
+    }
+}
+
+static void on_gone(sv_exchange *x)
+{
+    if (x->state) sv_call_cancel(x->state);
+}
+
+static const char *on_error(sv_exchange *x, int http, sv_status status, sv_text *body)
+{
+    const sv_call *call = x->state;
+    if (call && call->front) {
+        call->front->error(call, http, status, body);
+        return "application/json";
+    }
+    const char *message = sv_status_message(status);
+    sv_text_puts(body, "{\"error\":");
+    sv_text_put_json(body, message, strlen(message));
+    sv_text_putc(body, '}');
+    return "application/json";
+}
+
+/* ---- counting --------------------------------------------------------------------------------- */
+
+static uint64_t between(uint64_t from, uint64_t to)
+{
+    /* Stamps of a round are taken once and may lie a little behind our own clock. */
+    return from && to > from ? to - from : 0;
+}
+
+static void take_phases(const sv_exchange *x, const sv_call *call, uint64_t *ns)
+{
+    ns[SV_METRIC_READ] = between(x->at.first, x->at.body);
+    ns[SV_METRIC_PARSE] = between(x->at.body, call->submitted_ns);
+    ns[SV_METRIC_QUEUE] = between(call->submitted_ns, call->started_ns);
+    ns[SV_METRIC_RUN] = between(call->started_ns, call->finished_ns);
+    ns[SV_METRIC_WRITE] = between(call->finished_ns, x->at.last);
+}
+
+static uint32_t protocol_of(const sv_service *service, const sv_call *call)
+{
+    for (size_t i = 0; call && i < service->options.front_count; i++) {
+        if (service->options.fronts[i] == call->front) return (uint32_t)i;
+    }
+    return (uint32_t)service->options.front_count;
+}
+
+static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call,
+                       const sv_observation *seen)
+{
+    sv_access_log *log = lane->service->options.access_log;
+    if (!log) return;
+    char peer[64];
+    sv_peer_format(&x->peer, peer);
+    sv_access_entry entry = {
+        .wall_us = sv_clock_wall_us(),
+        .peer = peer,
+        .method = x->method_name,
+        .target = x->target,
+        .protocol = call && call->front ? call->front->name : "http",
+        .model = call && call->served ? call->served->name : NULL,
+        .version = call && call->served ? call->served->number : 0,
+        .http = x->http,
+        .bytes_in = x->bytes_in,
+        .bytes_out = x->bytes_out,
+        .total_ns = between(x->at.first, x->at.last),
+        .ran = seen->ran,
+        .id = call ? call->id : (sv_string){0},
+        .lost = x->lost,
+    };
+    memcpy(entry.phase_ns, seen->phase_ns, sizeof entry.phase_ns);
+    if (sv_access_log_add(log, lane->index, &entry)) {
+        sv_loop_defer(lane->loop, SV_PHASE_FREE, &lane->flush);
+    }
+}
+
+static void on_done(sv_exchange *x)
+{
+    sv_service *service = service_of(x);
+    sv_lane *lane = sv_loop_user(x->loop);
+    sv_call *call = x->state;
+    sv_observation seen = {.model = SV_METRICS_NO_MODEL,
+                           .protocol = protocol_of(service, call),
+                           .http = x->http,
+                           .bytes_in = x->bytes_in,
+                           .bytes_out = x->bytes_out};
+    if (call && call->served) {
+        seen.model = call->served->slot;
+        seen.ran = call->ran;
+        take_phases(x, call, seen.phase_ns);
+        sv_status_free(sv_metrics_name_model(service->metrics, seen.model, call->served->name));
+    }
+    sv_metrics_add(service->metrics, lane->index, &seen);
+    log_access(lane, x, call, &seen);
+    if (!call) return;
+    sv_served_unref(call->served);
+    sv_text_release(&call->answer);
+}
+
+/* ---- loops ------------------------------------------------------------------------------------ */
+
+static void flush_log(sv_task *task)
+{
+    sv_lane *lane = (sv_lane *)((char *)task - offsetof(sv_lane, flush));
+    sv_access_log_flush(lane->service->options.access_log, lane->index);
+}
+
+static sv_status on_loop_open(void *self, sv_loop *loop)
+{
+    sv_service *service = self;
+    uint32_t index = sv_loop_index(loop);
+    if (index >= service->options.loops) {
+        return sv_error_internal("loop: expected an index below %u, found %u",
+                                 (unsigned)service->options.loops, (unsigned)index);
+    }
+    sv_lane *lane = sv_lane_create(service, loop, index);
+    if (!lane) return sv_error_memory("a lane", sizeof *lane);
+    lane->flush.run = flush_log;
+    sv_status status = sv_timer_create(loop, sv_lane_expire, lane, &lane->timer);
+    if (status != SV_OK) {
+        sv_lane_destroy(lane);
+        return status;
+    }
+    service->lane[index] = lane;
+    sv_loop_set_user(loop, lane);
+    return SV_OK;
+}
+
+static void on_loop_close(void *self, sv_loop *loop)
+{
+    sv_service *service = self;
+    sv_lane *lane = sv_loop_user(loop);
+    if (!lane) return;
+    if (service->options.access_log) sv_access_log_flush(service->options.access_log, lane->index);
+    service->lane[lane->index] = NULL;
+    sv_loop_set_user(loop, NULL);
+    sv_lane_destroy(lane);
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+static void set_defaults(sv_service_options *o)
+{
+    if (!o->loops) o->loops = 1;
+    if (!o->workers) o->workers = 1;
+    if (!o->max_running) o->max_running = 1024;
+    if (!o->max_queued) o->max_queued = 256;
+    if (!o->timeout_ms) o->timeout_ms = 60000;
+}
+
+static sv_status create_parts(sv_service *service)
+{
+    const sv_service_options *o = &service->options;
+    const char *names[SV_METRICS_PROTOCOLS];
+    uint32_t count = 0;
+    for (; count < o->front_count && count + 1 < SV_METRICS_PROTOCOLS; count++) {
+        names[count] = o->fronts[count]->name;
+    }
+    names[count++] = "http";
+    service->router = sv_router_create(o->fronts, o->front_count);
+    if (!service->router) return sv_error_memory("the routes", sizeof(sv_route));
+    SV_TRY(sv_metrics_create(o->loops, names, count, NULL, &service->metrics));
+    return sv_queue_create(o->workers, o->max_queued, &service->queue);
+}
+
+sv_status sv_service_create(const sv_service_options *options, sv_service **out)
+{
+    uint32_t loops = options->loops ? options->loops : 1;
+    size_t size = sizeof(sv_service) + loops * sizeof(sv_lane *);
+    sv_service *service = calloc(1, size);
+    if (!service) return sv_error_memory("the service", size);
+    service->options = *options;
+    set_defaults(&service->options);
+    service->start_ns = sv_clock_ns();
+    service->start_us = sv_clock_wall_us();
+    service->handler = (sv_handler){
+        .self = service,
+        .open = on_open,
+        .end = on_end,
+        .gone = on_gone,
+        .error = on_error,
+        .done = on_done,
+        .loop_open = on_loop_open,
+        .loop_close = on_loop_close,
+    };
+    sv_status status = create_parts(service);
+    if (status != SV_OK) {
+        sv_service_destroy(service);
+        return status;
+    }
+    *out = service;
+    return SV_OK;
+}
+
+void sv_service_destroy(sv_service *service)
+{
+    if (!service) return;
+    sv_queue_destroy(service->queue);
+    sv_metrics_destroy(service->metrics);
+    sv_router_destroy(service->router);
+    free(service);
+}

@@ -1,0 +1,35 @@
+/* The service: everything between the socket layer's handler and the models: routes, admission,
+ * queues, workers, metrics, the access log. */
+#ifndef SV_SERVE_SERVICE_H
+#define SV_SERVE_SERVICE_H
+
+#include "net/server.h"
+#include "observe/access_log.h"
+#include "serve/front.h"
+
+typedef struct sv_service_options {
+    sv_store *store;              /* borrowed */
+    const sv_front *const *fronts; /* [front_count], borrowed; where routes collide, the earlier */
+    size_t front_count;
+    uint32_t loops;               /* of the server that will call */
+    uint32_t workers;             /* threads for large work; 0: 1 */
+    uint32_t max_running;         /* requests admitted at once; 0: 1024 */
+    uint32_t max_queued;          /* batches waiting for a worker; 0: 256 */
+    uint32_t timeout_ms;          /* of a request from its last byte; 0: 60 s */
+    bool no_batching;             /* every request runs alone */
+    sv_access_log *access_log;    /* borrowed; NULL: none */
+} sv_service_options;
+
+/* Starts the workers. Returns owned. */
+SV_MUST_USE sv_status sv_service_create(const sv_service_options *options, sv_service **out);
+/* After the server has ended. NULL is allowed. */
+void sv_service_destroy(sv_service *service);
+
+/* What the server calls; valid until the service is destroyed. */
+const sv_handler *sv_service_handler(const sv_service *service);
+/* Gauges of the server's connections are shown with the metrics; NULL: none. Before it runs. */
+void sv_service_set_server(sv_service *service, const sv_server *server);
+/* Any thread: whether sv_service_ready says so (the drain of a server sets it to false). */
+void sv_service_set_ready(sv_service *service, bool ready);
+
+#endif
