@@ -161,7 +161,7 @@ static bool values_agree(sv_dtype dtype, const char *a, const char *b, size_t by
         worst = fmax(worst, fabs(x - y));
     }
     /* Only rounding may differ; values that depend on other rows are off by far more. */
-    return worst <= 1e-3 * scale;
+    return worst <= 1e-4 * scale;
 }
 
 /* Whether row `row` of `all` rows is what the session's last run, of one row, answered. */
