@@ -1,6 +1,7 @@
 /* The binary row for every dtype and stride: blocks are widened to f32, f64, i64 or u64, computed
  * there, and narrowed to the result's dtype. Integers wrap around; nothing traps. */
 #include "kernels/convert/element.h"
+#include "kernels/elementwise.h"
 #include "kernels/strided.h"
 
 #include <math.h>

@@ -1,0 +1,2 @@
+/* Arithmetic of two f32 operands for AVX-512; the loops are in the template. */
+#include "kernels/binary/binary_f32_tmpl.h"

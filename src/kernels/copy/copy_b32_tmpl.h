@@ -1,0 +1,61 @@
+/* Transpositions of elements of four bytes by tiles in registers. Included by one file a level. */
+#include "kernels/copy/plan.h"
+#include "kernels/copy/transpose_tmpl.h"
+#include "kernels/elementwise.h"
+
+static void tile_whole(const char *x, int64_t xs, char *y, int64_t ys)
+{
+    sv_vf r[SV_VF];
+    for (int i = 0; i < SV_VF; i++) r[i] = vf_load((const float *)(x + i * xs));
+    vf_transpose(r);
+    for (int i = 0; i < SV_VF; i++) vf_store((float *)(y + i * ys), r[i]);
+}
+
+static void tile_part(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)
+{
+    sv_vf r[SV_VF];
+    for (int64_t i = 0; i < SV_VF; i++) {
+        r[i] = i < nq ? vf_load_n((const float *)(x + i * xs), nd) : vf_zero();
+    }
+    vf_transpose(r);
+    for (int64_t i = 0; i < nd; i++) vf_store_n((float *)(y + i * ys), r[i], nq);
+}
+
+static void copy_tile(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)
+{
+    for (int64_t d = 0; d < nd; d += SV_VF) {
+        for (int64_t q = 0; q < nq; q += SV_VF) {
+            const char *from = x + d * 4 + q * xs;
+            char *to = y + d * ys + q * 4;
+            int64_t md = nd - d < SV_VF ? nd - d : SV_VF, mq = nq - q < SV_VF ? nq - q : SV_VF;
+            if (md == SV_VF && mq == SV_VF) {
+                tile_whole(from, xs, to, ys);
+            } else {
+                tile_part(from, xs, to, ys, md, mq);
+            }
+        }
+    }
+}
+
+static bool copy_supports(const sv_problem *problem)
+{
+    const sv_desc *desc = problem->desc;
+    return problem->epilogue.n == 0 && desc[0].dtype == desc[1].dtype &&
+           sv_dtype_get(desc[0].dtype)->size == 4;
+}
+
+static void copy_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    sv_copy_plan plan;
+    sv_copy_plan_init(&plan, call->desc);
+    sv_copy_run(&plan, call->ptr, begin, end, copy_tile);
+}
+
+const sv_kernel SV_LEVEL_NAME(sv_kernel_copy_b32) = {
+    .name = "copy_b32_" SV_LEVEL_TEXT,
+    .family = SV_FAMILY_copy,
+    .level = SV_LEVEL,
+    .supports = copy_supports,
+    .units = sv_copy_units,
+    .run = copy_run,
+};

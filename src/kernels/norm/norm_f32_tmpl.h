@@ -1,0 +1,197 @@
+/* Layer and RMS normalisation of f32 (f16 and bf16 through scratch) over sets that lie side by side, or
+ * at one regular step. Included by one file a level; meaning is that of norm_ref.c.
+ *
+ * Three passes over a set that stays in the first-level cache: sum, squares of deviations, result. */
+#include "kernels/convert/element.h"
+#include "kernels/nn.h"
+#include "kernels/simd_tmpl.h"
+#include "kernels/strided.h"
+
+#include <math.h>
+
+enum { NORM_X, NORM_SCALE, NORM_SHIFT, NORM_Y, NORM_MEAN, NORM_INV_STD, NORM_OPERANDS };
+
+/* Elements whose lanes are added in f32; blocks are added in f64. */
+#define NORM_BLOCK 2048
+
+SV_INLINE sv_vf norm_add(sv_vf sum, sv_vf x, sv_vf shift, int power)
+{
+    if (power == 1) return sum + x;
+    sv_vf d = x - shift;
+    return vf_fma(d, d, sum);
+}
+
+/* Sum of (x - shift)^2, or of x when `power` is 1. */
+SV_INLINE double norm_sum(const float *x, int64_t n, int power, float shift)
+{
+    double total = 0;
+    const sv_vf vs = vf_set1(shift);
+    for (int64_t at = 0; at < n; at += NORM_BLOCK) {
+        int64_t end = n - at < NORM_BLOCK ? n : at + NORM_BLOCK, i = at;
+        sv_vf sum[4] = {vf_zero(), vf_zero(), vf_zero(), vf_zero()};
+        for (; i + 4 * SV_VF <= end; i += 4 * SV_VF) {
+            sum[0] = norm_add(sum[0], vf_load(x + i), vs, power);
+            sum[1] = norm_add(sum[1], vf_load(x + i + SV_VF), vs, power);
+            sum[2] = norm_add(sum[2], vf_load(x + i + 2 * SV_VF), vs, power);
+            sum[3] = norm_add(sum[3], vf_load(x + i + 3 * SV_VF), vs, power);
+        }
+        for (; i + SV_VF <= end; i += SV_VF) sum[0] = norm_add(sum[0], vf_load(x + i), vs, power);
+        if (i < end) {
+            /* Lanes beyond the end hold `shift`, so that they are no distance away from it. */
+            float tail[SV_VF];
+            vf_store(tail, power == 1 ? vf_zero() : vs);
+            memcpy(tail, x + i, (size_t)(end - i) * sizeof *tail);
+            sum[1] = norm_add(sum[1], vf_load(tail), vs, power);
+        }
+        total += (double)vf_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    }
+    return total;
+}
+
+/* A row of parameters: f32 side by side (step 1), one value (step 0), or absent (NULL). */
+typedef struct norm_row {
+    const float *at;
+    bool moves;
+} norm_row;
+
+SV_INLINE sv_vf norm_load(const norm_row *row, int64_t i, int64_t m)
+{
+    return row->moves ? vf_load_n(row->at + i, m) : vf_set1(row->at[0]);
+}
+
+static void norm_write(const float *x, float *y, int64_t n, float mean, float inv_std,
+                       const norm_row *scale, const norm_row *shift)
+{
+    const sv_vf vm = vf_set1(mean), vi = vf_set1(inv_std);
+    for (int64_t i = 0; i < n; i += SV_VF) {
+        int64_t m = n - i < SV_VF ? n - i : SV_VF;
+        sv_vf v = (vf_load_n(x + i, m) - vm) * vi;
+        if (scale->at) v = v * norm_load(scale, i, m);
+        if (shift->at) v = v + norm_load(shift, i, m);
+        vf_store_n(y + i, v, m);
+    }
+}
+
+/* ---- the row ------------------------------------------------------------------------------- */
+
+/* The set as one run; the steps of x, scale, shift and y along it. */
+typedef struct norm_plan {
+    sv_cursor outer;
+    int64_t n, step[NORM_OPERANDS], per_unit, count;
+    bool regular;
+} norm_plan;
+
+static void norm_plan_init(norm_plan *plan, const sv_desc *desc, int32_t axis)
+{
+    sv_cursor in;
+    sv_cursor_split(desc, NORM_OPERANDS, NORM_X, NORM_Y, ~((1u << axis) - 1), &in, &plan->outer);
+    plan->regular = in.rank <= 1;
+    plan->n = sv_cursor_count(&in);
+    for (int k = 0; k < NORM_OPERANDS; k++) plan->step[k] = in.rank ? in.step[k][0] : 0;
+    plan->per_unit = sv_pieces_per_unit(plan->n);
+    plan->count = plan->n ? sv_cursor_count(&plan->outer) : 0;
+}
+
+static bool norm_dtype(sv_dtype dtype)
+{
+    return dtype == SV_F32 || dtype == SV_F16 || dtype == SV_BF16;
+}
+
+static bool norm_supports(const sv_problem *problem)
+{
+    const sv_norm_param *param = problem->param;
+    const sv_desc *desc = problem->desc;
+    for (int i = 0; i < NORM_OPERANDS; i++) {
+        if (!norm_dtype(desc[i].dtype) &&
+            (i == NORM_X || i == NORM_Y || desc[i].dtype != SV_DTYPE_NONE)) {
+            return false;
+        }
+    }
+    norm_plan plan;
+    norm_plan_init(&plan, desc, param->axis);
+    /* A repeated x would have to be spread out first. */
+    return problem->epilogue.n == 0 && plan.regular && (plan.step[NORM_X] || plan.n == 1);
+}
+
+static uint32_t norm_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    const sv_norm_param *param = problem->param;
+    norm_plan plan;
+    norm_plan_init(&plan, problem->desc, param->axis);
+    return (uint32_t)sv_divide_up(plan.count, plan.per_unit);
+}
+
+/* Room for one set of x (and y), scale and shift as f32. */
+static size_t norm_scratch(const sv_problem *problem)
+{
+    const sv_norm_param *param = problem->param;
+    norm_plan plan;
+    norm_plan_init(&plan, problem->desc, param->axis);
+    return 3 * (size_t)plan.n * sizeof(float);
+}
+
+/* The run of operand k at `at` as f32, in place where it is that already. */
+static norm_row norm_take(const sv_call *call, const norm_plan *plan, int k, const char *at,
+                          float *buffer)
+{
+    sv_dtype dtype = call->desc[k].dtype;
+    if (dtype == SV_DTYPE_NONE) return (norm_row){NULL, false};
+    int64_t step = plan->step[k];
+    if (dtype == SV_F32 && (step == 4 || step == 0)) {
+        return (norm_row){(const float *)at, step != 0};
+    }
+    sv_element_get_f32(dtype, at, step, buffer, step ? plan->n : 1);
+    return (norm_row){buffer, step != 0};
+}
+
+static void norm_put(const sv_call *call, int k, char *at, float value)
+{
+    sv_dtype dtype = call->desc[k].dtype;
+    if (dtype != SV_DTYPE_NONE) sv_element_put_f32(dtype, &value, at, 0, 1, true);
+}
+
+static void norm_set(const sv_call *call, const norm_plan *plan, char *const *at)
+{
+    const sv_norm_param *param = call->param;
+    float *buffer = call->scratch;
+    norm_row x = norm_take(call, plan, NORM_X, at[NORM_X], buffer);
+    norm_row scale = norm_take(call, plan, NORM_SCALE, at[NORM_SCALE], buffer + plan->n);
+    norm_row shift = norm_take(call, plan, NORM_SHIFT, at[NORM_SHIFT], buffer + 2 * plan->n);
+    double n = (double)plan->n;
+    float mean = param->rms ? 0 : (float)(norm_sum(x.at, plan->n, 1, 0) / n);
+    double variance = norm_sum(x.at, plan->n, 2, mean) / n;
+    float inv_std = (float)(1 / sqrt(variance + (double)param->epsilon));
+    bool direct = call->desc[NORM_Y].dtype == SV_F32 && (plan->step[NORM_Y] == 4 || plan->n == 1);
+    float *y = direct ? (float *)at[NORM_Y] : buffer;
+    norm_write(x.at, y, plan->n, mean, inv_std, &scale, &shift);
+    if (!direct) {
+        sv_element_put_f32(call->desc[NORM_Y].dtype, y, at[NORM_Y], plan->step[NORM_Y], plan->n, true);
+    }
+    norm_put(call, NORM_MEAN, at[NORM_MEAN], mean);
+    norm_put(call, NORM_INV_STD, at[NORM_INV_STD], inv_std);
+}
+
+static void norm_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    const sv_norm_param *param = call->param;
+    norm_plan plan;
+    norm_plan_init(&plan, call->desc, param->axis);
+    int64_t from = begin * plan.per_unit, to = end * plan.per_unit;
+    if (to > plan.count) to = plan.count;
+    if (from >= to) return;
+    char *base[NORM_OPERANDS];
+    for (int i = 0; i < NORM_OPERANDS; i++) base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[NORM_X];
+    sv_cursor_seek(&plan.outer, base, from);
+    for (; from < to; from++, sv_cursor_next(&plan.outer)) norm_set(call, &plan, plan.outer.at);
+}
+
+const sv_kernel SV_LEVEL_NAME(sv_kernel_norm_f32) = {
+    .name = "norm_f32_" SV_LEVEL_TEXT,
+    .family = SV_FAMILY_norm,
+    .level = SV_LEVEL,
+    .supports = norm_supports,
+    .units = norm_units,
+    .scratch = norm_scratch,
+    .run = norm_run,
+};
