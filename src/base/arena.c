@@ -87,8 +87,8 @@ static void *alloc_in_new_block(sv_arena *arena, size_t size)
     size_t need;
     if (!sv_size_add(size, sizeof(sv_arena_block), &need)) return NULL;
     size_t guess = guess_block(arena);
-    sv_arena_block *block = need < guess ? block_create(arena, guess) : NULL;
-    if (!block) block = block_create(arena, need);
+    if (arena->limit && guess > arena->limit - arena->bytes) guess = need;
+    sv_arena_block *block = block_create(arena, need < guess ? guess : need);
     if (!block) return NULL;
     size_t rest = block->size - need;
     if (arena->blocks && rest < (size_t)(arena->end - arena->at)) {

@@ -46,6 +46,11 @@ uint16_t sv_f32_to_bf16(float value);
 float sv_small_float_to_f32(sv_dtype dtype, uint8_t bits);
 uint8_t sv_f32_to_small_float(sv_dtype dtype, float value, bool saturate);
 
+typedef enum sv_round_mode { SV_ROUND_NEAREST, SV_ROUND_UP, SV_ROUND_DOWN } sv_round_mode;
+/* float8e8m0 with the rounding that ONNX's Cast lets choose; sv_f32_to_small_float takes the nearest,
+ * the middle going up. The sign is dropped; 0 is the smallest, or NaN unless `saturate`. */
+uint8_t sv_f32_to_e8m0(float value, sv_round_mode mode, bool saturate);
+
 /* One element of any numeric type or bool, through the widest type of its class. `at` points at the
  * element in memory; complex gives its real part. */
 double sv_scalar_get_f64(sv_dtype dtype, const void *at);
