@@ -30,7 +30,7 @@ typedef struct sv_net_limits {
                               KiB (a single answer may be larger) */
     uint32_t compress_min; /* smallest answer that is compressed for clients that accept it:
                               1024 */
-    uint32_t compress_max; /* largest: 4 MiB, since it is the loop that compresses */
+    uint32_t compress_max; /* largest: 1 MiB, since it is the loop that compresses */
 } sv_net_limits;
 
 typedef struct sv_server_options {

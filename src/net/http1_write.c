@@ -1,0 +1,77 @@
+/* Heads of answers are put together by hand: formatting them with printf took longer than reading
+ * the request. */
+#include "net/http1_write.h"
+
+#include "net/http_status.h"
+
+#include <string.h>
+
+/* Holds a head's fixed lines at their longest; what has no bound is written by itself. */
+#define HEAD_MAX 512
+
+static char *put(char *at, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(at, text, size);
+    return at + size;
+}
+
+static char *put_number(char *at, uint64_t number)
+{
+    char digits[20];
+    int n = 0;
+    do
+        digits[n++] = (char)('0' + number % 10);
+    while (number /= 10);
+    while (n)
+        *at++ = digits[--n];
+    return at;
+}
+
+/* How an answer without a body says so: some may not even say that its length is 0. */
+static bool has_no_length(int http)
+{
+    return http < 200 || http == 204 || http == 304;
+}
+
+static char *put_retry_after(char *at, const sv_exchange *x)
+{
+    uint32_t seconds = x->retry_after ? x->retry_after : x->http == 503;
+    if (!seconds || (x->http != 503 && x->http != 429)) return at;
+    return put(put_number(put(at, "Retry-After: "), seconds), "\r\n");
+}
+
+static char *put_connection(char *at, const sv_exchange *x, bool keep)
+{
+    if (!keep) return put(at, "Connection: close\r\n");
+    /* In HTTP/1.0 keeping is what must be said. */
+    return x->http_minor == 0 ? put(at, "Connection: keep-alive\r\n") : at;
+}
+
+uint64_t sv_http1_write(sv_conn *c, sv_exchange *x, bool keep, const char *content_type,
+                        sv_text *body, const char *coding)
+{
+    char head[HEAD_MAX], *at = head;
+    uint64_t before = c->queued;
+    at = put(put_number(put(at, "HTTP/1.1 "), (uint64_t)x->http), " ");
+    at = put(put(at, sv_http_reason(x->http)), "\r\nDate: ");
+    at = put(put(at, sv_hub_date(c->hub)), "\r\n");
+    if (!has_no_length(x->http))
+        at = put(put_number(put(at, "Content-Length: "), body->size), "\r\n");
+    if (coding) at = put(put(put(at, "Content-Encoding: "), coding), "\r\n");
+    if (coding) at = put(at, "Vary: Accept-Encoding\r\n");
+    at = put_retry_after(put_connection(at, x, keep), x);
+    if (content_type && body->size) at = put(at, "Content-Type: ");
+    sv_conn_write(c, head, (size_t)(at - head));
+    if (content_type && body->size) {
+        sv_conn_write(c, content_type, strlen(content_type));
+        sv_conn_write(c, "\r\n", 2);
+    }
+    if (x->extra.size) sv_conn_write(c, x->extra.data, x->extra.size);
+    sv_conn_write(c, "\r\n", 2);
+    if (x->method == SV_METHOD_HEAD || has_no_length(x->http))
+        sv_text_release(body);
+    else
+        sv_conn_take(c, body);
+    return c->queued - before;
+}

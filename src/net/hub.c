@@ -1,0 +1,374 @@
+/* A loop's share of the server: its tick with the time limits, its memory's high mark, its pool of
+ * exchanges, and its part in a drain. */
+#include "net/hub.h"
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/status.h"
+#include "net/answer.h"
+#include "net/body.h"
+#include "net/conn.h"
+#include "net/server_impl.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define TICK_NS ((uint64_t)1000000000)
+#define MS_NS ((uint64_t)1000000)
+#define LINGER_NS ((uint64_t)10 * 1000000000)
+/* Younger bodies count as this old, so that one that has just begun does not look infinitely fast.
+ */
+#define AGE_MIN_NS ((uint64_t)100 * 1000000)
+#define SHED_IDLE_NS ((uint64_t)500 * 1000000)
+#define POOL_MAX 64
+
+static void on_tick(sv_timer *timer, void *user);
+static void run_drain(sv_task *task);
+static void run_stop(sv_task *task);
+static void run_shed(sv_task *task);
+static void run_memory(sv_task *task);
+static void free_exchange(sv_task *task);
+
+sv_status sv_hub_create(struct sv_server *server, uint32_t index, sv_hub **out)
+{
+    sv_hub *hub = sv_alloc_zero(server->allocator, sizeof *hub);
+    sv_status status = SV_OK;
+    if (!hub) return sv_error_memory("loop's hub", sizeof *hub);
+    hub->server = server;
+    hub->allocator = server->allocator;
+    hub->handler = server->handler;
+    hub->limits = &server->limits;
+    hub->drain_task.run = run_drain;
+    hub->stop_task.run = run_stop;
+    hub->shed_task.run = run_shed;
+    hub->memory_task.run = run_memory;
+    for (int i = 0; i < SV_STAGE_COUNT; i++)
+        sv_link_init(&hub->stages[i]);
+    sv_link_init(&hub->bodies);
+    sv_compressor_init(&hub->compressor, hub->allocator);
+    SV_TRY_OUT(sv_loop_create(index, hub->allocator, &hub->loop));
+    SV_TRY_OUT(sv_timer_create(hub->loop, on_tick, hub, &hub->tick));
+    *out = hub;
+    return SV_OK;
+out:
+    sv_hub_destroy(hub);
+    return status;
+}
+
+static void destroy_pool(sv_hub *hub)
+{
+    while (hub->pool) {
+        sv_exchange *x = hub->pool;
+        hub->pool = x->next;
+        sv_arena_release(&x->arena);
+        sv_text_release(&x->extra);
+        sv_free(hub->allocator, x, sizeof *x + sizeof *x->wire);
+    }
+}
+
+void sv_hub_destroy(sv_hub *hub)
+{
+    if (!hub) return;
+    destroy_pool(hub);
+    sv_compressor_release(&hub->compressor);
+    sv_free(hub->allocator, hub->decoded, SV_HUB_SCRATCH);
+    sv_timer_destroy(hub->tick);
+    sv_loop_destroy(hub->loop);
+    sv_free(hub->allocator, hub, sizeof *hub);
+}
+
+static sv_exchange *create_exchange(sv_hub *hub)
+{
+    sv_exchange *x = sv_alloc(hub->allocator, sizeof *x + sizeof *x->wire);
+    if (!x) return NULL;
+    sv_arena_init(&x->arena, hub->allocator);
+    sv_text_init(&x->extra, hub->allocator);
+    /* The head, its table of headers and segments, and what the handler needs. */
+    x->arena.limit = (size_t)hub->limits->head_bytes * 3 + ((size_t)64 << 10);
+    return x;
+}
+
+sv_exchange *sv_hub_open_exchange(sv_hub *hub, sv_conn *conn)
+{
+    sv_exchange *x = hub->pool;
+    if (x) {
+        hub->pool = x->next;
+        hub->pooled--;
+    } else {
+        x = create_exchange(hub);
+        if (!x) return NULL;
+    }
+    sv_arena arena = x->arena;
+    sv_text extra = x->extra;
+    memset(x, 0, sizeof *x);
+    x->arena = arena;
+    x->extra = extra;
+    x->wire = (sv_exchange_wire *)(x + 1);
+    *x->wire = (sv_exchange_wire){.hub = hub, .conn = conn};
+    sv_link_init(&x->wire->body_link);
+    x->loop = hub->loop;
+    x->handler = hub->handler;
+    x->ops = &sv_answer_ops;
+    x->task.run = free_exchange;
+    x->wire_held = true;
+    x->peer = conn->peer;
+    hub->exchange_count++;
+    sv_counter_add(&hub->exchanges, 1);
+    return x;
+}
+
+/* When nothing is left of a hub that is to end, the server hears of it once. */
+static void report_if_done(sv_hub *hub)
+{
+    if (!hub->draining || hub->reported || hub->conn_count || hub->exchange_count) return;
+    hub->reported = true;
+    sv_timer_clear(hub->tick);
+    sv_server_hub_done(hub->server);
+}
+
+static void free_exchange(sv_task *task)
+{
+    sv_exchange *x = SV_CONTAINER(task, sv_exchange, task);
+    sv_hub *hub = x->wire->hub;
+    if (x->handler->done) x->handler->done(x);
+    sv_body_release(x);
+    sv_exchange_uncharge(x, x->charged);
+    sv_arena_reset(&x->arena);
+    sv_text_clear(&x->extra);
+    x->next = hub->pool;
+    hub->pool = x;
+    if (++hub->pooled > POOL_MAX) {
+        hub->pool = x->next;
+        hub->pooled--;
+        sv_arena_release(&x->arena);
+        sv_text_release(&x->extra);
+        sv_free(hub->allocator, x, sizeof *x + sizeof *x->wire);
+    }
+    hub->exchange_count--;
+    report_if_done(hub);
+}
+
+void sv_hub_conn_opened(sv_hub *hub)
+{
+    hub->conn_count++;
+    if (hub->ticking) return;
+    hub->ticking = true;
+    sv_timer_set(hub->tick, sv_clock_ns() + TICK_NS);
+}
+
+void sv_hub_conn_closed(sv_hub *hub)
+{
+    atomic_fetch_sub_explicit(&hub->load, 1, memory_order_relaxed);
+    atomic_fetch_sub(&hub->server->connections, 1);
+    sv_listeners_resume(hub->server);
+}
+
+void sv_hub_conn_freed(sv_hub *hub)
+{
+    hub->conn_count--;
+    report_if_done(hub);
+}
+
+bool sv_hub_charge(sv_hub *hub, size_t bytes)
+{
+    sv_memory *memory = &hub->server->memory;
+    size_t used = atomic_fetch_add_explicit(&memory->used, bytes, memory_order_relaxed) + bytes;
+    if (used <= memory->high) return true;
+    if (!hub->memory_queued) {
+        hub->memory_queued = true;
+        sv_loop_defer(hub->loop, SV_PHASE_WORK, &hub->memory_task);
+    }
+    return used <= memory->limit;
+}
+
+void sv_hub_uncharge(sv_hub *hub, size_t bytes)
+{
+    if (bytes) atomic_fetch_sub_explicit(&hub->server->memory.used, bytes, memory_order_relaxed);
+}
+
+static uint64_t age_of(const sv_exchange *x, uint64_t now)
+{
+    return now > x->at.head ? now - x->at.head : 0;
+}
+
+static sv_exchange *exchange_of(sv_link *link)
+{
+    return (sv_exchange *)SV_CONTAINER(link, sv_exchange_wire, body_link) - 1;
+}
+
+/* The body that came most slowly among those that hold memory. */
+static sv_exchange *find_slowest(sv_hub *hub, uint64_t now)
+{
+    sv_exchange *slowest = NULL;
+    double least = 0;
+    for (sv_link *link = hub->bodies.next; link != &hub->bodies; link = link->next) {
+        sv_exchange *x = exchange_of(link);
+        uint64_t age = age_of(x, now);
+        if (!x->charged) continue;
+        double rate =
+            (double)x->wire->body_received / (double)(age < AGE_MIN_NS ? AGE_MIN_NS : age);
+        if (slowest && rate >= least) continue;
+        slowest = x;
+        least = rate;
+    }
+    return slowest;
+}
+
+static void run_memory(sv_task *task)
+{
+    sv_hub *hub = SV_CONTAINER(task, sv_hub, memory_task);
+    sv_memory *memory = &hub->server->memory;
+    uint64_t now = sv_clock_ns();
+    hub->memory_queued = false;
+    while (atomic_load_explicit(&memory->used, memory_order_relaxed) > memory->high) {
+        sv_exchange *x = find_slowest(hub, now);
+        if (!x) break;
+        sv_counter_add(&hub->shed, 1);
+        x->wire->keep = false;
+        sv_answer_refuse(x, 503,
+                         sv_error(SV_CODE_RESOURCE_EXHAUSTED,
+                                  "the server's memory is nearly full and this body came slowest"));
+    }
+}
+
+/* Bodies that have had their grace time and come more slowly than they must. */
+static void end_slow_bodies(sv_hub *hub, uint64_t now)
+{
+    const sv_net_limits *limits = hub->limits;
+    for (sv_link *link = hub->bodies.next, *next; link != &hub->bodies; link = next) {
+        sv_exchange *x = exchange_of(link);
+        uint64_t age = age_of(x, now);
+        next = link->next;
+        if (age < limits->body_grace_ms * MS_NS) continue;
+        if ((double)x->wire->body_received * 1e9 >= (double)limits->body_rate * (double)age)
+            continue;
+        sv_counter_add(&hub->timed_out, 1);
+        x->wire->keep = false;
+        sv_answer_refuse(x, 408,
+                         sv_error(SV_CODE_DEADLINE_EXCEEDED,
+                                  "the body comes too slowly: expected at least %u bytes a second",
+                                  limits->body_rate));
+    }
+}
+
+static void end_slow_readers(sv_hub *hub, uint64_t now)
+{
+    const sv_net_limits *limits = hub->limits;
+    sv_link *list = &hub->stages[SV_STAGE_WRITE];
+    for (sv_link *link = list->next, *next; link != list; link = next) {
+        sv_conn *c = SV_CONTAINER(link, sv_conn, link);
+        uint64_t age = now > c->since ? now - c->since : 0;
+        next = link->next;
+        if (age < limits->body_grace_ms * MS_NS) break;
+        if ((double)(c->sent - c->since_sent) * 1e9 >= (double)limits->body_rate * (double)age)
+            continue;
+        sv_counter_add(&hub->timed_out, 1);
+        sv_conn_kill(c);
+    }
+}
+
+/* Ends the connections that have been in `stage` for over `limit`: the longest stand first. */
+static void end_stage(sv_hub *hub, sv_stage stage, uint64_t now, uint64_t limit)
+{
+    sv_link *list = &hub->stages[stage];
+    for (sv_link *link = list->next, *next; link != list; link = next) {
+        sv_conn *c = SV_CONTAINER(link, sv_conn, link);
+        next = link->next;
+        if (now < c->since + limit) break;
+        if (stage != SV_STAGE_LINGER) sv_counter_add(&hub->timed_out, 1);
+        if (stage == SV_STAGE_HEAD && c->proto->late)
+            c->proto->late(c);
+        else
+            sv_conn_kill(c);
+    }
+}
+
+static void on_tick(sv_timer *timer, void *user)
+{
+    sv_hub *hub = user;
+    uint64_t now = sv_loop_now(hub->loop);
+    (void)timer;
+    end_stage(hub, SV_STAGE_IDLE, now, hub->limits->idle_ms * MS_NS);
+    end_stage(hub, SV_STAGE_HEAD, now, hub->limits->head_ms * MS_NS);
+    end_stage(hub, SV_STAGE_LINGER, now, LINGER_NS);
+    end_slow_readers(hub, now);
+    end_slow_bodies(hub, now);
+    /* The high mark may have been passed by other loops. */
+    if (!hub->memory_queued) run_memory(&hub->memory_task);
+    hub->ticking = hub->conn_count > 0;
+    if (hub->ticking) sv_timer_set(hub->tick, now + TICK_NS);
+}
+
+/* Fixed names: strftime's would follow the locale. */
+const char *sv_hub_date(sv_hub *hub)
+{
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    struct timespec ts;
+    struct tm tm;
+    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
+    if ((uint64_t)ts.tv_sec == hub->date_second && hub->date[0]) return hub->date;
+    gmtime_r(&ts.tv_sec, &tm);
+    snprintf(hub->date, sizeof hub->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
+             days + tm.tm_wday * 3, (unsigned)tm.tm_mday % 100u, months + tm.tm_mon * 3,
+             (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)tm.tm_hour % 100u,
+             (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u);
+    hub->date_second = (uint64_t)ts.tv_sec;
+    return hub->date;
+}
+
+/* Descriptors are short: whoever has been idle longest gives up its own, unless it is likely to be
+ * about to use it. */
+static void run_shed(sv_task *task)
+{
+    sv_hub *hub = SV_CONTAINER(task, sv_hub, shed_task);
+    sv_link *list = &hub->stages[SV_STAGE_IDLE];
+    atomic_flag_clear(&hub->shed_posted);
+    if (sv_link_is_alone(list)) return;
+    sv_conn *c = SV_CONTAINER(list->next, sv_conn, link);
+    if (sv_loop_now(hub->loop) >= c->since + SHED_IDLE_NS) sv_conn_kill(c);
+}
+
+void sv_hub_post_shed(sv_hub *hub)
+{
+    if (!atomic_flag_test_and_set(&hub->shed_posted)) sv_loop_post(hub->loop, &hub->shed_task);
+}
+
+static void quit_stage(sv_hub *hub, sv_stage stage)
+{
+    sv_link *list = &hub->stages[stage];
+    for (sv_link *link = list->next, *next; link != list; link = next) {
+        sv_conn *c = SV_CONTAINER(link, sv_conn, link);
+        next = link->next;
+        if (c->proto->quit(c)) sv_conn_kill(c);
+    }
+}
+
+static void run_drain(sv_task *task)
+{
+    sv_hub *hub = SV_CONTAINER(task, sv_hub, drain_task);
+    hub->draining = true;
+    quit_stage(hub, SV_STAGE_IDLE);
+    report_if_done(hub);
+}
+
+static void run_stop(sv_task *task)
+{
+    sv_hub *hub = SV_CONTAINER(task, sv_hub, stop_task);
+    hub->draining = hub->stopping = true;
+    for (int i = 0; i < SV_STAGE_COUNT; i++)
+        while (!sv_link_is_alone(&hub->stages[i]))
+            sv_conn_kill(SV_CONTAINER(hub->stages[i].next, sv_conn, link));
+    report_if_done(hub);
+}
+
+void sv_hub_post_drain(sv_hub *hub)
+{
+    sv_loop_post(hub->loop, &hub->drain_task);
+}
+
+void sv_hub_post_stop(sv_hub *hub)
+{
+    sv_loop_post(hub->loop, &hub->stop_task);
+}

@@ -1,0 +1,115 @@
+/* A chain of pieces. A piece is memory with bytes in [at, size); only the last one grows. */
+#include "net/output.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+/* Answers up to this size are copied behind their heads, so that one plain send takes both. */
+#define COPY_MAX 16384
+#define PIECE_MIN 4096
+
+struct sv_output_piece {
+    sv_output_piece *next;
+    size_t at, size, capacity;
+    sv_text owned; /* its memory, if not that behind this structure */
+    char *data;
+};
+
+void sv_output_init(sv_output *output, const sv_allocator *allocator)
+{
+    *output = (sv_output){.allocator = allocator};
+}
+
+static void free_first(sv_output *output)
+{
+    sv_output_piece *piece = output->first;
+    bool owned = piece->owned.data != NULL;
+    output->first = piece->next;
+    if (!output->first) output->last = NULL;
+    if (owned) sv_text_release(&piece->owned);
+    sv_free(output->allocator, piece, sizeof *piece + (owned ? 0 : piece->capacity));
+}
+
+void sv_output_release(sv_output *output)
+{
+    while (output->first)
+        free_first(output);
+    output->size = 0;
+}
+
+static sv_output_piece *add_piece(sv_output *output, size_t capacity)
+{
+    sv_output_piece *piece = sv_alloc(output->allocator, sizeof *piece + capacity);
+    if (!piece) return NULL;
+    *piece = (sv_output_piece){.capacity = capacity, .data = (char *)(piece + 1)};
+    if (output->last)
+        output->last->next = piece;
+    else
+        output->first = piece;
+    output->last = piece;
+    return piece;
+}
+
+char *sv_output_reserve(sv_output *output, size_t size)
+{
+    sv_output_piece *piece = output->last;
+    if (!piece || piece->capacity - piece->size < size)
+        piece = add_piece(output, size > PIECE_MIN ? size : PIECE_MIN);
+    return piece ? piece->data + piece->size : NULL;
+}
+
+void sv_output_commit(sv_output *output, size_t size)
+{
+    output->last->size += size;
+    output->size += size;
+}
+
+bool sv_output_take(sv_output *output, sv_text *text)
+{
+    bool small = text->size <= COPY_MAX;
+    if (small && text->size) {
+        char *room = sv_output_reserve(output, text->size);
+        if (room) {
+            memcpy(room, text->data, text->size);
+            sv_output_commit(output, text->size);
+        }
+        small = room != NULL;
+    } else if (text->size) {
+        sv_output_piece *piece = add_piece(output, 0);
+        if (piece) {
+            piece->data = text->data;
+            piece->size = piece->capacity = text->size;
+            piece->owned = *text;
+            output->size += text->size;
+            sv_text_init(text, text->allocator);
+            return true;
+        }
+    }
+    sv_text_release(text);
+    return small;
+}
+
+int sv_output_peek(const sv_output *output, struct iovec *vectors, int count)
+{
+    int n = 0;
+    for (sv_output_piece *piece = output->first; piece && n < count; piece = piece->next) {
+        if (piece->at == piece->size) continue;
+        vectors[n].iov_base = piece->data + piece->at;
+        vectors[n++].iov_len = piece->size - piece->at;
+    }
+    return n;
+}
+
+void sv_output_drop(sv_output *output, size_t size)
+{
+    output->size -= size;
+    while (output->first) {
+        sv_output_piece *piece = output->first;
+        size_t n = piece->size - piece->at < size ? piece->size - piece->at : size;
+        piece->at += n;
+        size -= n;
+        if (piece->at < piece->size) return;
+        free_first(output);
+    }
+}

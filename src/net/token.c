@@ -1,0 +1,73 @@
+/* Readers of header text. What the headers mean does not belong here. */
+#include "net/token.h"
+
+#include <string.h>
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+}
+
+bool sv_token_is(sv_string text, const char *word)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (!word[i] || lower(text.data[i]) != word[i]) return false;
+    return word[text.size] == '\0';
+}
+
+bool sv_token_char(uint8_t c)
+{
+    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')) return true;
+    return c && strchr("!#$%&'*+-.^_`|~", c) != NULL;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+sv_string sv_token_trim(sv_string text)
+{
+    while (text.size && is_blank(text.data[0])) {
+        text.data++;
+        text.size--;
+    }
+    while (text.size && is_blank(text.data[text.size - 1]))
+        text.size--;
+    return text;
+}
+
+/* The bytes before the next `stop` that is not within quotes. */
+static size_t find_unquoted(sv_string text, char stop)
+{
+    bool quoted = false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] == '"') quoted = !quoted;
+        if (quoted && text.data[i] == '\\')
+            i++;
+        else if (!quoted && text.data[i] == stop)
+            return i;
+    }
+    return text.size;
+}
+
+static sv_string skip(sv_string text, size_t size)
+{
+    if (size > text.size) size = text.size;
+    return (sv_string){text.data + size, text.size - size};
+}
+
+bool sv_token_next(sv_string *list, sv_string *element, sv_string *parameters)
+{
+    while (list->size) {
+        size_t size = find_unquoted(*list, ',');
+        sv_string whole = sv_token_trim((sv_string){list->data, size});
+        *list = skip(*list, size + 1);
+        if (!whole.size) continue;
+        size_t name = find_unquoted(whole, ';');
+        *element = sv_token_trim((sv_string){whole.data, name});
+        if (parameters) *parameters = sv_token_trim(skip(whole, name + 1));
+        return true;
+    }
+    return false;
+}
