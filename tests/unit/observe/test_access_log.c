@@ -1,0 +1,84 @@
+/* The access log: one whole JSON object a line, whatever clients send. */
+#include "observe/access_log.h"
+
+#include "support/check.h"
+#include <stdio.h>
+#include <unistd.h>
+
+static sv_string text(const char *s)
+{
+    return (sv_string){s, strlen(s)};
+}
+
+static size_t read_file(const char *path, char *out, size_t room)
+{
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    size_t size = fread(out, 1, room - 1, f);
+    out[size] = '\0';
+    fclose(f);
+    return size;
+}
+
+static void test_lines(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/serval-log-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    sv_access_log *log;
+    CHECK_OK(sv_access_log_create(path, 2, &log));
+    sv_access_entry e = {.wall_us = 1000000,
+                         .peer = "127.0.0.1:9",
+                         .method = text("POST"),
+                         .target = text("/v1/\"\n\x01"),
+                         .protocol = "tfs",
+                         .model = "digits",
+                         .version = 3,
+                         .http = 200,
+                         .bytes_in = 5,
+                         .bytes_out = 6,
+                         .total_ns = 1500,
+                         .ran = true,
+                         .phase_ns = {100, 200, 300, 400, 500},
+                         .id = text("x")};
+    assert_true(sv_access_log_add(log, 0, &e));
+    e.model = NULL;
+    e.ran = false;
+    e.lost = true;
+    e.id = (sv_string){0};
+    assert_false(sv_access_log_add(log, 0, &e));
+    assert_true(sv_access_log_add(log, 1, &e));
+    char content[4096];
+    assert_int_equal(read_file(path, content, sizeof content), 0);
+    sv_access_log_flush(log, 0);
+    read_file(path, content, sizeof content);
+    assert_non_null(strstr(content, "{\"time\":\"1970-01-01T00:00:01.000000Z\",\"peer\":"
+                                    "\"127.0.0.1:9\",\"method\":\"POST\",\"target\":\"/v1/\\\"\\n"));
+    assert_non_null(strstr(content, "\"model\":\"digits\",\"version\":3,\"id\":\"x\",\"code\":200"));
+    assert_non_null(strstr(content, "\"total_us\":1.5,\"read_us\":0.1,"));
+    assert_non_null(strstr(content, ",\"lost\":true}\n"));
+    sv_access_log_destroy(log);
+    size_t size = read_file(path, content, sizeof content), lines = 0;
+    for (size_t i = 0; i < size; i++) lines += content[i] == '\n';
+    assert_int_equal(lines, 3);
+    unlink(path);
+}
+
+static void test_bad_path(void **state)
+{
+    (void)state;
+    sv_access_log *log;
+    CHECK_FAILS(sv_access_log_create("/nonexistent/log", 1, &log), SV_CODE_INVALID_ARGUMENT,
+                "'/nonexistent/log'");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_bad_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
