@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -188,4 +189,16 @@ void sv_blob_unref(sv_blob *blob)
     blob_block *block = (blob_block *)blob;
     if (atomic_fetch_sub_explicit(&block->references, 1, memory_order_acq_rel) != 1) return;
     sv_free_aligned(block->allocator, block, block->block_size, ALIGNMENT);
+}
+
+void sv_blob_discard(sv_blob *blob, const void *data, size_t size)
+{
+    const blob_block *block = (const blob_block *)blob;
+    const uint8_t *from = data;
+    if (block->allocator || from < blob->data || size > blob->size ||
+        (size_t)(from - blob->data) > blob->size - size)
+        return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t begin = sv_size_align((size_t)from, page), end = ((size_t)from + size) & ~(page - 1);
+    if (begin < end) madvise((void *)begin, end - begin, MADV_DONTNEED);
 }

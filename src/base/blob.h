@@ -29,6 +29,11 @@ SV_MUST_USE sv_status sv_blob_copy(const void *data, size_t size, const char *or
 SV_MUST_USE sv_status sv_blob_create(size_t size, const char *origin, const sv_allocator *allocator,
                                      sv_blob **out, uint8_t **data);
 
+/* Gives the whole pages within [data, data + size) of the blob back to the system: their content is
+ * lost. For the only user of a blob who has taken what he needs. Does nothing where the memory came
+ * from an allocator of the caller. */
+void sv_blob_discard(sv_blob *blob, const void *data, size_t size);
+
 sv_blob *sv_blob_ref(sv_blob *blob);
 void sv_blob_unref(sv_blob *blob); /* NULL is allowed */
 

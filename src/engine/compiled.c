@@ -1,0 +1,237 @@
+/* Making a model ready: the program, and every use of a constant packed once. */
+#include "engine/compiled.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+#include "ops/emit.h"
+
+#include <string.h>
+
+/* Bytes of source are given back to the system only in blocks worth the call. */
+enum { DISCARD_BYTES = 64 << 10 };
+
+typedef struct sv_packing {
+    sv_compiled *compiled;
+    sv_arena arena;     /* of one node's emission */
+    uint32_t *packed;   /* [n_constant]: uses that read a packed copy */
+    uint32_t *uses;     /* [n_constant]: all uses */
+} sv_packing;
+
+static sv_constant *constant_of(const sv_compiled *compiled, uint32_t program_value)
+{
+    if (program_value == SV_NO_VALUE) return NULL;
+    uint32_t c = compiled->program->value[program_value].constant;
+    return c == SV_NO_INDEX ? NULL : &compiled->module->constant[c];
+}
+
+/* Problem of an item with the operands' logical shapes; strides are the sources' own. */
+static void bind_symbolic(const sv_emit *e, const sv_item *item, sv_problem *problem, sv_desc *desc)
+{
+    *problem = item->problem;
+    problem->desc = desc;
+    for (uint32_t i = 0; i < problem->n_operand; i++) {
+        const sv_ref *ref = &item->ref[i];
+        desc[i] = (sv_desc){.dtype = SV_DTYPE_NONE};
+        if (ref->slot == SV_NO_SLOT) continue;
+        sv_desc own = sv_type_desc(&e->slot[ref->slot]);
+        /* A weight is packed as it is; expansion only repeats it. */
+        sv_ref seen = *ref;
+        if (ref->weight || own.rank < 0) seen.expanded = false;
+        if (own.rank < 0) seen.permuted = false;
+        desc[i] = sv_ref_bind(&seen, &own);
+    }
+}
+
+static sv_status pack_item(sv_packing *x, const sv_emit *e, const sv_item *item, sv_program_node *node)
+{
+    sv_compiled *compiled = x->compiled;
+    sv_desc desc[SV_OPERAND_MAX];
+    sv_problem problem;
+    bind_symbolic(e, item, &problem, desc);
+    for (uint32_t i = 0; i < problem.n_operand; i++) {
+        const sv_ref *ref = &item->ref[i];
+        if (!ref->weight || ref->slot >= e->n_in) continue;
+        sv_constant *constant = constant_of(compiled, node->in[ref->slot]);
+        if (!constant || constant->datum) continue;
+        uint8_t operand = (uint8_t)i;
+        sv_format format = sv_format_choose(&problem, compiled->options.level, &operand);
+        if (format == SV_FORMAT_RAW || operand != i) continue;
+        SV_TRY(sv_store_pack(&compiled->store, constant, format, &problem, operand,
+                             &node->weight[ref->slot]));
+        x->packed[constant - compiled->module->constant]++;
+    }
+    return SV_OK;
+}
+
+/* Emits the node on symbolic shapes to see which constants its kernels want packed. */
+static sv_status pack_node(sv_packing *x, sv_program_node *node)
+{
+    const sv_program *program = x->compiled->program;
+    size_t n = (size_t)node->n_in + node->n_out;
+    sv_type *type = sv_arena_array(&x->arena, n, sizeof(*type));
+    const sv_tensor **known = sv_arena_array(&x->arena, node->n_in, sizeof(*known));
+    if (!type || !known) return sv_error_memory(node->node->op_name, n * sizeof(*type));
+    bool any = false;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        type[i].shape = sv_shape_unknown();
+        if (node->in[i] == SV_NO_VALUE) continue;
+        sv_constant *constant = constant_of(x->compiled, node->in[i]);
+        type[i] = program->value[node->in[i]].type;
+        if (!constant) continue;
+        type[i] = (sv_type){constant->source.dtype, constant->source.shape};
+        if (!sv_constant_derived(constant)) known[i] = &constant->source;
+        any = true;
+    }
+    if (!any) return SV_OK;
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        sv_type *out = &type[node->n_in + i];
+        out->shape = sv_shape_unknown();
+        if (node->out[i] != SV_NO_VALUE) *out = program->value[node->out[i]].type;
+    }
+    sv_emit e;
+    SV_TRY(sv_emit_init(&e, program->module, node->node, type, type + node->n_in, known, &x->arena));
+    e.symbolic = true;
+    SV_TRY(sv_op_desc_get(node->node->op)->emit(&e));
+    for (uint32_t i = 0; i < e.n_item; i++) {
+        if (e.item[i].kind == SV_ITEM_PROBLEM) SV_TRY(pack_item(x, &e, &e.item[i], node));
+    }
+    return SV_OK;
+}
+
+static sv_status derive(sv_packing *x, uint32_t c)
+{
+    sv_compiled *compiled = x->compiled;
+    sv_constant *constant = &compiled->module->constant[c];
+    bool raw = x->uses[c] > x->packed[c];
+    compiled->derived[c] = SV_NO_INDEX;
+    if (raw && sv_constant_derived(constant))
+        return sv_store_raw(&compiled->store, constant, &compiled->derived[c]);
+    return SV_OK;
+}
+
+static bool overlaps(const sv_constant *a, const sv_constant *b)
+{
+    const char *x = a->source.data, *y = b->source.data;
+    size_t n = (size_t)sv_tensor_count(&a->source) * sv_dtype_get(a->source.dtype)->size;
+    size_t m = (size_t)sv_tensor_count(&b->source) * sv_dtype_get(b->source.dtype)->size;
+    return x && y && x < y + m && y < x + n;
+}
+
+/* The blob of the module in which the constant's bytes lie, if nobody else reads them. */
+static sv_blob *only_reader(const sv_module *module, const sv_constant *constant)
+{
+    for (uint32_t c = 0; c < module->n_constant; c++) {
+        if (&module->constant[c] != constant && overlaps(&module->constant[c], constant)) return NULL;
+    }
+    const uint8_t *data = constant->source.data;
+    for (uint32_t b = 0; b < module->n_blob; b++) {
+        if (data >= module->blob[b]->data && data < module->blob[b]->data + module->blob[b]->size)
+            return module->blob[b];
+    }
+    return NULL;
+}
+
+/* The source's memory goes as soon as its last packed copy is made, so that loading never holds two
+ * copies of all weights. */
+static void release_source(sv_packing *x, uint32_t c)
+{
+    sv_constant *constant = &x->compiled->module->constant[c];
+    if (x->uses[c] != x->packed[c] || x->packed[c] == 0 || !constant->source.data) return;
+    size_t bytes = (size_t)sv_tensor_count(&constant->source) * sv_dtype_get(constant->source.dtype)->size;
+    if (bytes < DISCARD_BYTES) return;
+    sv_blob *blob = only_reader(x->compiled->module, constant);
+    if (!blob) return;
+    sv_blob_discard(blob, constant->source.data, bytes);
+    constant->source.data = NULL;
+}
+
+static void count_uses(sv_packing *x)
+{
+    const sv_program *program = x->compiled->program;
+    for (uint32_t i = 0; i < program->n_node; i++) {
+        const sv_program_node *node = &program->node[i];
+        for (uint32_t j = 0; j < node->n_in; j++) {
+            sv_constant *constant = constant_of(x->compiled, node->in[j]);
+            if (constant) x->uses[constant - x->compiled->module->constant]++;
+        }
+    }
+    for (uint32_t i = 0; i < program->n_out; i++) {
+        sv_constant *constant = constant_of(x->compiled, program->out[i]);
+        if (constant) x->uses[constant - x->compiled->module->constant]++;
+    }
+}
+
+static sv_status pack_all(sv_packing *x)
+{
+    sv_compiled *compiled = x->compiled;
+    const sv_module *module = compiled->module;
+    for (uint32_t i = 0; i < compiled->program->n_node; i++) {
+        sv_program_node *node = &compiled->program->node[i];
+        if (node->kind != SV_PROGRAM_NODE) continue;
+        SV_TRY(pack_node(x, node));
+        for (uint32_t j = 0; j < node->n_in; j++) {
+            sv_constant *constant = constant_of(compiled, node->in[j]);
+            if (constant) release_source(x, (uint32_t)(constant - module->constant));
+        }
+        sv_arena_reset(&x->arena);
+    }
+    for (uint32_t c = 0; c < module->n_constant; c++) SV_TRY(derive(x, c));
+    return SV_OK;
+}
+
+static sv_status pack_constants(sv_compiled *compiled)
+{
+    sv_packing x = {.compiled = compiled};
+    uint32_t n = compiled->module->n_constant;
+    sv_arena_init(&x.arena, compiled->options.allocator);
+    x.packed = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
+    x.uses = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
+    compiled->derived = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
+    sv_status status = SV_OK;
+    if (!x.packed || !x.uses || !compiled->derived) {
+        status = sv_error_memory("constants", n * sizeof(uint32_t));
+    } else {
+        count_uses(&x);
+        status = pack_all(&x);
+    }
+    sv_arena_release(&x.arena);
+    return status;
+}
+
+static sv_status prepare(sv_compiled *compiled, sv_module *module)
+{
+    SV_TRY(sv_program_create(module, module->entry[0].graph, &compiled->arena, &compiled->program));
+    compiled->asked = sv_arena_array(&compiled->arena, compiled->program->n_in + 1u, 1);
+    if (!compiled->asked) return sv_error_memory("program", compiled->program->n_in);
+    return pack_constants(compiled);
+}
+
+sv_status sv_compiled_create(sv_module *module, const sv_engine_options *options, sv_compiled **out)
+{
+    sv_compiled *compiled = sv_alloc_zero(options->allocator, sizeof(*compiled));
+    if (!compiled) return sv_error_memory(module->origin, sizeof(*compiled));
+    compiled->options = *options;
+    compiled->module = module;
+    sv_arena_init(&compiled->arena, options->allocator);
+    sv_store_init(&compiled->store, options->allocator, options->level);
+    sv_plan_cache_init(&compiled->cache, options->plan_cache_bytes);
+    sv_status status = prepare(compiled, module);
+    if (status != SV_OK) {
+        compiled->module = NULL; /* stays with the caller */
+        sv_compiled_destroy(compiled);
+        return status;
+    }
+    *out = compiled;
+    return SV_OK;
+}
+
+void sv_compiled_destroy(sv_compiled *compiled)
+{
+    if (!compiled) return;
+    const sv_allocator *allocator = compiled->options.allocator;
+    sv_plan_cache_release(&compiled->cache, allocator);
+    sv_store_release(&compiled->store);
+    sv_arena_release(&compiled->arena);
+    if (compiled->module) sv_module_destroy(compiled->module);
+    sv_free(allocator, compiled, sizeof(*compiled));
+}

@@ -1,0 +1,71 @@
+/* A model made ready to run: program, packed constants, and the cache of plans.
+ *
+ * Thread-safe after creation; what changes is the cache, under its lock. */
+#ifndef SV_ENGINE_COMPILED_H
+#define SV_ENGINE_COMPILED_H
+
+#include "base/thread.h"
+#include "engine/plan.h"
+#include "engine/program.h"
+#include "engine/store.h"
+
+typedef struct sv_engine_options {
+    const sv_allocator *allocator;
+    sv_cpu_level level;
+    bool keep_denormals;
+    size_t plan_cache_bytes;
+} sv_engine_options;
+
+typedef struct sv_plan_cache {
+    pthread_mutex_t lock;
+    sv_plan **plan; /* in no order */
+    uint32_t n, capacity;
+    size_t bytes, limit;
+    uint64_t tick;
+} sv_plan_cache;
+
+typedef struct sv_compiled {
+    sv_engine_options options;
+    sv_module *module;        /* owned; constants stay where they are */
+    sv_arena arena;
+    sv_program *program;
+    sv_store store;
+    uint32_t *derived;        /* [module->n_constant]: store entry of a derived constant's dense value */
+    _Atomic uint8_t *asked;   /* [program->n_in]: the input's value belongs to the key */
+    sv_plan_cache cache;
+    _Atomic uint64_t cost_ns; /* of the plan used last; 0: none yet */
+} sv_compiled;
+
+/* Takes the module on success. Lists all operators that cannot run. */
+SV_MUST_USE sv_status sv_compiled_create(sv_module *module, const sv_engine_options *options,
+                                         sv_compiled **out);
+void sv_compiled_destroy(sv_compiled *compiled);
+
+/* ---- plans -------------------------------------------------------------------------------------- */
+
+/* What a session asks a plan for: the segment before (NULL for the first), the types of the inputs and
+ * the values of those inputs that plans have asked for; for later segments the sizes or value at which
+ * the segment before has ended. */
+typedef struct sv_plan_request {
+    sv_plan *parent;
+    const sv_type *input;            /* [program->n_in] */
+    const sv_tensor *const *value;   /* [program->n_in]: NULL where the value is not part of the key */
+    const sv_type *size;             /* [parent->n_size] */
+    const sv_tensor *break_value;
+    const uint8_t *key;
+    size_t key_size;
+    uint64_t hash;
+} sv_plan_request;
+
+/* The cached plan for the key, or a new one. Returns a reference. `retry` is set, with no plan, when a
+ * value has turned out to be asked: make the key again. */
+SV_MUST_USE sv_status sv_compiled_plan(sv_compiled *compiled, const sv_plan_request *request,
+                                       sv_plan **out, bool *retry);
+/* Makes a plan without the cache: a pure function of the request. */
+SV_MUST_USE sv_status sv_plan_create(sv_compiled *compiled, const sv_plan_request *request,
+                                     sv_plan **out, bool *retry);
+
+void sv_plan_cache_init(sv_plan_cache *cache, size_t limit);
+void sv_plan_cache_release(sv_plan_cache *cache, const sv_allocator *allocator);
+
+#endif

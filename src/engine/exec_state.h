@@ -1,0 +1,54 @@
+/* What exec.c (keys, plans, memory) and region.c (running a plan's steps) share. */
+#ifndef SV_ENGINE_EXEC_STATE_H
+#define SV_ENGINE_EXEC_STATE_H
+
+#include "engine/exec.h"
+
+typedef struct sv_memory {
+    void *data; /* 64-byte aligned */
+    size_t size;
+} sv_memory;
+
+typedef struct sv_exec_port {
+    void *bound;    /* the caller's memory, or NULL */
+    size_t bound_size;
+    sv_memory own;
+    sv_type type;   /* of the last run */
+} sv_exec_port;
+
+typedef struct sv_exec_time {
+    uint64_t ns;
+    uint32_t segment, step;
+} sv_exec_time;
+
+struct sv_exec {
+    sv_compiled *compiled;
+    const sv_allocator *allocator;
+    sv_team *team;
+    uint32_t threads;
+    sv_arena strings;             /* bytes of strings made by the run */
+    sv_tensor *input;             /* [n_in]; dtype NONE: not bound */
+    sv_type *input_type;          /* [n_in] of this run */
+    const sv_tensor **input_value; /* [n_in] */
+    sv_exec_port *output;         /* [n_out] */
+    uint32_t n_segment, capacity;
+    sv_plan **plan;               /* [capacity]: held plans, some of an earlier run */
+    sv_memory *slab;              /* [capacity] */
+    sv_memory scratch, shared, key;
+    size_t key_size;
+    sv_fault *fault;              /* [threads] */
+    sv_barrier barrier;
+    bool done;                    /* outputs are valid */
+    bool profile;
+    sv_memory times;              /* of sv_exec_time */
+    uint32_t n_time;
+};
+
+/* Runs the steps of the plan, whose memory is ready. A data error comes back as a status. */
+SV_MUST_USE sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan);
+/* The address of an operand. */
+void *sv_exec_address(const sv_exec *exec, const sv_operand *operand);
+/* Makes the block at least `size` bytes; its content is lost when it grows. */
+SV_MUST_USE sv_status sv_exec_reserve(sv_exec *exec, sv_memory *memory, size_t size, const char *what);
+
+#endif

@@ -1,0 +1,212 @@
+/* Flattening a graph and its nested graphs into the program. */
+#include "engine/program.h"
+
+#include "base/status.h"
+#include "base/text.h"
+
+#include <string.h>
+
+typedef struct sv_flatten {
+    sv_program *program;
+    sv_arena *arena;
+} sv_flatten;
+
+/* Values of one graph as program values; the parent's map resolves captures. */
+typedef struct sv_scope {
+    const sv_graph *graph;
+    const struct sv_scope *parent;
+    uint32_t *map;
+} sv_scope;
+
+static sv_status no_memory(size_t size)
+{
+    return sv_error_memory("program", size);
+}
+
+static sv_status add_value(sv_flatten *x, const sv_value *from, uint32_t *out)
+{
+    sv_program *p = x->program;
+    void *array = p->value;
+    if (!sv_arena_grow(x->arena, &array, &p->value_capacity, p->n_value, p->n_value + 1,
+                       sizeof(*p->value)))
+        return no_memory(sizeof(*p->value));
+    p->value = array;
+    p->value[p->n_value] = (sv_program_value){.name = from->name, .type = from->type.tensor,
+                                              .constant = from->constant, .input = SV_NO_INDEX};
+    *out = p->n_value++;
+    return SV_OK;
+}
+
+static sv_status add_node(sv_flatten *x, sv_program_kind kind, uint32_t n_in, uint32_t n_out,
+                          uint32_t *out)
+{
+    sv_program *p = x->program;
+    void *array = p->node;
+    if (!sv_arena_grow(x->arena, &array, &p->node_capacity, p->n_node, p->n_node + 1,
+                       sizeof(*p->node)))
+        return no_memory(sizeof(*p->node));
+    p->node = array;
+    uint32_t *ids = sv_arena_array(x->arena, 2 * (size_t)n_in + n_out + 1, sizeof(*ids));
+    if (!ids) return no_memory(n_in * sizeof(*ids));
+    for (uint32_t i = 0; i < n_in; i++) ids[i] = SV_NO_INDEX;
+    sv_program_node *node = &p->node[p->n_node];
+    *node = (sv_program_node){.kind = (uint8_t)kind, .n_in = n_in, .n_out = n_out, .weight = ids,
+                              .in = ids + n_in, .out = ids + 2 * n_in};
+    *out = p->n_node++;
+    return SV_OK;
+}
+
+static sv_status open_scope(sv_flatten *x, const sv_graph *graph, const sv_scope *parent,
+                            sv_scope *scope)
+{
+    *scope = (sv_scope){.graph = graph, .parent = parent};
+    scope->map = sv_arena_array(x->arena, graph->n_value, sizeof(*scope->map));
+    if (!scope->map) return no_memory(graph->n_value * sizeof(*scope->map));
+    for (sv_value_id v = 0; v < graph->n_value; v++) {
+        if (graph->value[v].outer != SV_NO_VALUE && parent) {
+            scope->map[v] = parent->map[graph->value[v].outer];
+        } else {
+            SV_TRY(add_value(x, &graph->value[v], &scope->map[v]));
+        }
+    }
+    return SV_OK;
+}
+
+static uint32_t mapped(const sv_scope *scope, sv_value_id value)
+{
+    return value == SV_NO_VALUE ? SV_NO_VALUE : scope->map[value];
+}
+
+static sv_status flatten_graph(sv_flatten *x, const sv_scope *scope);
+
+/* One branch's nodes, then its results moved to the If's outputs. */
+static sv_status flatten_branch(sv_flatten *x, const sv_scope *scope, const sv_node *node,
+                                const char *attribute)
+{
+    const sv_graph *body = sv_node_graph(node, attribute);
+    if (!body || body->n_out != node->n_out) {
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected a graph of %u outputs",
+                             attribute, node->n_out);
+    }
+    sv_scope inner;
+    SV_TRY(open_scope(x, body, scope, &inner));
+    SV_TRY(flatten_graph(x, &inner));
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        if (node->out[i] == SV_NO_VALUE) continue;
+        uint32_t move;
+        SV_TRY(add_node(x, SV_PROGRAM_MOVE, 1, 1, &move));
+        x->program->node[move].node = node;
+        x->program->node[move].in[0] = mapped(&inner, body->out[i]);
+        x->program->node[move].out[0] = mapped(scope, node->out[i]);
+    }
+    return SV_OK;
+}
+
+static sv_status flatten_if(sv_flatten *x, const sv_scope *scope, const sv_node *node)
+{
+    uint32_t branch, jump, join;
+    SV_TRY(add_node(x, SV_PROGRAM_BRANCH, 1, 0, &branch));
+    x->program->node[branch].node = node;
+    x->program->node[branch].in[0] = mapped(scope, node->in[0]);
+    SV_TRY(flatten_branch(x, scope, node, "then_branch"));
+    SV_TRY(add_node(x, SV_PROGRAM_JUMP, 0, 0, &jump));
+    x->program->node[jump].node = node;
+    x->program->node[branch].target = x->program->n_node;
+    SV_TRY(flatten_branch(x, scope, node, "else_branch"));
+    SV_TRY(add_node(x, SV_PROGRAM_JOIN, 0, 0, &join));
+    x->program->node[join].node = node;
+    x->program->node[jump].target = join;
+    x->program->node[branch].join = join;
+    return SV_OK;
+}
+
+static sv_status flatten_node(sv_flatten *x, const sv_scope *scope, const sv_node *node)
+{
+    if (sv_op_desc_get(node->op)->control == SV_CONTROL_IF) return flatten_if(x, scope, node);
+    uint32_t at;
+    SV_TRY(add_node(x, SV_PROGRAM_NODE, node->n_in, node->n_out, &at));
+    sv_program_node *flat = &x->program->node[at];
+    flat->node = node;
+    for (uint32_t i = 0; i < node->n_in; i++) flat->in[i] = mapped(scope, node->in[i]);
+    for (uint32_t i = 0; i < node->n_out; i++) flat->out[i] = mapped(scope, node->out[i]);
+    return SV_OK;
+}
+
+static sv_status flatten_graph(sv_flatten *x, const sv_scope *scope)
+{
+    for (uint32_t i = 0; i < scope->graph->n_node; i++)
+        SV_TRY(flatten_node(x, scope, scope->graph->node[i]));
+    return SV_OK;
+}
+
+static void set_last_uses(sv_program *program)
+{
+    for (uint32_t i = 0; i < program->n_node; i++) {
+        for (uint32_t j = 0; j < program->node[i].n_in; j++) {
+            if (program->node[i].in[j] != SV_NO_VALUE) program->value[program->node[i].in[j]].last_use = i;
+        }
+    }
+    for (uint32_t i = 0; i < program->n_out; i++) program->value[program->out[i]].last_use = SV_NO_INDEX;
+}
+
+/* ---- what cannot run ---------------------------------------------------------------------------- */
+
+static void list_unsupported(const sv_graph *graph, sv_text *text, uint8_t *seen, uint32_t *count)
+{
+    for (uint32_t i = 0; i < graph->n_node; i++) {
+        const sv_node *node = graph->node[i];
+        const sv_op_desc *desc = sv_op_desc_get(node->op);
+        bool runs = desc && (desc->emit || desc->control == SV_CONTROL_IF);
+        if (!runs && (node->op == SV_OP_UNKNOWN || !seen[node->op])) {
+            seen[node->op] = node->op != SV_OP_UNKNOWN;
+            sv_text_printf(text, "%s%s.%s version %d (first at node '%s')", (*count)++ ? ", " : "",
+                           node->domain[0] ? node->domain : "ai.onnx", node->op_name, node->version,
+                           node->name);
+        }
+        for (uint32_t a = 0; a < node->n_attr; a++) {
+            if (node->attr[a].kind == SV_ATTR_GRAPH)
+                list_unsupported(node->attr[a].u.graphs[0], text, seen, count);
+        }
+    }
+}
+
+static sv_status check_supported(const sv_module *module, const sv_graph *graph)
+{
+    sv_text text;
+    uint8_t seen[SV_OP_COUNT] = {0};
+    uint32_t count = 0;
+    sv_text_init(&text, module->arena.allocator);
+    list_unsupported(graph, &text, seen, &count);
+    sv_status status = sv_text_status(&text, "list of operators");
+    if (status == SV_OK && count > 0)
+        status = sv_error_unsupported("%s: expected operators that Serval runs, found %s",
+                                      module->origin, text.data);
+    sv_text_release(&text);
+    return status;
+}
+
+sv_status sv_program_create(const sv_module *module, const sv_graph *graph, sv_arena *arena,
+                            sv_program **out)
+{
+    SV_TRY(check_supported(module, graph));
+    sv_program *program = sv_arena_alloc_zero(arena, sizeof(*program));
+    if (!program) return no_memory(sizeof(*program));
+    program->module = module;
+    sv_flatten x = {.program = program, .arena = arena};
+    sv_scope scope;
+    SV_TRY(open_scope(&x, graph, NULL, &scope));
+    SV_TRY(flatten_graph(&x, &scope));
+    program->in = sv_arena_array(arena, graph->n_in, sizeof(*program->in));
+    program->out = sv_arena_array(arena, graph->n_out, sizeof(*program->out));
+    if (!program->in || !program->out) return no_memory(graph->n_in * sizeof(*program->in));
+    for (uint32_t i = 0; i < graph->n_in; i++) {
+        uint32_t value = scope.map[graph->in[i]];
+        if (program->value[value].constant != SV_NO_INDEX) continue;
+        program->value[value].input = program->n_in;
+        program->in[program->n_in++] = value;
+    }
+    for (uint32_t i = 0; i < graph->n_out; i++) program->out[program->n_out++] = scope.map[graph->out[i]];
+    set_last_uses(program);
+    *out = program;
+    return SV_OK;
+}

@@ -1,0 +1,400 @@
+/* Specialisation: the program for one key, as items over build values.
+ *
+ * Walks the program from where the segment begins: infers with known shapes, computes what is known
+ * (shape arithmetic), emits the rest, and stops where the next thing depends on what only running
+ * tells. Storage is assigned later. */
+#include "engine/build.h"
+
+#include "base/status.h"
+
+#include <string.h>
+
+/* Values of more bytes are not computed while planning. */
+enum { KNOWN_BYTES = 64 << 10 };
+
+typedef struct sv_walk {
+    sv_build *build;
+    bool *retry;
+    bool stopped;
+} sv_walk;
+
+static const sv_program *program_of(const sv_build *build)
+{
+    return build->compiled->program;
+}
+
+static void *scratch_array(sv_build *build, size_t n, size_t size)
+{
+    return sv_arena_array(build->arena, n, size);
+}
+
+static sv_status no_memory(const sv_program_node *node, size_t size)
+{
+    return sv_error_memory(node->node ? node->node->op_name : "plan", size);
+}
+
+/* ---- values ------------------------------------------------------------------------------------ */
+
+sv_status sv_build_add_value(sv_build *build, const sv_type *type, uint32_t program, uint32_t *out)
+{
+    void *array = build->value;
+    if (!sv_arena_grow(build->arena, &array, &build->value_capacity, build->n_value,
+                       build->n_value + 1, sizeof(sv_build_value)))
+        return sv_error_memory("plan", sizeof(sv_build_value));
+    build->value = array;
+    build->value[build->n_value] = (sv_build_value){
+        .type = *type, .program = program, .into = SV_NO_INDEX, .output = SV_NO_INDEX,
+        .as_dense = SV_NO_INDEX, .as_clast = SV_NO_INDEX};
+    *out = build->n_value++;
+    return SV_OK;
+}
+
+/* The build value of a program value, made when it is met first. */
+sv_status sv_build_program_value(sv_build *build, uint32_t program_value, uint32_t *out)
+{
+    if (build->program_value[program_value] != SV_NO_INDEX) {
+        *out = build->program_value[program_value];
+        return SV_OK;
+    }
+    const sv_program_value *value = &program_of(build)->value[program_value];
+    sv_type type = {.shape = sv_shape_unknown()};
+    const sv_tensor *known = NULL;
+    if (value->constant != SV_NO_INDEX) {
+        const sv_constant *constant = &program_of(build)->module->constant[value->constant];
+        type = (sv_type){constant->source.dtype, constant->source.shape};
+        if (!sv_constant_derived(constant) && constant->source.data) known = &constant->source;
+    } else if (value->input != SV_NO_INDEX) {
+        type = build->request->input[value->input];
+        known = build->request->value[value->input];
+    } else if (build->plan->parent) {
+        type = build->plan->parent->place[program_value].type;
+        known = build->plan->parent->place[program_value].known;
+    }
+    SV_TRY(sv_build_add_value(build, &type, program_value, out));
+    build->value[*out].known = known;
+    build->program_value[program_value] = *out;
+    return SV_OK;
+}
+
+/* A value known at specialisation stays as long as the plan. */
+static sv_status keep_known(sv_build *build, const sv_tensor *from, const sv_tensor **out)
+{
+    sv_tensor *copy = sv_arena_alloc(&build->plan->arena, sizeof(*copy));
+    if (!copy) return sv_error_memory("plan", sizeof(*copy));
+    SV_TRY(sv_tensor_copy(&build->plan->arena, from, copy));
+    *out = copy;
+    return SV_OK;
+}
+
+static sv_status define(sv_build *build, uint32_t program_value, const sv_type *type,
+                        const sv_tensor *known)
+{
+    uint32_t value;
+    SV_TRY(sv_build_program_value(build, program_value, &value));
+    build->value[value].type = *type;
+    build->value[value].known = known;
+    return SV_OK;
+}
+
+/* ---- stopping ------------------------------------------------------------------------------------- */
+
+/* The node needs a value that is not known. A model input's value becomes part of every key; anything
+ * else ends the segment. */
+static sv_status stop_for_value(sv_walk *walk, uint32_t at, uint32_t program_value)
+{
+    sv_build *build = walk->build;
+    const sv_program_value *value = &program_of(build)->value[program_value];
+    if (value->input != SV_NO_INDEX) {
+        atomic_store(&build->compiled->asked[value->input], 1);
+        *walk->retry = true;
+    } else {
+        build->plan->break_kind = SV_BREAK_VALUE;
+        build->plan->break_value = program_value;
+        build->plan->next = at;
+    }
+    walk->stopped = true;
+    return SV_OK;
+}
+
+/* ---- emission --------------------------------------------------------------------------------------- */
+
+static sv_status add_item(sv_build *build, uint32_t node, sv_build_item **out)
+{
+    void *array = build->item;
+    if (!sv_arena_grow(build->arena, &array, &build->item_capacity, build->n_item, build->n_item + 1,
+                       sizeof(sv_build_item)))
+        return sv_error_memory("plan", sizeof(sv_build_item));
+    build->item = array;
+    *out = &build->item[build->n_item++];
+    **out = (sv_build_item){.node = node};
+    return SV_OK;
+}
+
+/* Refs to build values, and to packed copies where the use has one. */
+static sv_status take_operands(sv_build *build, const sv_emit *e, sv_build_item *item,
+                               const uint32_t *map)
+{
+    const sv_program_node *node = &program_of(build)->node[item->node];
+    uint32_t n = item->item.problem.n_operand;
+    item->weight = scratch_array(build, n, sizeof(*item->weight));
+    if (!item->weight) return no_memory(node, n * sizeof(*item->weight));
+    for (uint32_t r = 0; r < n; r++) {
+        sv_ref *ref = &item->item.ref[r];
+        item->weight[r] = ref->weight && ref->slot < e->n_in ? node->weight[ref->slot] : SV_NO_INDEX;
+        if (ref->slot != SV_NO_SLOT) ref->slot = map[ref->slot];
+    }
+    return SV_OK;
+}
+
+/* Items of one emission get build values for their slots. `map` holds those of inputs and outputs. */
+static sv_status take_items(sv_build *build, const sv_emit *e, uint32_t node, uint32_t *map)
+{
+    for (uint32_t s = e->n_in + e->n_out; s < e->n_slot; s++) {
+        SV_TRY(sv_build_add_value(build, &e->slot[s], SV_NO_INDEX, &map[s]));
+        if (e->constant[s]) build->value[map[s]].known = e->constant[s];
+    }
+    for (uint32_t i = 0; i < e->n_item; i++) {
+        sv_build_item *item;
+        SV_TRY(add_item(build, node, &item));
+        item->item = e->item[i];
+        if (item->item.kind == SV_ITEM_PROBLEM) {
+            SV_TRY(take_operands(build, e, item, map));
+        } else {
+            item->item.from = map[e->item[i].from];
+            item->item.to = map[e->item[i].to];
+        }
+    }
+    return SV_OK;
+}
+
+/* Collects types and known values of a node's inputs. */
+static sv_status gather(sv_build *build, const sv_program_node *node, sv_type *type,
+                        const sv_tensor **known, uint32_t *map)
+{
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        type[i] = (sv_type){.shape = sv_shape_unknown()};
+        known[i] = NULL;
+        map[i] = SV_NO_INDEX;
+        if (node->in[i] == SV_NO_VALUE) continue;
+        SV_TRY(sv_build_program_value(build, node->in[i], &map[i]));
+        type[i] = build->value[map[i]].type;
+        known[i] = build->value[map[i]].known;
+    }
+    return SV_OK;
+}
+
+static bool all_known(const sv_program_node *node, const sv_tensor *const *known)
+{
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        if (node->in[i] != SV_NO_VALUE && !known[i]) return false;
+    }
+    return true;
+}
+
+static bool small_outputs(const sv_program_node *node, const sv_type *type)
+{
+    size_t sum = 0;
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        size_t bytes;
+        if (type[i].dtype == SV_DTYPE_NONE) continue;
+        sv_status status = sv_type_bytes(&type[i], "value", &bytes);
+        if (status != SV_OK) {
+            sv_status_free(status);
+            return false;
+        }
+        sum += bytes;
+    }
+    return sum <= KNOWN_BYTES;
+}
+
+/* Computes the node now; its outputs become known. */
+static sv_status compute(sv_build *build, const sv_program_node *node, const sv_tensor *const *known)
+{
+    sv_tensor *out = scratch_array(build, node->n_out, sizeof(*out));
+    if (!out) return no_memory(node, sizeof(*out));
+    SV_TRY(sv_op_eval(program_of(build)->module, node->node, known, out, build->arena));
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        if (node->out[i] == SV_NO_VALUE) continue;
+        const sv_tensor *kept;
+        sv_type type = {out[i].dtype, out[i].shape};
+        SV_TRY(keep_known(build, &out[i], &kept));
+        SV_TRY(define(build, node->out[i], &type, kept));
+    }
+    return SV_OK;
+}
+
+static sv_status emit(sv_build *build, uint32_t at, const sv_type *type, const sv_tensor *const *known,
+                      uint32_t *map)
+{
+    const sv_program_node *node = &program_of(build)->node[at];
+    sv_emit e;
+    SV_TRY(sv_emit_init(&e, program_of(build)->module, node->node, type, type + node->n_in, known,
+                        build->arena));
+    SV_TRY(sv_op_emit(&e));
+    uint32_t *slots = scratch_array(build, e.n_slot, sizeof(*slots));
+    if (!slots) return no_memory(node, e.n_slot * sizeof(*slots));
+    memcpy(slots, map, node->n_in * sizeof(*map));
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        slots[node->n_in + i] = SV_NO_INDEX;
+        if (type[node->n_in + i].dtype == SV_DTYPE_NONE) continue;
+        if (node->out[i] == SV_NO_VALUE) {
+            SV_TRY(sv_build_add_value(build, &type[node->n_in + i], SV_NO_INDEX, &slots[node->n_in + i]));
+            continue;
+        }
+        SV_TRY(define(build, node->out[i], &type[node->n_in + i], NULL));
+        slots[node->n_in + i] = build->program_value[node->out[i]];
+    }
+    return take_items(build, &e, at, slots);
+}
+
+/* Emits the measuring of the node's outputs and ends the segment before the node. */
+static sv_status stop_for_size(sv_walk *walk, uint32_t at, const sv_type *type,
+                               const sv_tensor *const *known, uint32_t *map)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    const sv_op_desc *desc = sv_op_desc_get(node->node->op);
+    sv_plan *plan = build->plan;
+    sv_type *dims = scratch_array(build, node->n_out, sizeof(*dims));
+    plan->size_type = sv_arena_array(&plan->arena, node->n_out, sizeof(sv_type));
+    plan->size_at = sv_arena_array(&plan->arena, node->n_out, sizeof(sv_operand));
+    build->size_value = scratch_array(build, node->n_out, sizeof(uint32_t));
+    if (!dims || !plan->size_type || !plan->size_at || !build->size_value)
+        return no_memory(node, node->n_out * sizeof(sv_type));
+    if (!desc->measure)
+        return sv_node_error(node->node, SV_CODE_UNIMPLEMENTED, "its size cannot be measured");
+    memcpy(plan->size_type, type + node->n_in, node->n_out * sizeof(sv_type));
+    SV_TRY(sv_measure_types(type + node->n_in, node->n_out, dims));
+    sv_emit e;
+    SV_TRY(sv_emit_init(&e, program_of(build)->module, node->node, type, dims, known, build->arena));
+    SV_TRY(desc->measure(&e));
+    uint32_t *slots = scratch_array(build, e.n_slot, sizeof(*slots));
+    if (!slots) return no_memory(node, e.n_slot * sizeof(*slots));
+    memcpy(slots, map, node->n_in * sizeof(*map));
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        slots[node->n_in + i] = SV_NO_INDEX;
+        if (dims[i].dtype != SV_DTYPE_NONE)
+            SV_TRY(sv_build_add_value(build, &dims[i], SV_NO_INDEX, &slots[node->n_in + i]));
+        build->size_value[i] = slots[node->n_in + i];
+        if (slots[node->n_in + i] != SV_NO_INDEX) build->value[slots[node->n_in + i]].live_out = true;
+    }
+    plan->break_kind = SV_BREAK_SIZE;
+    plan->n_size = node->n_out;
+    plan->next = at;
+    walk->stopped = true;
+    return take_items(build, &e, at, slots);
+}
+
+static sv_status check_types(const sv_program_node *node, const sv_type *out)
+{
+    for (uint32_t i = 0; i < node->n_out; i++) {
+        size_t bytes;
+        if (out[i].dtype == SV_DTYPE_NONE) continue;
+        sv_status status = sv_type_bytes(&out[i], "output", &bytes);
+        if (status != SV_OK)
+            return sv_status_annotate(status, "node '%s' (%s)", node->node->name, node->node->op_name);
+    }
+    return SV_OK;
+}
+
+static sv_status walk_node(sv_walk *walk, uint32_t at)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    size_t n = (size_t)node->n_in + node->n_out;
+    sv_type *type = scratch_array(build, n, sizeof(*type));
+    const sv_tensor **known = scratch_array(build, node->n_in, sizeof(*known));
+    uint32_t *map = scratch_array(build, node->n_in, sizeof(*map));
+    if (!type || !known || !map) return no_memory(node, n * sizeof(*type));
+    SV_TRY(gather(build, node, type, known, map));
+    sv_infer infer = {.module = program_of(build)->module, .node = node->node, .n_in = node->n_in,
+                      .n_out = node->n_out, .in = type, .known = known, .out = type + node->n_in,
+                      .next_symbol = &build->next_symbol};
+    SV_TRY(sv_op_infer(&infer));
+    for (uint32_t i = 0; infer.asked && i < node->n_in && i < 32; i++) {
+        if (infer.asked >> i & 1) return stop_for_value(walk, at, node->in[i]);
+    }
+    bool random = sv_op_desc_get(node->node->op)->traits & SV_TRAIT_RANDOM;
+    if (!random && all_known(node, known) && (infer.dynamic || small_outputs(node, type + node->n_in)))
+        return compute(build, node, known);
+    if (infer.dynamic) {
+        bool measured = at == build->plan->at && build->request->size;
+        if (!measured) return stop_for_size(walk, at, type, known, map);
+        memcpy(type + node->n_in, build->request->size, node->n_out * sizeof(*type));
+    }
+    SV_TRY(check_types(node, type + node->n_in));
+    return emit(build, at, type, known, map);
+}
+
+/* ---- branches ------------------------------------------------------------------------------------------ */
+
+static sv_status walk_move(sv_walk *walk, uint32_t at)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    uint32_t from, to;
+    SV_TRY(sv_build_program_value(build, node->in[0], &from));
+    sv_type type = build->value[from].type;
+    const sv_tensor *known = build->value[from].known;
+    SV_TRY(define(build, node->out[0], &type, known));
+    if (known) return SV_OK;
+    to = build->program_value[node->out[0]];
+    sv_build_item *item;
+    SV_TRY(add_item(build, at, &item));
+    item->item.kind = SV_ITEM_VIEW;
+    item->item.view = SV_VIEW_RESHAPE;
+    item->item.from = from;
+    item->item.to = to;
+    return SV_OK;
+}
+
+/* A condition that is known chooses its branch; one that is not ends the segment, so that each branch
+ * may give results of its own shapes. */
+static sv_status walk_branch(sv_walk *walk, uint32_t at, uint32_t *next)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    uint32_t condition;
+    SV_TRY(sv_build_program_value(build, node->in[0], &condition));
+    const sv_tensor *known = build->value[condition].known;
+    if (!known) return stop_for_value(walk, at, node->in[0]);
+    if (known->dtype != SV_BOOL || sv_tensor_count(known) != 1) {
+        return sv_node_error(node->node, SV_CODE_INVALID_ARGUMENT,
+                             "condition: expected one bool, found %lld of %s",
+                             (long long)sv_tensor_count(known), sv_dtype_name(known->dtype));
+    }
+    *next = sv_tensor_get_i64(known, 0) ? at + 1 : node->target;
+    return SV_OK;
+}
+
+static sv_status take_break_value(sv_build *build)
+{
+    const sv_plan *parent = build->plan->parent;
+    if (!parent || parent->break_kind != SV_BREAK_VALUE) return SV_OK;
+    const sv_tensor *kept;
+    sv_type type = {build->request->break_value->dtype, build->request->break_value->shape};
+    SV_TRY(keep_known(build, build->request->break_value, &kept));
+    return define(build, parent->break_value, &type, kept);
+}
+
+sv_status sv_build_specialise(sv_build *build, bool *retry)
+{
+    const sv_program *program = program_of(build);
+    sv_walk walk = {.build = build, .retry = retry};
+    SV_TRY(take_break_value(build));
+    build->plan->break_kind = SV_BREAK_END;
+    build->plan->next = program->n_node;
+    for (uint32_t at = build->plan->at; at < program->n_node && !walk.stopped;) {
+        const sv_program_node *node = &program->node[at];
+        uint32_t next = at + 1;
+        switch (node->kind) {
+        case SV_PROGRAM_NODE: SV_TRY(walk_node(&walk, at)); break;
+        case SV_PROGRAM_BRANCH: SV_TRY(walk_branch(&walk, at, &next)); break;
+        case SV_PROGRAM_MOVE: SV_TRY(walk_move(&walk, at)); break;
+        case SV_PROGRAM_JUMP: next = node->target; break;
+        default: break;
+        }
+        at = next;
+    }
+    return SV_OK;
+}

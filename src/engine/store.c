@@ -1,0 +1,108 @@
+/* Packing constants once, and finding them again. */
+#include "engine/store.h"
+
+#include "base/alloc.h"
+#include "base/status.h"
+
+#include <string.h>
+
+enum { ALIGNMENT = 64 };
+
+void sv_store_init(sv_store *store, const sv_allocator *allocator, sv_cpu_level level)
+{
+    *store = (sv_store){.allocator = allocator, .level = level};
+}
+
+void sv_store_release(sv_store *store)
+{
+    for (uint32_t i = 0; i < store->n_entry; i++)
+        sv_free_aligned(store->allocator, store->entry[i].data, store->entry[i].bytes, ALIGNMENT);
+    sv_free(store->allocator, store->entry, store->capacity * sizeof(*store->entry));
+    *store = (sv_store){0};
+}
+
+static bool find(const sv_store *store, const sv_store_entry *want, uint32_t *out)
+{
+    for (uint32_t i = 0; i < store->n_entry; i++) {
+        const sv_store_entry *e = &store->entry[i];
+        if (e->expression != want->expression || e->key != want->key || e->format != want->format)
+            continue;
+        *out = i;
+        return true;
+    }
+    return false;
+}
+
+static sv_status add(sv_store *store, const sv_store_entry *like, size_t bytes, const char *name,
+                     sv_store_entry **out)
+{
+    if (store->n_entry == store->capacity) {
+        uint32_t more = store->capacity ? store->capacity * 2 : 64;
+        void *grown = sv_realloc(store->allocator, store->entry, store->capacity * sizeof(**out),
+                                 more * sizeof(**out));
+        if (!grown) return sv_error_memory(name, more * sizeof(**out));
+        store->entry = grown;
+        store->capacity = more;
+    }
+    sv_store_entry *entry = &store->entry[store->n_entry];
+    *entry = *like;
+    entry->bytes = bytes ? bytes : ALIGNMENT;
+    entry->data = sv_alloc_aligned(store->allocator, entry->bytes, ALIGNMENT);
+    if (!entry->data) return sv_error_memory(name, bytes);
+    store->n_entry++;
+    store->bytes += entry->bytes;
+    *out = entry;
+    return SV_OK;
+}
+
+/* The packed operand's source: the constant's elements, seen with the problem's dims and strides. */
+static sv_pack_source source_of(const sv_constant *constant, const sv_desc *desc)
+{
+    sv_pack_source source = {.scale = constant->scale, .shift = constant->shift, .axis = constant->axis};
+    source.view = (sv_view){.data = constant->source.data, .dtype = desc->dtype, .rank = desc->rank};
+    memcpy(source.view.dim, desc->dim, sizeof(desc->dim));
+    memcpy(source.view.stride, desc->stride, sizeof(desc->stride));
+    return source;
+}
+
+sv_status sv_store_pack(sv_store *store, sv_constant *constant, sv_format format,
+                        const sv_problem *problem, uint8_t operand, uint32_t *out)
+{
+    const sv_packer *packer = sv_packer_get(format);
+    const sv_desc *desc = &problem->desc[operand];
+    sv_store_entry want = {.expression = sv_constant_hash(constant), .format = (uint16_t)format};
+    want.key = sv_hash_bytes(packer->key ? packer->key(problem, store->level) : 0, desc, sizeof(*desc));
+    if (find(store, &want, out)) return SV_OK;
+    size_t bytes = packer->size(problem, store->level);
+    if (bytes == 0) {
+        return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "constant '%s': its packed size overflows",
+                        constant->name);
+    }
+    sv_store_entry *entry;
+    SV_TRY(add(store, &want, bytes, constant->name, &entry));
+    sv_pack_source source = source_of(constant, desc);
+    packer->pack(problem, store->level, &source, entry->data);
+    *out = store->n_entry - 1;
+    return SV_OK;
+}
+
+sv_status sv_store_raw(sv_store *store, sv_constant *constant, uint32_t *out)
+{
+    sv_store_entry want = {.expression = sv_constant_hash(constant), .format = SV_FORMAT_RAW};
+    if (find(store, &want, out)) return SV_OK;
+    sv_type type = {constant->source.dtype, constant->source.shape};
+    size_t bytes;
+    SV_TRY(sv_type_bytes(&type, constant->name, &bytes));
+    sv_arena arena;
+    sv_arena_init(&arena, store->allocator);
+    sv_tensor value;
+    sv_store_entry *entry;
+    sv_status status = sv_constant_value(constant, &arena, &value);
+    if (status == SV_OK) status = add(store, &want, bytes, constant->name, &entry);
+    if (status == SV_OK) {
+        memcpy(entry->data, value.data, bytes);
+        *out = store->n_entry - 1;
+    }
+    sv_arena_release(&arena);
+    return status;
+}

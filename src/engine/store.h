@@ -1,0 +1,37 @@
+/* The constant store: packed copies of constants, each made once at load and shared by all plans and
+ * sessions of a model.
+ *
+ * An entry's key is (expression, format, what else the packed bytes depend on). Immutable after load,
+ * thread-safe. */
+#ifndef SV_ENGINE_STORE_H
+#define SV_ENGINE_STORE_H
+
+#include "kernels/kernel.h"
+#include "ir/module.h"
+
+typedef struct sv_store_entry {
+    uint64_t expression, key; /* hash of the constant, of the rest */
+    uint16_t format;
+    void *data;               /* 64-byte aligned */
+    size_t bytes;
+} sv_store_entry;
+
+typedef struct sv_store {
+    const sv_allocator *allocator;
+    sv_cpu_level level;
+    uint32_t n_entry, capacity;
+    sv_store_entry *entry;
+    size_t bytes; /* of all entries */
+} sv_store;
+
+void sv_store_init(sv_store *store, const sv_allocator *allocator, sv_cpu_level level);
+void sv_store_release(sv_store *store);
+
+/* The entry for `constant` in `format` as operand `operand` of `problem` (whose desc for it holds the
+ * source's dims and strides as the problem sees them); packs when there is none yet. */
+SV_MUST_USE sv_status sv_store_pack(sv_store *store, sv_constant *constant, sv_format format,
+                                    const sv_problem *problem, uint8_t operand, uint32_t *out);
+/* A derived constant as a dense tensor. */
+SV_MUST_USE sv_status sv_store_raw(sv_store *store, sv_constant *constant, uint32_t *out);
+
+#endif
