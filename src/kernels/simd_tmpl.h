@@ -53,7 +53,6 @@ typedef float sv_vf_unaligned __attribute__((vector_size(SV_VF * 4), aligned(4),
 
 SV_INLINE sv_vf vf_load(const float *from) { return (sv_vf)*(const sv_vf_unaligned *)from; }
 SV_INLINE void vf_store(float *to, sv_vf x) { *(sv_vf_unaligned *)to = (sv_vf_unaligned)x; }
-SV_INLINE sv_vf vf_set1(float x) { return x - (sv_vf){0}; }
 SV_INLINE sv_vf vf_zero(void) { return (sv_vf){0}; }
 SV_INLINE sv_vi vi_set1(int32_t x) { return x - (sv_vi){0}; }
 SV_INLINE sv_vi vf_bits(sv_vf x) { return (sv_vi)x; }
@@ -72,6 +71,7 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
 
 /* ---- what differs by level --------------------------------------------------------------------
  *
+ * vf_set1(x)            x in every lane
  * vf_fma(a, b, c)        a * b + c, rounded once where the level has it
  * vf_max(a, x), vf_min   x when either is NaN: put the value that may be NaN second
  * vf_sqrt(x)
@@ -81,6 +81,7 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone */
 #if defined(__AVX512F__)
 
+SV_INLINE sv_vf vf_set1(float x) { return _mm512_set1_ps(x); }
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm512_fmadd_ps(a, b, c); }
 SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm512_max_ps(a, x); }
 SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm512_min_ps(a, x); }
@@ -114,6 +115,7 @@ SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
 
 #if defined(__AVX2__)
 
+SV_INLINE sv_vf vf_set1(float x) { return _mm256_set1_ps(x); }
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm256_fmadd_ps(a, b, c); }
 SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm256_max_ps(a, x); }
 SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm256_min_ps(a, x); }
@@ -134,6 +136,7 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 
 #else
 
+SV_INLINE sv_vf vf_set1(float x) { return (sv_vf){x, x, x, x}; }
 #if defined(__aarch64__)
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
 {

@@ -1,0 +1,276 @@
+/* GEMM of f32 at one CPU level: packed b (panels made at load) and raw b (panels made on the way, or b
+ * read in place). A unit is a block of rows by a group of panels, or several small batches. */
+#include "kernels/gemm/gemm_shape.h"
+#include "kernels/tile_tmpl.h"
+
+/* Tiles of a block: pointers of all of them are listed once and serve every panel. */
+#define GEMM_MAX_TILES 48
+/* From this many rows on, raw b is copied into panels: then they are read often enough. */
+#define GEMM_PACK_ROWS (2 * TILE_MR)
+
+typedef struct gemm_plan {
+    gemm_shape shape;
+    tile_split split;
+    int64_t unit_batches; /* batches of a unit; above 1 only if a batch is one unit's work */
+    bool packed;
+} gemm_plan;
+
+static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, bool packed,
+                           gemm_plan *out)
+{
+    gemm_shape_init(desc, epilogue, packed, &out->shape);
+    const gemm_shape *shape = &out->shape;
+    int64_t panels = (shape->n + TILE_NR - 1) / TILE_NR;
+    out->packed = packed;
+    /* Rows that must be gathered are gathered a tile at a time. */
+    int64_t max_tiles = shape->a_k == 1 ? GEMM_MAX_TILES : 1;
+    tile_split_init(shape->m > 0 ? shape->m : 1, shape->k, panels > 0 ? panels : 1, max_tiles,
+                    &out->split);
+    out->unit_batches = 1;
+    if (out->split.blocks * out->split.groups == 1) {
+        double flops = 2.0 * (double)shape->m * (double)shape->n * (double)(shape->k + 8);
+        double fit = 2e3 * TILE_FLOPS_PER_NS / (flops + 1);
+        out->unit_batches = tile_clamp_count(fit, shape->batches > 0 ? shape->batches : 1);
+    }
+}
+
+static bool gemm_supports(const sv_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->n_operand; i++) {
+        if (problem->desc[i].dtype != SV_F32 && problem->desc[i].dtype != SV_DTYPE_NONE) return false;
+    }
+    return true;
+}
+
+/* Padded columns cost as much as real ones. */
+static double gemm_cost(const sv_problem *problem)
+{
+    const sv_desc *y = &problem->desc[2];
+    double n = (double)y->dim[y->rank - 1];
+    double stored = (double)sv_panel_stored(y->dim[y->rank - 1], TILE_NR);
+    double flops = n > 0 ? sv_problem_flops(problem) * stored / n : 0;
+    double copy = problem->b_format == SV_FORMAT_RAW ? (double)sv_desc_count(&problem->desc[1]) / 2 : 0;
+    return sv_problem_default_cost(problem) + flops / TILE_FLOPS_PER_NS + copy;
+}
+
+static uint32_t gemm_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    gemm_plan plan;
+    gemm_plan_init(problem->desc, &problem->epilogue, problem->b_format != SV_FORMAT_RAW, &plan);
+    int64_t batches = (plan.shape.batches + plan.unit_batches - 1) / plan.unit_batches;
+    return (uint32_t)(batches * plan.split.blocks * plan.split.groups);
+}
+
+/* Scratch of a thread: the block's pointer lists, a gathered tile of a, a panel of raw b. */
+typedef struct gemm_scratch {
+    tile_rows tile[GEMM_MAX_TILES];
+    const float *pointer[GEMM_MAX_TILES * TILE_MR * GEMM_ROWED];
+    float room[] __attribute__((aligned(64)));
+} gemm_scratch;
+
+static size_t gemm_scratch_bytes(const sv_problem *problem)
+{
+    gemm_plan plan;
+    gemm_plan_init(problem->desc, &problem->epilogue, problem->b_format != SV_FORMAT_RAW, &plan);
+    size_t floats = 0, k = (size_t)plan.shape.k;
+    if (plan.shape.a_k != 1) floats += TILE_MR * k;
+    if (!plan.packed) floats += TILE_NR * k;
+    return sizeof(gemm_scratch) + floats * sizeof(float);
+}
+
+/* One batch of a run. */
+typedef struct gemm_batch {
+    const sv_call *call;
+    const gemm_plan *plan;
+    const tile_epilogue *epilogue;
+    int64_t offset[GEMM_ROWED];
+    const float *b;
+    gemm_scratch *scratch;
+} gemm_batch;
+
+/* Copies `n` rows of a whose elements are not neighbours into the scratch. */
+static void gemm_gather(const gemm_batch *batch, int64_t row, int32_t n, const float **x)
+{
+    const gemm_shape *shape = &batch->plan->shape;
+    const float *from = (const float *)batch->call->ptr[0] + batch->offset[GEMM_A] +
+                        row * shape->row[GEMM_A];
+    float *to = batch->scratch->room;
+    for (int32_t i = 0; i < n; i++) x[i] = to + i * shape->k;
+    for (int64_t k = 0; k < shape->k; k++) {
+        const float *column = from + k * shape->a_k;
+        for (int32_t i = 0; i < n; i++) to[i * shape->k + k] = column[i * shape->row[GEMM_A]];
+    }
+}
+
+/* Lists the pointers of rows [row, row + n) for one tile. */
+static void gemm_list(const gemm_batch *batch, int64_t row, int32_t n, const float **pointer,
+                      tile_rows *out)
+{
+    const gemm_shape *shape = &batch->plan->shape;
+    const sv_epilogue *epilogue = batch->call->epilogue;
+    const float *base[GEMM_ROWED] = {batch->call->ptr[0], batch->call->ptr[2]};
+    for (uint32_t i = 0; i < epilogue->n; i++) {
+        int8_t side = batch->epilogue->side[i];
+        if (side >= 0) base[GEMM_SIDE + side] = batch->epilogue->operand[i];
+    }
+    for (int32_t r = 0; r < shape->n_rowed; r++) {
+        const float *at = base[r] + batch->offset[r] + row * shape->row[r];
+        for (int32_t i = 0; i < n; i++, at += shape->row[r]) pointer[r * n + i] = at;
+    }
+    if (shape->a_k != 1) gemm_gather(batch, row, n, pointer);
+    *out = (tile_rows){.n = n,
+                       .x = pointer + GEMM_A * n,
+                       .y = (float *const *)(pointer + GEMM_Y * n),
+                       .side = pointer + GEMM_SIDE * n};
+}
+
+#define GEMM_T 4
+typedef float gemm_v4 __attribute__((vector_size(16)));
+typedef float gemm_v4_unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+
+/* Four columns of four neighbours each become four rows. */
+SV_INLINE void gemm_transpose4(const float *from, int64_t step, float *to, int64_t width)
+{
+    gemm_v4 a = *(const gemm_v4_unaligned *)from;
+    gemm_v4 b = *(const gemm_v4_unaligned *)(from + step);
+    gemm_v4 c = *(const gemm_v4_unaligned *)(from + 2 * step);
+    gemm_v4 d = *(const gemm_v4_unaligned *)(from + 3 * step);
+    gemm_v4 ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+    gemm_v4 ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    gemm_v4 cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    gemm_v4 cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(gemm_v4_unaligned *)to = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
+    *(gemm_v4_unaligned *)(to + width) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
+    *(gemm_v4_unaligned *)(to + 2 * width) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
+    *(gemm_v4_unaligned *)(to + 3 * width) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
+}
+
+/* Columns [0, n) of raw b become a panel of `width` columns; those beyond n are 0. */
+static void gemm_copy_panel(const float *from, int64_t b_k, int64_t b_n, int64_t depth, int64_t n,
+                            int64_t width, float *to)
+{
+    int64_t whole_n = b_k == 1 ? n / GEMM_T * GEMM_T : 0;
+    int64_t whole_k = depth / GEMM_T * GEMM_T;
+    for (int64_t j = 0; j < whole_n; j += GEMM_T) {
+        for (int64_t k = 0; k < whole_k; k += GEMM_T) {
+            gemm_transpose4(from + j * b_n + k, b_n, to + k * width + j, width);
+        }
+    }
+    for (int64_t k = 0; k < depth; k++) {
+        const float *row = from + k * b_k;
+        int64_t done = k < whole_k ? whole_n : 0;
+        if (b_n == 1) {
+            memcpy(to + k * width, row, (size_t)n * sizeof *row);
+        } else {
+            for (int64_t j = done; j < n; j++) to[k * width + j] = row[j * b_n];
+        }
+        for (int64_t j = n; j < width; j++) to[k * width + j] = 0;
+    }
+}
+
+/* The panel's weights when b is raw: in place where columns are neighbours and rows few, else copied.
+ * A part of a panel is always copied: reading it in place would pass b's end. */
+static void gemm_raw_panel(const gemm_batch *batch, int64_t rows, tile_panel *panel)
+{
+    const gemm_shape *shape = &batch->plan->shape;
+    const float *from = batch->b + panel->column * shape->b_n;
+    int64_t width = panel->columns > SV_VF ? TILE_NR : SV_VF;
+    if (shape->b_n == 1 && panel->columns == width && rows < GEMM_PACK_ROWS) {
+        panel->at = from;
+        panel->step = shape->b_k;
+        return;
+    }
+    float *to = batch->scratch->room + (shape->a_k != 1 ? TILE_MR * shape->k : 0);
+    panel->at = to;
+    panel->step = width;
+    gemm_copy_panel(from, shape->b_k, shape->b_n, shape->k, panel->columns, width, to);
+}
+
+static void gemm_block(const gemm_batch *batch, int64_t block, int64_t group)
+{
+    const gemm_plan *plan = batch->plan;
+    const gemm_shape *shape = &plan->shape;
+    const tile_split *split = &plan->split;
+    int64_t row = tile_part(shape->m, split->blocks, block);
+    int64_t rows = tile_part(shape->m, split->blocks, block + 1) - row;
+    int64_t tiles = (rows + TILE_MR - 1) / TILE_MR;
+    gemm_scratch *scratch = batch->scratch;
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t first = tile_part(rows, tiles, t), end = tile_part(rows, tiles, t + 1);
+        gemm_list(batch, row + first, (int32_t)(end - first),
+                  scratch->pointer + t * TILE_MR * GEMM_ROWED, &scratch->tile[t]);
+    }
+    int64_t last = (group + 1) * split->group_panels;
+    if (last > split->panels) last = split->panels;
+    for (int64_t p = group * split->group_panels; p < last; p++) {
+        int64_t left = shape->n - p * TILE_NR;
+        tile_panel panel = {.at = batch->b + p * TILE_NR * shape->k,
+                            .step = left > SV_VF ? TILE_NR : SV_VF,
+                            .taps = 1,
+                            .depth = shape->k,
+                            .column = p * TILE_NR,
+                            .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
+                            .y_step = shape->y_n};
+        if (!plan->packed) gemm_raw_panel(batch, rows, &panel);
+        for (int64_t t = 0; t < tiles; t++) tile_run(batch->epilogue, &scratch->tile[t], &panel);
+    }
+}
+
+static void gemm_run(const sv_call *call, uint32_t begin, uint32_t end, bool packed)
+{
+    const sv_gemm_param *param = call->param;
+    gemm_plan plan;
+    tile_epilogue epilogue;
+    gemm_plan_init(call->desc, call->epilogue, packed, &plan);
+    if (plan.shape.m == 0 || plan.shape.n == 0) return;
+    tile_epilogue_init(call, call->desc[2].rank - 1, param->alpha, &epilogue);
+    gemm_batch batch = {
+        .call = call, .plan = &plan, .epilogue = &epilogue, .scratch = call->scratch};
+    int64_t per_batch = plan.split.blocks * plan.split.groups;
+    for (uint32_t unit = begin; unit < end; unit++) {
+        int64_t first = unit / per_batch * plan.unit_batches, inner = unit % per_batch;
+        int64_t stop = first + plan.unit_batches;
+        if (stop > plan.shape.batches) stop = plan.shape.batches;
+        for (int64_t i = first; i < stop; i++) {
+            int64_t b;
+            gemm_batch_offsets(&plan.shape, i, batch.offset, &b);
+            batch.b = (const float *)call->ptr[1] + b;
+            gemm_block(&batch, inner % plan.split.blocks, inner / plan.split.blocks);
+        }
+    }
+}
+
+static void gemm_packed_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    gemm_run(call, begin, end, true);
+}
+
+static void gemm_raw_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    gemm_run(call, begin, end, false);
+}
+
+const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_packed) = {
+    .name = "gemm_packed_" SV_LEVEL_TEXT,
+    .family = SV_FAMILY_gemm,
+    .level = SV_LEVEL,
+    .b_format = SV_FORMAT_gemm_panels,
+    .supports = gemm_supports,
+    .cost = gemm_cost,
+    .units = gemm_units,
+    .scratch = gemm_scratch_bytes,
+    .run = gemm_packed_run,
+};
+
+const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_raw) = {
+    .name = "gemm_raw_" SV_LEVEL_TEXT,
+    .family = SV_FAMILY_gemm,
+    .level = SV_LEVEL,
+    .b_format = SV_FORMAT_RAW,
+    .supports = gemm_supports,
+    .cost = gemm_cost,
+    .units = gemm_units,
+    .scratch = gemm_scratch_bytes,
+    .run = gemm_raw_run,
+};

@@ -1,0 +1,365 @@
+/* The micro-kernel of every matrix-shaped family: a tile of rows times a panel of columns, over the
+ * whole of K, then the epilogue.
+ *
+ * A panel is [K][width], width TILE_NR columns, or TILE_NR / 2 in the last panel where that is enough;
+ * columns beyond the last are 0. A row of the left side is given by a pointer per tap: `depth`
+ * elements lie there with stride 1; K = taps * depth. So a GEMM is one tap, and a convolution needs
+ * neither copies nor borders. Every result is one chain of multiply-adds in the order of K, whatever
+ * the tile's height: results do not depend on how work is divided.
+ *
+ * How rows are found, and how work is divided, is the families' business. */
+#ifndef SV_KERNELS_TILE_TMPL_H
+#define SV_KERNELS_TILE_TMPL_H
+
+#include "kernels/activation_tmpl.h"
+#include "kernels/panel.h"
+#include "kernels/unary/unary_scalar.h"
+
+#define TILE_NR (2 * SV_VF)
+#if defined(__AVX512F__)
+#define TILE_MR 14
+#define TILE_MASKS 1
+#define TILE_FLOPS_PER_NS 100.0
+#elif defined(__AVX2__)
+#define TILE_MR 6
+#define TILE_MASKS 1
+#define TILE_FLOPS_PER_NS 60.0
+#elif defined(__aarch64__)
+#define TILE_MR 12
+#define TILE_MASKS 0
+#define TILE_FLOPS_PER_NS 30.0
+#else
+#define TILE_MR 6
+#define TILE_MASKS 0
+#define TILE_FLOPS_PER_NS 12.0
+#endif
+
+/* ---- epilogues ----------------------------------------------------------------------------- */
+
+/* An epilogue made ready for a run. A side is an operand of the result's shape (or repeated along some
+ * of its dimensions): one pointer a row. */
+typedef struct tile_epilogue {
+    const sv_epilogue *list;
+    const float *operand[SV_EPILOGUE_MAX]; /* of item i: the bias, or the side's first element */
+    int64_t step[SV_EPILOGUE_MAX];         /* of item i: the side's stride over columns */
+    int8_t side[SV_EPILOGUE_MAX];          /* of item i: its number among the sides, or -1 */
+    int32_t n_side;
+    float alpha;
+    /* Where the list is [bias] [add] [clamp], in this order, the tile itself applies it. */
+    bool direct;
+    const float *bias;
+    int8_t add; /* side, or -1 */
+    float low, high;
+} tile_epilogue;
+
+/* Limits of the operations that are a clamp. */
+static bool tile_clamp(const sv_epilogue_item *item, float *low, float *high)
+{
+    if (item->kind != SV_EPI_UNARY) return false;
+    if (item->unary == SV_UNARY_Relu) {
+        *low = 0;
+        return true;
+    }
+    if (item->unary != SV_UNARY_Clip) return false;
+    *low = item->a;
+    *high = item->b;
+    return true;
+}
+
+/* `channel` is the dimension of columns. */
+static void tile_epilogue_init(const sv_call *call, int32_t channel, float alpha,
+                               tile_epilogue *out)
+{
+    const sv_epilogue *list = call->epilogue;
+    *out = (tile_epilogue){.list = list,
+                           .alpha = alpha,
+                           .add = -1,
+                           .low = -__builtin_inff(),
+                           .high = __builtin_inff()};
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < list->n; i++) {
+        const sv_epilogue_item *item = &list->item[i];
+        out->side[i] = -1;
+        if (item->kind == SV_EPI_UNARY) continue;
+        const sv_desc *desc = &call->desc[item->operand];
+        out->operand[i] = call->ptr[item->operand];
+        if (item->kind == SV_EPI_BIAS) continue;
+        out->step[i] = desc->dim[channel] == 1 ? 0 : desc->stride[channel];
+        out->side[i] = (int8_t)out->n_side++;
+    }
+    if (at < list->n && list->item[at].kind == SV_EPI_BIAS) out->bias = out->operand[at++];
+    if (at < list->n && list->item[at].kind == SV_EPI_ADD && out->step[at] == 1) {
+        out->add = out->side[at++];
+    }
+    if (at < list->n && tile_clamp(&list->item[at], &out->low, &out->high)) at++;
+    out->direct = at == list->n;
+}
+
+/* The rows of a tile: where they read and write. */
+typedef struct tile_rows {
+    int32_t n;                /* rows, 1..TILE_MR */
+    const float *const *x;    /* [taps][n] */
+    float *const *y;          /* [n]: column 0 of the result */
+    const float *const *side; /* [n_side][n]: column 0 */
+} tile_rows;
+
+/* One column panel: where its weights lie and which columns it makes. */
+typedef struct tile_panel {
+    const float *at;
+    int64_t step;   /* floats from one k to the next */
+    int64_t taps, depth;
+    int64_t column; /* the first; of y, bias and sides */
+    int32_t columns;
+    int64_t y_step; /* stride of y over columns */
+} tile_panel;
+
+/* What one micro-kernel needs. */
+typedef struct tile_job {
+    const float *const *x;
+    const float *panel;
+    int64_t step, taps, depth;
+    float *const *y;
+    const float *const *add; /* or NULL */
+    const float *bias;       /* of the first column, or NULL */
+    int64_t column;
+    int32_t columns;
+    bool scaled; /* alpha is not 1 */
+    float alpha, low, high;
+} tile_job;
+
+#define TILE_ACTIVATION(name)                                                                      \
+    case SV_UNARY_##name:                                                                          \
+        if (!vf_activate_has(SV_UNARY_##name)) break;                                              \
+        for (int64_t i = 0; i < n; i += SV_VF) {                                                   \
+            vf_store(x + i, vf_activate(SV_UNARY_##name, vf_load(x + i), va, vb));                 \
+        }                                                                                          \
+        return;
+
+/* In place over n elements, n a multiple of SV_VF. */
+static void tile_activate(sv_unary op, float *x, int64_t n, float a, float b)
+{
+    const sv_vf va = vf_set1(a), vb = vf_set1(b);
+    switch (op) {
+#define UNARY TILE_ACTIVATION
+#include "kernels/unary.inc"
+#undef UNARY
+    default:
+        break;
+    }
+    for (int64_t i = 0; i < n; i++) x[i] = sv_unary_apply_f32(op, x[i], a, b);
+}
+
+/* n values of an operand with a stride, n <= SV_VF. */
+SV_INLINE sv_vf tile_side(const float *from, int64_t step, int64_t n)
+{
+    if (step == 1) return n == SV_VF ? vf_load(from) : vf_load_n(from, n);
+    if (step == 0) return vf_set1(*from);
+    float lane[SV_VF] = {0};
+    for (int64_t i = 0; i < n; i++) lane[i] = from[i * step];
+    return vf_load(lane);
+}
+
+/* Adds or multiplies item `index`'s operand into the tile x, [rows][pitch]. */
+static void tile_combine(const tile_epilogue *epilogue, uint32_t index, const tile_rows *rows,
+                         const tile_panel *panel, float *x, int64_t pitch)
+{
+    int8_t side = epilogue->side[index];
+    bool multiply = epilogue->list->item[index].kind == SV_EPI_MUL;
+    int64_t step = side < 0 ? 1 : epilogue->step[index];
+    for (int32_t row = 0; row < rows->n; row++) {
+        const float *from = side < 0 ? epilogue->operand[index] : rows->side[side * rows->n + row];
+        from += panel->column * step;
+        for (int64_t j = 0; j < panel->columns; j += SV_VF) {
+            int64_t left = panel->columns - j;
+            sv_vf other = tile_side(from + j * step, step, left < SV_VF ? left : SV_VF);
+            sv_vf value = vf_load(x + row * pitch + j);
+            vf_store(x + row * pitch + j, multiply ? value * other : value + other);
+        }
+    }
+}
+
+/* The whole epilogue on a tile of plain sums, [rows][pitch], then y. */
+static void tile_epilogue_run(const tile_epilogue *epilogue, const tile_rows *rows,
+                              const tile_panel *panel, float *x, int64_t pitch)
+{
+    for (uint32_t i = 0; i < epilogue->list->n; i++) {
+        const sv_epilogue_item *item = &epilogue->list->item[i];
+        if (item->kind == SV_EPI_UNARY) {
+            tile_activate((sv_unary)item->unary, x, rows->n * pitch, item->a, item->b);
+        } else {
+            tile_combine(epilogue, i, rows, panel, x, pitch);
+        }
+    }
+    for (int32_t row = 0; row < rows->n; row++) {
+        const float *from = x + row * pitch;
+        float *to = rows->y[row] + panel->column * panel->y_step;
+        if (panel->y_step == 1) {
+            memcpy(to, from, (size_t)panel->columns * sizeof *to);
+        } else {
+            for (int32_t j = 0; j < panel->columns; j++) to[j * panel->y_step] = from[j];
+        }
+    }
+}
+
+/* ---- micro-kernels ------------------------------------------------------------------------- */
+
+#if TILE_MR == 14
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13)
+#define TILE_EACH_MORE(F) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)
+#elif TILE_MR == 12
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define TILE_EACH_MORE(F) F(7) F(8) F(9) F(10) F(11) F(12)
+#else
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5)
+#define TILE_EACH_MORE(F)
+#endif
+#define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
+
+SV_INLINE sv_vf tile_load(const float *from, int64_t n)
+{
+    if (!TILE_MASKS || n >= SV_VF) return vf_load(from);
+    return vf_load_n(from, n < 0 ? 0 : n);
+}
+
+SV_INLINE void tile_store(float *to, sv_vf x, int64_t n)
+{
+    if (!TILE_MASKS || n >= SV_VF) {
+        vf_store(to, x);
+    } else {
+        vf_store_n(to, x, n < 0 ? 0 : n);
+    }
+}
+
+/* Vector `j` of row `i`: scale, residual, clamp. */
+SV_INLINE void tile_finish(const tile_job *job, int i, int j, sv_vf sum)
+{
+    int64_t at = job->column + j * SV_VF, left = job->columns - j * SV_VF;
+    if (job->scaled) {
+        sum = sum * vf_set1(job->alpha);
+        if (job->bias) sum = sum + tile_load(job->bias + j * SV_VF, left);
+    }
+    if (job->add) sum = sum + tile_load(job->add[i] + at, left);
+    sum = vf_clip(sum, vf_set1(job->low), vf_set1(job->high));
+    tile_store(job->y[i] + at, sum, left);
+}
+
+/* The accumulators are named variables, not an array: every compiler then keeps them in registers. */
+SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
+{
+    sv_vf start0 = vf_zero(), start1 = vf_zero();
+    if (job->bias && !job->scaled) {
+        start0 = tile_load(job->bias, job->columns);
+        if (nv > 1) start1 = tile_load(job->bias + SV_VF, job->columns - SV_VF);
+    }
+#define TILE_DECLARE(i) sv_vf c##i##_0 = start0, c##i##_1 = start1;
+    TILE_EACH_ROW(TILE_DECLARE)
+    const float *panel = job->panel, *const *x = job->x;
+    const int64_t step = job->step, depth = job->depth;
+    for (int64_t tap = job->taps; tap > 0; tap--) {
+#define TILE_POINT(i) const float *x##i = x[i < mr ? i : 0];
+        TILE_EACH_ROW(TILE_POINT)
+        x += mr;
+        for (int64_t k = 0; k < depth; k++) {
+            sv_vf b0 = vf_load(panel), b1 = nv > 1 ? vf_load(panel + SV_VF) : b0;
+            panel += step;
+#define TILE_STEP(i)                                                                               \
+    if (i < mr) {                                                                                  \
+        sv_vf a = vf_set1(x##i[k]);                                                                \
+        c##i##_0 = vf_fma(a, b0, c##i##_0);                                                        \
+        if (nv > 1) c##i##_1 = vf_fma(a, b1, c##i##_1);                                            \
+    }
+            TILE_EACH_ROW(TILE_STEP)
+        }
+    }
+#define TILE_FINISH(i)                                                                             \
+    if (i < mr) {                                                                                  \
+        tile_finish(job, i, 0, c##i##_0);                                                          \
+        if (nv > 1) tile_finish(job, i, 1, c##i##_1);                                              \
+    }
+    TILE_EACH_ROW(TILE_FINISH)
+}
+
+#define TILE_DEFINE(mr)                                                                            \
+    static void tile_##mr##_1(const tile_job *job) { tile_kernel(mr, 1, job); }                    \
+    static void tile_##mr##_2(const tile_job *job) { tile_kernel(mr, 2, job); }
+TILE_EACH_HEIGHT(TILE_DEFINE)
+
+#define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
+typedef void tile_fn(const tile_job *job);
+static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
+
+/* One tile: rows times panel, through the epilogue, into y. */
+static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
+{
+    int vectors = panel->columns > SV_VF ? 2 : 1;
+    tile_job job = {.x = rows->x,
+                    .panel = panel->at,
+                    .step = panel->step,
+                    .taps = panel->taps,
+                    .depth = panel->depth,
+                    .scaled = epilogue->alpha != 1.0f,
+                    .alpha = epilogue->alpha,
+                    .low = -__builtin_inff(),
+                    .high = __builtin_inff()};
+    bool whole = TILE_MASKS || panel->columns == vectors * SV_VF;
+    if (epilogue->direct && whole && panel->y_step == 1) {
+        job.y = rows->y;
+        job.add = epilogue->add < 0 ? NULL : rows->side + epilogue->add * rows->n;
+        job.bias = epilogue->bias ? epilogue->bias + panel->column : NULL;
+        job.column = panel->column;
+        job.columns = panel->columns;
+        job.low = epilogue->low;
+        job.high = epilogue->high;
+        tile_table[rows->n - 1][vectors - 1](&job);
+        return;
+    }
+    float x[TILE_MR * TILE_NR] __attribute__((aligned(64))), *to[TILE_MR];
+    const int64_t pitch = vectors * SV_VF;
+    for (int32_t i = 0; i < rows->n; i++) to[i] = x + i * pitch;
+    job.y = to;
+    job.columns = (int32_t)pitch;
+    tile_table[rows->n - 1][vectors - 1](&job);
+    tile_epilogue_run(epilogue, rows, panel, x, pitch);
+}
+
+/* ---- division of work ---------------------------------------------------------------------- */
+
+/* How rows x panels are cut into units: blocks of rows, groups of panels. Depends on sizes alone. */
+typedef struct tile_split {
+    int64_t rows, blocks, block_tiles; /* tiles of a block: at most block_tiles */
+    int64_t panels, groups, group_panels;
+} tile_split;
+
+static int64_t tile_clamp_count(double value, int64_t most)
+{
+    if (value < 1) return 1;
+    return value < (double)most ? (int64_t)value : most;
+}
+
+/* A unit of about 20 microseconds at most, smaller where that gives too few of them; blocks have at
+ * most `max_tiles` tiles. rows, panels >= 1. */
+static void tile_split_init(int64_t rows, int64_t k, int64_t panels, int64_t max_tiles,
+                            tile_split *out)
+{
+    int64_t tiles = (rows + TILE_MR - 1) / TILE_MR;
+    double height = rows < TILE_MR ? (double)rows : TILE_MR;
+    double tile = 2 * height * TILE_NR * (double)(k + 8);
+    double want = tile * (double)tiles * (double)panels / 32;
+    const double least = 1e3 * TILE_FLOPS_PER_NS, most = 2e4 * TILE_FLOPS_PER_NS;
+    want = want < least ? least : want > most ? most : want;
+    int64_t block = tile_clamp_count(want / tile, tiles < max_tiles ? tiles : max_tiles);
+    out->rows = rows;
+    out->blocks = (tiles + block - 1) / block;
+    out->block_tiles = block;
+    out->panels = panels;
+    out->group_panels = tile_clamp_count(want / (tile * (double)block), panels);
+    out->groups = (panels + out->group_panels - 1) / out->group_panels;
+}
+
+/* The rows of part `i` of `parts`: as even as they can be. */
+static inline int64_t tile_part(int64_t rows, int64_t parts, int64_t i)
+{
+    return rows / parts * i + rows % parts * i / parts;
+}
+
+#endif
