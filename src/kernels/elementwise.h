@@ -12,8 +12,8 @@
  * the specification lists them (Clip: a = low, b = high; Elu: a = alpha; HardSigmoid: a = alpha,
  * b = beta; LeakyRelu: a; Selu: a = alpha, b = gamma; Celu, ThresholdedRelu, Swish: a; Shrink: a =
  * bias, b = lambd; Gelu: erf form, GeluTanh: tanh form; IsInf: a = detect negative, b = positive;
- * Affine: a * x + b). dtypes: every one that ONNX allows for the operator; f16, bf16 are computed in
- * f32. */
+ * Affine: a * x + b; ScaledTanh, of recurrent networks: a * tanh(b * x)). dtypes: every one that ONNX
+ * allows for the operator; f16, bf16 are computed in f32. */
 typedef enum sv_unary {
 #define UNARY(name) SV_UNARY_##name,
 #include "kernels/unary.inc"

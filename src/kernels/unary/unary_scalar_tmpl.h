@@ -103,6 +103,7 @@ SV_REAL_NAME(unary_apply)(sv_unary op, SV_REAL x, SV_REAL a, SV_REAL b)
     case SV_UNARY_Not: return x == 0;
     case SV_UNARY_Reciprocal: return 1 / x;
     case SV_UNARY_Relu: return x < 0 ? 0 : x;
+    case SV_UNARY_ScaledTanh: return a * SV_MATH(tanh)(b * x);
     case SV_UNARY_Selu: return b * SV_REAL_NAME(elu)(x, a);
     case SV_UNARY_Shrink: return SV_REAL_NAME(shrink)(x, a, b);
     case SV_UNARY_Sigmoid: return SV_REAL_NAME(sigmoid)(x);
