@@ -1,0 +1,56 @@
+/* What the files of the JSON reader share: white space, and the state between elements. Not for
+ * others. */
+#ifndef SV_WIRE_JSON_SCAN_H
+#define SV_WIRE_JSON_SCAN_H
+
+#include "base/status.h"
+#include "wire/json.h"
+
+#include <string.h>
+
+static inline const uint8_t *json_space(const uint8_t *at, const uint8_t *end)
+{
+    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) at++;
+    return at;
+}
+
+static inline uint64_t json_load8(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    value = __builtin_bswap64(value);
+#endif
+    return value;
+}
+
+/* "<origin>: at byte N: expected <what>, found <what comes next>". */
+SV_MUST_USE SV_NONNULL_RESULT sv_status json_unexpected(sv_json *json, const char *expected);
+
+/* Steps over what lies between two elements; false with *more unset when it is not as it must be. */
+static inline bool json_next(sv_json *json, uint8_t close, bool *more)
+{
+    sv_reader *reader = &json->reader;
+    const uint8_t *at = json_space(reader->at, reader->end);
+    reader->at = at;
+    if (at == reader->end) return false;
+    if (*at == close) {
+        reader->at = at + 1;
+        json->first = false;
+        json->depth++;
+        *more = false;
+        return true;
+    }
+    if (!json->first) {
+        if (*at != ',') return false;
+        reader->at = json_space(at + 1, reader->end);
+    }
+    json->first = false;
+    *more = true;
+    return true;
+}
+
+/* Steps over a number or one of the tokens that stand for one, checking its syntax. */
+SV_MUST_USE sv_status json_skip_number(sv_json *json);
+
+#endif
