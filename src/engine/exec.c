@@ -340,7 +340,7 @@ bool sv_exec_step(const sv_exec *exec, size_t index, sv_exec_step_time *out)
     const sv_exec_time *time = (const sv_exec_time *)exec->times.data + index;
     const sv_plan *plan = exec->plan[time->segment];
     const sv_step *step = &plan->step[time->step];
-    *out = (sv_exec_step_time){.node = program_of(exec)->node[step->node].node, .ns = time->ns,
+    *out = (sv_exec_step_time){.node = &program_of(exec)->node[step->node], .ns = time->ns,
                                .kernel = plan->kernel[step->run], .flops = plan->detail[time->step].flops};
     return true;
 }

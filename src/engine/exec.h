@@ -23,7 +23,7 @@ SV_MUST_USE sv_status sv_exec_run(sv_exec *exec);
 SV_MUST_USE sv_status sv_exec_output(const sv_exec *exec, uint32_t index, sv_tensor *out);
 
 typedef struct sv_exec_step_time {
-    const sv_node *node;
+    const sv_program_node *node;
     const sv_kernel *kernel;
     uint64_t ns;
     double flops;

@@ -37,8 +37,8 @@ static sv_status add_value(sv_flatten *x, const sv_value *from, uint32_t *out)
     return SV_OK;
 }
 
-static sv_status add_node(sv_flatten *x, sv_program_kind kind, uint32_t n_in, uint32_t n_out,
-                          uint32_t *out)
+static sv_status add_node(sv_flatten *x, sv_program_kind kind, const sv_node *from, uint32_t n_in,
+                          uint32_t n_out, uint32_t *out)
 {
     sv_program *p = x->program;
     void *array = p->node;
@@ -47,10 +47,13 @@ static sv_status add_node(sv_flatten *x, sv_program_kind kind, uint32_t n_in, ui
         return no_memory(sizeof(*p->node));
     p->node = array;
     uint32_t *ids = sv_arena_array(x->arena, 2 * (size_t)n_in + n_out + 1, sizeof(*ids));
-    if (!ids) return no_memory(n_in * sizeof(*ids));
+    char title[128];
+    sv_node_title(from, title, sizeof(title));
+    const char *kept = sv_arena_copy_text(x->arena, title, strlen(title));
+    if (!ids || !kept) return no_memory(n_in * sizeof(*ids));
     for (uint32_t i = 0; i < n_in; i++) ids[i] = SV_NO_INDEX;
     sv_program_node *node = &p->node[p->n_node];
-    *node = (sv_program_node){.kind = (uint8_t)kind, .n_in = n_in, .n_out = n_out, .weight = ids,
+    *node = (sv_program_node){.kind = (uint8_t)kind, .node = from, .title = kept, .n_in = n_in, .n_out = n_out, .weight = ids,
                               .in = ids + n_in, .out = ids + 2 * n_in};
     *out = p->n_node++;
     return SV_OK;
@@ -94,8 +97,7 @@ static sv_status flatten_branch(sv_flatten *x, const sv_scope *scope, const sv_n
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (node->out[i] == SV_NO_VALUE) continue;
         uint32_t move;
-        SV_TRY(add_node(x, SV_PROGRAM_MOVE, 1, 1, &move));
-        x->program->node[move].node = node;
+        SV_TRY(add_node(x, SV_PROGRAM_MOVE, node, 1, 1, &move));
         x->program->node[move].in[0] = mapped(&inner, body->out[i]);
         x->program->node[move].out[0] = mapped(scope, node->out[i]);
     }
@@ -105,16 +107,13 @@ static sv_status flatten_branch(sv_flatten *x, const sv_scope *scope, const sv_n
 static sv_status flatten_if(sv_flatten *x, const sv_scope *scope, const sv_node *node)
 {
     uint32_t branch, jump, join;
-    SV_TRY(add_node(x, SV_PROGRAM_BRANCH, 1, 0, &branch));
-    x->program->node[branch].node = node;
+    SV_TRY(add_node(x, SV_PROGRAM_BRANCH, node, 1, 0, &branch));
     x->program->node[branch].in[0] = mapped(scope, node->in[0]);
     SV_TRY(flatten_branch(x, scope, node, "then_branch"));
-    SV_TRY(add_node(x, SV_PROGRAM_JUMP, 0, 0, &jump));
-    x->program->node[jump].node = node;
+    SV_TRY(add_node(x, SV_PROGRAM_JUMP, node, 0, 0, &jump));
     x->program->node[branch].target = x->program->n_node;
     SV_TRY(flatten_branch(x, scope, node, "else_branch"));
-    SV_TRY(add_node(x, SV_PROGRAM_JOIN, 0, 0, &join));
-    x->program->node[join].node = node;
+    SV_TRY(add_node(x, SV_PROGRAM_JOIN, node, 0, 0, &join));
     x->program->node[jump].target = join;
     x->program->node[branch].join = join;
     return SV_OK;
@@ -124,9 +123,8 @@ static sv_status flatten_node(sv_flatten *x, const sv_scope *scope, const sv_nod
 {
     if (sv_op_desc_get(node->op)->control == SV_CONTROL_IF) return flatten_if(x, scope, node);
     uint32_t at;
-    SV_TRY(add_node(x, SV_PROGRAM_NODE, node->n_in, node->n_out, &at));
+    SV_TRY(add_node(x, SV_PROGRAM_NODE, node, node->n_in, node->n_out, &at));
     sv_program_node *flat = &x->program->node[at];
-    flat->node = node;
     for (uint32_t i = 0; i < node->n_in; i++) flat->in[i] = mapped(scope, node->in[i]);
     for (uint32_t i = 0; i < node->n_out; i++) flat->out[i] = mapped(scope, node->out[i]);
     return SV_OK;

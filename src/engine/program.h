@@ -27,6 +27,7 @@ typedef enum sv_program_kind {
 typedef struct sv_program_node {
     uint8_t kind;
     const sv_node *node;
+    const char *title;  /* "Conv+Relu" */
     uint32_t n_in, n_out;
     uint32_t *in, *out; /* program values; SV_NO_VALUE: omitted */
     uint32_t *weight;   /* [n_in]: entry in the constant store that a packed use reads, or SV_NO_INDEX */

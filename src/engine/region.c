@@ -135,10 +135,8 @@ static sv_status first_fault(const sv_exec *exec, const sv_plan *plan, uint32_t 
             first = fault;
     }
     if (first->step == UINT32_MAX) return SV_OK;
-    const sv_node *node = exec->compiled->program->node[plan->step[first->step].node].node;
-    char title[128];
-    sv_node_title(node, title, sizeof(title));
-    return sv_fault_status(first, node->name, title);
+    const sv_program_node *node = &exec->compiled->program->node[plan->step[first->step].node];
+    return sv_fault_status(first, node->node->name, node->title);
 }
 
 sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan)

@@ -246,6 +246,14 @@ static bool is_last_written(const sv_emit *e, const sv_item *item)
     return false;
 }
 
+/* A vector over the columns of a matrix product. */
+static bool is_bias(const sv_item *item, const sv_type *operand, const sv_type *result)
+{
+    return item->problem.family == SV_FAMILY_gemm && operand->dtype == SV_F32 &&
+           operand->shape.rank == 1 && result->shape.rank >= 2 &&
+           operand->shape.dim[0] == result->shape.dim[result->shape.rank - 1];
+}
+
 /* Adds one fused operator to the epilogue of the last problem; false when it does not fit there. */
 static bool add_epilogue(sv_emit *e, sv_item *item, const sv_fused *fused)
 {
@@ -258,9 +266,11 @@ static bool add_epilogue(sv_emit *e, sv_item *item, const sv_fused *fused)
         if (fused->op != SV_OP_Add && fused->op != SV_OP_Mul) return false;
         const sv_type *operand = &e->slot[fused->operand], *result = &e->slot[e->n_in];
         if (operand->dtype != result->dtype || item->problem.n_operand == SV_OPERAND_MAX) return false;
-        next.kind = fused->op == SV_OP_Add ? SV_EPI_ADD : SV_EPI_MUL;
+        bool bias = fused->op == SV_OP_Add && is_bias(item, operand, result);
+        next.kind = bias ? SV_EPI_BIAS : fused->op == SV_OP_Add ? SV_EPI_ADD : SV_EPI_MUL;
         next.operand = item->problem.n_operand++;
-        item->ref[next.operand] = sv_ref_expand((sv_slot)fused->operand, &result->shape);
+        item->ref[next.operand] = bias ? sv_ref_dense((sv_slot)fused->operand)
+                                       : sv_ref_expand((sv_slot)fused->operand, &result->shape);
     }
     epilogue->item[epilogue->n++] = next;
     return true;

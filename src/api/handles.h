@@ -1,0 +1,39 @@
+/* What is behind the opaque handles of <serval/serval.h>. */
+#ifndef SV_API_HANDLES_H
+#define SV_API_HANDLES_H
+
+#include <serval/serval.h>
+
+#include "base/cpu.h"
+#include "base/thread.h"
+#include "engine/exec.h"
+
+struct sv_runtime {
+    _Atomic uint32_t refs;
+    const sv_allocator *allocator;
+    sv_cpu_level level;
+    uint32_t threads;
+    sv_team *team; /* NULL for one thread */
+    sv_runtime_options options;
+};
+
+struct sv_model {
+    _Atomic uint32_t refs;
+    sv_runtime *runtime;
+    sv_compiled *compiled;
+    sv_arena arena;
+    uint32_t n_in, n_out;
+    sv_port *in, *out;
+    sv_model_stats stats;
+};
+
+struct sv_session {
+    sv_model *model;
+    sv_exec *exec;
+    sv_datum *output; /* [n_out]: views handed out */
+};
+
+sv_runtime *sv_runtime_ref(sv_runtime *runtime);
+void sv_runtime_unref(sv_runtime *runtime);
+
+#endif

@@ -1,0 +1,33 @@
+/* The stations of a model's path, in order. */
+#include "api/import.h"
+
+#include "base/reader.h"
+#include "base/status.h"
+#include "formats/onnx/onnx.h"
+#include "lower/lower.h"
+#include "ops/op.h"
+#include "optimize/optimize.h"
+
+sv_status sv_import_read(sv_runtime *runtime, sv_blob *blob, const char *folder, sv_module **out)
+{
+    sv_budget budget = SV_BUDGET_DEFAULT;
+    budget.bytes = runtime->options.memory_limit_bytes;
+    sv_module *module;
+    SV_TRY(sv_onnx_read(blob, folder, runtime->allocator, &budget, &module));
+    sv_status status = sv_module_verify(module);
+    if (status != SV_OK) {
+        sv_module_destroy(module);
+        return status;
+    }
+    *out = module;
+    return SV_OK;
+}
+
+sv_status sv_import_prepare(sv_runtime *runtime, sv_module *module)
+{
+    SV_TRY(sv_lower_functions(module));
+    SV_TRY(sv_lower_versions(module));
+    for (uint32_t i = 0; i < module->n_entry; i++) SV_TRY(sv_graph_infer(module->entry[i].graph));
+    if (!runtime->options.no_optimize) SV_TRY(sv_optimize(module));
+    return sv_module_verify(module);
+}

@@ -1,0 +1,14 @@
+/* From bytes to a module that the engine takes: read, verify, lower, infer, optimise. */
+#ifndef SV_API_IMPORT_H
+#define SV_API_IMPORT_H
+
+#include "api/handles.h"
+#include "ir/module.h"
+
+/* Reads and verifies only: what `inspect` shows of a model that cannot run. Returns owned. */
+SV_MUST_USE sv_status sv_import_read(sv_runtime *runtime, sv_blob *blob, const char *folder,
+                                     sv_module **out);
+/* Lowers, infers and optimises in place. */
+SV_MUST_USE sv_status sv_import_prepare(sv_runtime *runtime, sv_module *module);
+
+#endif

@@ -1,0 +1,183 @@
+/* Loading a model, and what it says about itself. */
+#include "api/handles.h"
+#include "api/import.h"
+#include "base/alloc.h"
+#include "base/path.h"
+#include "base/status.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* ---- ports -------------------------------------------------------------------------------------------- */
+
+static sv_status make_ports(sv_model *model, const sv_program *program, const uint32_t *value,
+                            uint32_t n, sv_port **out)
+{
+    sv_port *port = sv_arena_array(&model->arena, n, sizeof(*port));
+    if (!port) return sv_error_memory("ports", n * sizeof(*port));
+    for (uint32_t i = 0; i < n; i++) {
+        const sv_program_value *from = &program->value[value[i]];
+        const sv_shape *shape = &from->type.shape;
+        port[i] = (sv_port){.name = from->name, .dtype = from->type.dtype, .rank = shape->rank};
+        for (int32_t d = 0; d < shape->rank; d++) {
+            port[i].dim[d] = shape->dim[d] < 0 ? -1 : shape->dim[d];
+            if (shape->dim[d] < 0)
+                port[i].dim_name[d] = sv_module_symbol_name(program->module, shape->dim[d]);
+        }
+    }
+    *out = port;
+    return SV_OK;
+}
+
+static void count(const sv_compiled *compiled, sv_model_stats *stats)
+{
+    const sv_module *module = compiled->module;
+    for (uint32_t c = 0; c < module->n_constant; c++) {
+        const sv_tensor *source = &module->constant[c].source;
+        if (module->constant[c].datum) continue;
+        uint64_t elements = (uint64_t)sv_tensor_count(source);
+        stats->parameters += elements;
+        stats->weight_bytes += elements * sv_dtype_get(source->dtype)->size;
+    }
+    stats->packed_bytes = compiled->store.bytes;
+    stats->nodes = module->entry[0].graph->n_node;
+}
+
+/* ---- loading ------------------------------------------------------------------------------------------- */
+
+static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
+{
+    sv_runtime *runtime = model->runtime;
+    sv_module *module;
+    SV_TRY(sv_import_read(runtime, blob, folder, &module));
+    sv_engine_options options = {.allocator = runtime->allocator, .level = runtime->level,
+                                 .keep_denormals = runtime->options.keep_denormals,
+                                 .plan_cache_bytes = runtime->options.plan_cache_bytes};
+    sv_status status = sv_import_prepare(runtime, module);
+    if (status == SV_OK) status = sv_compiled_create(module, &options, &model->compiled);
+    if (status != SV_OK) {
+        sv_module_destroy(module);
+        return status;
+    }
+    const sv_program *program = model->compiled->program;
+    model->n_in = program->n_in;
+    model->n_out = program->n_out;
+    SV_TRY(make_ports(model, program, program->in, program->n_in, &model->in));
+    SV_TRY(make_ports(model, program, program->out, program->n_out, &model->out));
+    count(model->compiled, &model->stats);
+    return SV_OK;
+}
+
+/* Takes the blob. */
+static sv_status load(sv_runtime *runtime, sv_blob *blob, const char *folder, sv_model **out)
+{
+    sv_model *model = sv_alloc_zero(runtime->allocator, sizeof(*model));
+    if (!model) {
+        sv_blob_unref(blob);
+        return sv_error_memory("model", sizeof(*model));
+    }
+    atomic_store(&model->refs, 1);
+    model->runtime = sv_runtime_ref(runtime);
+    sv_arena_init(&model->arena, runtime->allocator);
+    sv_status status = compile(model, blob, folder);
+    sv_blob_unref(blob);
+    if (status != SV_OK) {
+        sv_model_unref(model);
+        return status;
+    }
+    *out = model;
+    return SV_OK;
+}
+
+sv_status sv_model_load(sv_runtime *runtime, const char *path, sv_model **out)
+{
+    char folder[PATH_MAX];
+    sv_blob *blob;
+    SV_TRY(sv_path_folder(path, folder, sizeof(folder)));
+    SV_TRY(sv_blob_read_file(path, runtime->options.memory_limit_bytes, runtime->allocator, &blob));
+    return load(runtime, blob, folder, out);
+}
+
+sv_status sv_model_load_memory(sv_runtime *runtime, const void *data, size_t size, const char *folder,
+                               sv_model **out)
+{
+    sv_blob *blob;
+    SV_TRY(sv_blob_copy(data, size, "model in memory", runtime->allocator, &blob));
+    return load(runtime, blob, folder, out);
+}
+
+sv_model *sv_model_ref(sv_model *model)
+{
+    atomic_fetch_add_explicit(&model->refs, 1, memory_order_relaxed);
+    return model;
+}
+
+void sv_model_unref(sv_model *model)
+{
+    if (!model) return;
+    if (atomic_fetch_sub_explicit(&model->refs, 1, memory_order_acq_rel) != 1) return;
+    sv_runtime *runtime = model->runtime;
+    sv_compiled_destroy(model->compiled);
+    sv_arena_release(&model->arena);
+    sv_free(runtime->allocator, model, sizeof(*model));
+    sv_runtime_unref(runtime);
+}
+
+/* ---- description ----------------------------------------------------------------------------------------- */
+
+size_t sv_model_input_count(const sv_model *model)
+{
+    return model->n_in;
+}
+
+size_t sv_model_output_count(const sv_model *model)
+{
+    return model->n_out;
+}
+
+const sv_port *sv_model_input(const sv_model *model, size_t index)
+{
+    return &model->in[index];
+}
+
+const sv_port *sv_model_output(const sv_model *model, size_t index)
+{
+    return &model->out[index];
+}
+
+static int64_t find(const sv_port *port, uint32_t n, const char *name)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(port[i].name, name) == 0) return i;
+    }
+    return -1;
+}
+
+int64_t sv_model_find_input(const sv_model *model, const char *name)
+{
+    return find(model->in, model->n_in, name);
+}
+
+int64_t sv_model_find_output(const sv_model *model, const char *name)
+{
+    return find(model->out, model->n_out, name);
+}
+
+bool sv_model_metadata(const sv_model *model, size_t index, const char **key, const char **value)
+{
+    const sv_module *module = model->compiled->module;
+    if (index >= module->n_metadata) return false;
+    *key = module->metadata[index].key;
+    *value = module->metadata[index].value;
+    return true;
+}
+
+void sv_model_get_stats(const sv_model *model, sv_model_stats *out)
+{
+    *out = model->stats;
+}
+
+uint64_t sv_model_cost_ns(const sv_model *model)
+{
+    return atomic_load_explicit(&model->compiled->cost_ns, memory_order_relaxed);
+}

@@ -1,0 +1,116 @@
+/* Finds activations that exporters write in pieces, and puts the one operator in their place:
+ * x * Sigmoid(x) is Swish, x * HardSigmoid(x; 1/6, 1/2) is HardSwish, and
+ * 0.5 x (1 + Erf(x / sqrt 2)) is Gelu, in the orders that PyTorch and TensorFlow write. */
+#include "base/status.h"
+#include "optimize/pass.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool near(float a, float b)
+{
+    return fabsf(a - b) <= 1e-6f * fabsf(b);
+}
+
+/* The node becomes `op` of `x`; what stood before it dies when nobody else reads it. */
+static sv_status replace(sv_graph *graph, sv_node *last, sv_op op, sv_value_id x, sv_node **out)
+{
+    sv_node *node;
+    SV_TRY(sv_graph_add_node(graph, op, last->name, 1, 1, &node));
+    node->in[0] = x;
+    sv_value *value = &graph->value[node->out[0]];
+    value->type = graph->value[last->out[0]].type;
+    sv_graph_replace_uses(graph, last->out[0], node->out[0]);
+    last->dead = true;
+    if (out) *out = node;
+    return SV_OK;
+}
+
+/* Mul(x, Sigmoid(x)) and Mul(x, HardSigmoid(x)). */
+static sv_status find_gate(sv_graph *graph, sv_node *mul)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        sv_node *gate = sv_pass_producer(graph, mul->in[i]);
+        if (!gate || gate->dead || gate->n_fused || gate->n_in < 1 || gate->in[0] != mul->in[1 - i]) continue;
+        if (gate->op == SV_OP_Sigmoid) return replace(graph, mul, SV_OP_Swish, gate->in[0], NULL);
+        if (gate->op != SV_OP_HardSigmoid) continue;
+        if (near(sv_node_float(gate, "alpha", 0.2f), 1.0f / 6.0f) &&
+            near(sv_node_float(gate, "beta", 0.5f), 0.5f))
+            return replace(graph, mul, SV_OP_HardSwish, gate->in[0], NULL);
+    }
+    return SV_OK;
+}
+
+/* value = x / sqrt 2, or x * sqrt(1/2). */
+static bool is_scaled(const sv_graph *graph, sv_value_id value, sv_value_id *x)
+{
+    float c;
+    const sv_node *div = sv_pass_producer_of(graph, value, SV_OP_Div);
+    if (div && sv_pass_scalar(graph, div->in[1], &c) && near(c, 1.41421356f)) {
+        *x = div->in[0];
+        return true;
+    }
+    const sv_node *mul = sv_pass_producer_of(graph, value, SV_OP_Mul);
+    for (uint32_t i = 0; mul && i < 2; i++) {
+        if (!sv_pass_scalar(graph, mul->in[i], &c) || !near(c, 0.707106781f)) continue;
+        *x = mul->in[1 - i];
+        return true;
+    }
+    return false;
+}
+
+/* value = 1 + Erf(x / sqrt 2). */
+static bool is_one_plus_erf(const sv_graph *graph, sv_value_id value, sv_value_id *x)
+{
+    const sv_node *add = sv_pass_producer_of(graph, value, SV_OP_Add);
+    for (uint32_t i = 0; add && i < 2; i++) {
+        float c;
+        const sv_node *erf = sv_pass_producer_of(graph, add->in[i], SV_OP_Erf);
+        if (erf && sv_pass_scalar(graph, add->in[1 - i], &c) && c == 1.0f)
+            return is_scaled(graph, erf->in[0], x);
+    }
+    return false;
+}
+
+static bool is_half_of(const sv_graph *graph, sv_value_id value, sv_value_id x)
+{
+    float c;
+    sv_value_id other;
+    const sv_node *mul = sv_pass_producer_of(graph, value, SV_OP_Mul);
+    return mul && sv_pass_other(mul, x, &other) && sv_pass_scalar(graph, other, &c) && c == 0.5f;
+}
+
+/* (x * (1 + erf)) * 0.5, x * ((1 + erf) * 0.5), and (0.5 x) * (1 + erf). */
+static bool is_gelu(const sv_graph *graph, const sv_node *mul, sv_value_id *x)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        sv_value_id a = mul->in[i], b = mul->in[1 - i], other;
+        float c;
+        if (is_one_plus_erf(graph, a, x) && is_half_of(graph, b, *x)) return true;
+        const sv_node *inner = sv_pass_producer_of(graph, a, SV_OP_Mul);
+        if (!inner) continue;
+        for (uint32_t j = 0; j < 2; j++) {
+            if (!is_one_plus_erf(graph, inner->in[j], x)) continue;
+            other = inner->in[1 - j];
+            if (other == *x && sv_pass_scalar(graph, b, &c) && c == 0.5f) return true;
+            if (b == *x && sv_pass_scalar(graph, other, &c) && c == 0.5f) return true;
+        }
+    }
+    return false;
+}
+
+sv_status sv_pass_find_activations(sv_graph *graph)
+{
+    uint32_t n = graph->n_node;
+    for (uint32_t i = 0; i < n; i++) {
+        sv_node *node = graph->node[i];
+        sv_value_id x;
+        if (node->dead || node->op != SV_OP_Mul || node->n_fused || node->n_in != 2) continue;
+        if (is_gelu(graph, node, &x)) {
+            SV_TRY(replace(graph, node, SV_OP_Gelu, x, NULL));
+        } else {
+            SV_TRY(find_gate(graph, node));
+        }
+    }
+    return SV_OK;
+}
