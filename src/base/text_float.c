@@ -1,8 +1,8 @@
 /* Shortest decimals of binary floating-point numbers.
  *
  * The method is the free-format digit generation of Steele and White ("How to Print Floating-Point
- * Numbers Accurately", 1990), in fixed point with 120 fractional bits: exact for every number whose
- * last bit lies between 2^0 and 2^-118, which are nearly all that anyone prints. The others go
+ * Numbers Accurately", 1990), in fixed point with 60 or 120 binary places: exact for every number
+ * whose last bit lies between 2^0 and 2^-118, which are nearly all that anyone prints. The others go
  * through printf with rising precision until the text reads back as the same number. */
 #include "base/text.h"
 
@@ -12,9 +12,13 @@
 
 __extension__ typedef unsigned __int128 u128;
 
-enum { FRACTION_BITS = 120, MAX_DIGITS = 24, NUMBER_ROOM = 48, SMALLEST_PLAIN = -4 };
-
-#define FIXED_ONE ((u128)1 << FRACTION_BITS)
+enum {
+    WIDE_PLACES = 120,
+    NARROW_PLACES = 60,
+    MAX_DIGITS = 24,
+    NUMBER_ROOM = 48,
+    SMALLEST_PLAIN = -4,
+};
 
 /* A finite, positive number: mantissa * 2^exponent. */
 typedef struct {
@@ -40,31 +44,47 @@ static void put_integer(decimal *out, uint64_t value)
 
 /* Digits are generated until what is left is closer to 0 (or, rounding up, to 1) than half the
  * distance to the neighbouring number, which grows tenfold with each digit. The integer part needs
- * no such test: all integers in range are numbers themselves, so none lies within the margin. */
-static void generate(const binary *value, decimal *out)
-{
-    int shift = -value->exponent;
-    u128 rest = (u128)value->mantissa << (FRACTION_BITS - shift) & (FIXED_ONE - 1);
-    u128 high = FIXED_ONE >> (shift + 1), low = value->uneven ? high / 2 : high;
-    bool even = !(value->mantissa & 1); /* then the margins' ends read back as this number too */
-    put_integer(out, shift < 64 ? value->mantissa >> shift : 0);
-    while (rest != 0) {
-        rest *= 10;
-        low *= 10;
-        high *= 10;
-        int digit = (int)(rest >> FRACTION_BITS);
-        rest &= FIXED_ONE - 1;
-        bool down = rest < low || (even && rest == low);
-        bool up = rest + high > FIXED_ONE || (even && rest + high == FIXED_ONE);
-        bool last = down || up;
-        if (up && (!down || 2 * rest > FIXED_ONE || (2 * rest == FIXED_ONE && (digit & 1)))) digit++;
-        if (digit || out->count)
-            out->digit[out->count++] = (char)('0' + digit);
-        else
-            out->point--;
-        if (last) break;
+ * no such test: all integers in range are numbers themselves, so none lies within the margin.
+ *
+ * `fixed` is the type of the fraction: its top 4 bits take the next digit, the rest are the places. */
+#define DEFINE_GENERATE(name, fixed, places)                                                       \
+    static void name(const binary *value, decimal *out)                                            \
+    {                                                                                              \
+        const fixed one = (fixed)1 << (places);                                                    \
+        int shift = -value->exponent;                                                              \
+        fixed rest = (fixed)value->mantissa << ((places)-shift) & (one - 1);                       \
+        fixed above = one >> (shift + 1);                                                          \
+        bool even = !(value->mantissa & 1); /* the margins' ends read back as this number too */   \
+        put_integer(out, shift < 64 ? value->mantissa >> shift : 0);                               \
+        while (rest != 0) {                                                                        \
+            rest *= 10;                                                                            \
+            above *= 10;                                                                           \
+            fixed below = above >> value->uneven, left = one - (rest & (one - 1));                         \
+            int digit = (int)(rest >> (places));                                                   \
+            rest &= one - 1;                                                                       \
+            bool down = rest < below || (even && rest == below);                                   \
+            bool up = left < above || (even && left == above);                                     \
+            if (!(down || up)) {                                                                   \
+                put_digit(out, digit);                                                             \
+                continue;                                                                          \
+            }                                                                                      \
+            bool nearer = rest > left || (rest == left && (digit & 1));                            \
+            put_digit(out, digit + (up && (!down || nearer)));                                     \
+            break;                                                                                 \
+        }                                                                                          \
     }
+
+/* A leading zero behind the point only moves the point. */
+static void put_digit(decimal *out, int digit)
+{
+    if (digit == 0 && out->count == 0)
+        out->point--;
+    else
+        out->digit[out->count++] = (char)('0' + digit);
 }
+
+DEFINE_GENERATE(generate_narrow, uint64_t, NARROW_PLACES)
+DEFINE_GENERATE(generate_wide, u128, WIDE_PLACES)
 
 static size_t copy(char *at, const char *from, int count)
 {
@@ -127,14 +147,17 @@ static void put_by_search(sv_text *text, double value, bool single)
 static void put_finite(sv_text *text, const binary *value, bool negative, double same, bool single)
 {
     /* The margins need one bit behind the number's last, two where they are uneven. */
-    if (value->exponent > 0 || value->exponent < 2 - FRACTION_BITS) {
+    if (value->exponent > 0 || value->exponent < 2 - WIDE_PLACES) {
         put_by_search(text, same, single);
         return;
     }
     char *at = sv_text_reserve(text, NUMBER_ROOM);
     if (!at) return;
     decimal digits;
-    generate(value, &digits);
+    if (value->exponent >= 2 - NARROW_PLACES)
+        generate_narrow(value, &digits);
+    else
+        generate_wide(value, &digits);
     if (negative) *at++ = '-';
     at += layout(&digits, at);
     *at = '\0';

@@ -67,28 +67,30 @@ static inline bool is_digit(uint8_t c)
     return (uint8_t)(c - '0') < 10;
 }
 
-static inline bool eight_digits(uint64_t bytes)
+/* Digits as their values in 8 bytes, the first in the lowest: neighbours are joined to pairs, fours
+ * and the whole, by one multiplication each. */
+static inline uint64_t join_eight(uint64_t values)
 {
-    return (((bytes & EIGHT(0xF0)) | ((bytes + EIGHT(0x06)) & EIGHT(0xF0)) >> 4)) == EIGHT(0x33);
+    values = (values * 10 + (values >> 8)) & 0x00FF00FF00FF00FFu;
+    values = (values * 100 + (values >> 16)) & 0x0000FFFF0000FFFFu;
+    return (values * 10000 + (values >> 32)) & 0xFFFFFFFFu;
 }
 
-/* Neighbours are joined to pairs, fours and the whole, by one multiplication each. */
-static inline uint64_t join_eight(uint64_t bytes)
-{
-    bytes -= EIGHT('0');
-    bytes = (bytes * 10 + (bytes >> 8)) & 0x00FF00FF00FF00FFu;
-    bytes = (bytes * 100 + (bytes >> 16)) & 0x0000FFFF0000FFFFu;
-    return (bytes * 10000 + (bytes >> 32)) & 0xFFFFFFFFu;
-}
-
-/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. */
+/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. The last group, of 0 to
+ * 7 digits, is shifted behind zeros rather than looped over: its length cannot be predicted. */
 static inline const uint8_t *take_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
+    static const uint32_t scale[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
     uint64_t v = *value;
     while (end - at >= 8) {
-        uint64_t bytes = json_load8(at);
-        if (!eight_digits(bytes)) break;
-        v = v * 100000000u + join_eight(bytes);
+        uint64_t values = json_load8(at) ^ EIGHT('0');
+        uint64_t others = (((values & EIGHT(0x7F)) + EIGHT(0x76)) | values) & EIGHT(0x80);
+        if (others) {
+            int count = __builtin_ctzll(others) / 8;
+            *value = v * scale[count] + join_eight(values << (56 - 8 * count) << 8);
+            return at + count;
+        }
+        v = v * 100000000u + join_eight(values);
         at += 8;
     }
     for (; at < end && is_digit(*at); at++) v = v * 10 + (uint64_t)(*at - '0');
