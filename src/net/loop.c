@@ -35,6 +35,7 @@ struct sv_timer {
     sv_loop *loop;
     void (*run)(sv_timer *timer, void *user);
     void *user;
+    uint64_t at;
     struct event event;
 };
 
@@ -247,12 +248,24 @@ struct event_base *sv_loop_base(const sv_loop *loop)
     return loop->base;
 }
 
+static void wait_for(sv_timer *timer)
+{
+    uint64_t now = sv_clock_ns();
+    uint64_t us = timer->at > now ? (timer->at - now + 999) / 1000 : 0;
+    struct timeval tv = {(time_t)(us / 1000000), (suseconds_t)(us % 1000000)};
+    event_add(&timer->event, &tv);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *user)
 {
     sv_timer *timer = user;
     (void)fd;
     (void)what;
-    timer->run(timer, timer->user);
+    /* The poller's clock is a coarse one and may be some milliseconds early. */
+    if (sv_clock_ns() < timer->at)
+        wait_for(timer);
+    else
+        timer->run(timer, timer->user);
 }
 
 sv_status sv_timer_create(sv_loop *loop, void (*run)(sv_timer *timer, void *user), void *user,
@@ -277,10 +290,8 @@ void sv_timer_destroy(sv_timer *timer)
 
 void sv_timer_set(sv_timer *timer, uint64_t at_ns)
 {
-    uint64_t now = sv_clock_ns();
-    uint64_t wait = at_ns > now ? at_ns - now : 0;
-    struct timeval tv = {(time_t)(wait / 1000000000), (suseconds_t)(wait % 1000000000 / 1000)};
-    event_add(&timer->event, &tv);
+    timer->at = at_ns;
+    wait_for(timer);
 }
 
 void sv_timer_clear(sv_timer *timer)

@@ -30,8 +30,10 @@ static void note_head(transcript *t, sv_http1_reader *reader, const uint8_t *byt
     if (sv_http1_parse_head(reader, copy, size, &head)) {
         sv_text_printf(&t->text, "H %.*s %.*s", (int)head.method_name.size, head.method_name.data,
                        (int)head.target.size, head.target.data);
-        if (head.chunked) sv_text_puts(&t->text, " chunked");
-        else sv_text_printf(&t->text, " %llu", (unsigned long long)head.length);
+        if (head.chunked)
+            sv_text_puts(&t->text, " chunked");
+        else
+            sv_text_printf(&t->text, " %llu", (unsigned long long)head.length);
         sv_text_puts(&t->text, head.keep ? " keep" : " close");
         if (head.expect_continue) sv_text_puts(&t->text, " continue");
         if (head.expect_unknown) sv_text_puts(&t->text, " expects");
@@ -51,8 +53,8 @@ static size_t feed(transcript *t, sv_http1_reader *reader, const uint8_t *data, 
     for (;;) {
         const uint8_t *piece = NULL;
         size_t used = 0, piece_size = 0;
-        sv_http1_event event = sv_http1_read(reader, data + at, size - at, &used, &piece,
-                                             &piece_size);
+        sv_http1_event event =
+            sv_http1_read(reader, data + at, size - at, &used, &piece, &piece_size);
         assert_true(used <= size - at);
         at += used;
         switch (event) {
@@ -246,7 +248,9 @@ static const row bad[] = {
     {LITERAL(POST "Transfer-Encoding:\r\n\r\n"), "X 400;"},
     {LITERAL(POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n"), "X 501;"},
     {LITERAL(POST "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n"), "X 400;"},
-    {LITERAL(POST "Transfer-Encoding:\x0b" "chunked\r\n\r\n0\r\n\r\n"), "X 400;"},
+    {LITERAL(POST "Transfer-Encoding:\x0b"
+                  "chunked\r\n\r\n0\r\n\r\n"),
+     "X 400;"},
     {LITERAL(POST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"), "X 400;"},
     {LITERAL("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), "X 400;"},
     {LITERAL(POST "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n\r\n"), "X 400;"},
@@ -276,7 +280,8 @@ static const row bad[] = {
     {LITERAL(CHUNKED "0\r\nX: \0\r\n\r\n"), "H POST /x chunked keep;X 400;"},
     /* A smuggled second request is never seen behind an error. */
     {LITERAL(POST "Content-Length: 4\r\nTransfer-Encoding : chunked\r\n\r\n"
-             "0\r\n\r\nGET /evil HTTP/1.1\r\n" HOST "\r\n"), "X 400;"},
+                  "0\r\n\r\nGET /evil HTTP/1.1\r\n" HOST "\r\n"),
+     "X 400;"},
 };
 
 static void test_good(void **state)
@@ -336,8 +341,9 @@ static void parse(const char *bytes, sv_http1_head *head)
     size_t used, size;
     const uint8_t *piece;
     sv_http1_init(&reader, &limits);
-    assert_int_equal(sv_http1_read(&reader, (const uint8_t *)bytes, strlen(bytes), &used, &piece,
-                                   &size), SV_HTTP1_GOT_HEAD);
+    assert_int_equal(
+        sv_http1_read(&reader, (const uint8_t *)bytes, strlen(bytes), &used, &piece, &size),
+        SV_HTTP1_GOT_HEAD);
     assert_int_equal(used, strlen(bytes));
     assert_true(sv_http1_parse_head(&reader, bytes, used, head));
 }
@@ -353,7 +359,8 @@ static void test_views(void **state)
     static sv_http1_head head;
     (void)state;
     parse("POST http://name:81/a%2Fb/c?d=e&f HTTP/1.1\r\nHost: other\r\n"
-          "Content-Type: \t application/json \r\nX-Y:z\r\nContent-Encoding: gzip\r\n\r\n", &head);
+          "Content-Type: \t application/json \r\nX-Y:z\r\nContent-Encoding: gzip\r\n\r\n",
+          &head);
     assert_int_equal(head.method, SV_METHOD_POST);
     CHECK_TEXT(head.path, "/a%2Fb/c");
     CHECK_TEXT(head.query, "d=e&f");
@@ -382,8 +389,9 @@ static void test_direct(void **state)
     (void)state;
     sv_http1_init(&reader, &limits);
     assert_int_equal(sv_http1_direct(&reader), 0);
-    assert_int_equal(sv_http1_read(&reader, (const uint8_t *)bytes, sizeof bytes - 1, &used, &piece,
-                                   &size), SV_HTTP1_GOT_HEAD);
+    assert_int_equal(
+        sv_http1_read(&reader, (const uint8_t *)bytes, sizeof bytes - 1, &used, &piece, &size),
+        SV_HTTP1_GOT_HEAD);
     assert_true(sv_http1_parse_head(&reader, bytes, used, &head));
     assert_int_equal(sv_http1_direct(&reader), 10);
     assert_false(sv_http1_take(&reader, 4));
@@ -395,7 +403,8 @@ static void test_direct(void **state)
     assert_int_equal(used, 0);
 }
 
-/* A body over the limit is an error of the head that leaves the framing whole: it can be skipped. */
+/* A body over the limit is an error of the head that leaves the framing whole: it can be skipped.
+ */
 static void test_large_body_is_framed(void **state)
 {
     static const char bytes[] = POST "Content-Length: 1001\r\n\r\n";
@@ -443,9 +452,9 @@ static void test_decode(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good),       cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_views),
-        cmocka_unit_test(test_direct),     cmocka_unit_test(test_large_body_is_framed),
+        cmocka_unit_test(test_good),   cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_views),
+        cmocka_unit_test(test_direct), cmocka_unit_test(test_large_body_is_framed),
         cmocka_unit_test(test_decode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
