@@ -13,7 +13,9 @@ void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *b
 sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out)
 {
     if (!name.size) name = call->model;
-    return sv_store_acquire(sv_service_store(call->service), name.data, name.size, call->version, out);
+    SV_TRY(sv_store_acquire(sv_service_store(call->service), name.data, name.size, call->version, out));
+    if (!call->served) call->served = sv_served_ref(*out);
+    return SV_OK;
 }
 
 sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out)
@@ -22,7 +24,6 @@ sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out)
     (*out)->user = call;
     (*out)->sibling = call->request;
     call->request = *out;
-    if (!call->served) call->served = sv_served_ref(version);
     return SV_OK;
 }
 

@@ -61,7 +61,7 @@ struct sv_call {
     sv_call *newer, *older; /* calls that wait for results, by deadline */
     uint64_t deadline;      /* monotonic; 0: not in that list */
     bool admitted;          /* counted among those that run */
-    sv_served *served; /* of the last request, a reference, for metrics and the log */
+    sv_served *served;      /* the first that was found, a reference, for metrics and the log */
     bool ran;
     uint64_t submitted_ns, started_ns, finished_ns;
 };

@@ -1,0 +1,39 @@
+/* Shared pieces of the front ends. */
+#include "front/common.h"
+
+#include "base/status.h"
+#include <string.h>
+
+void sv_front_put_string(sv_text *out, const char *text)
+{
+    sv_text_put_json(out, text, strlen(text));
+}
+
+void sv_front_error(const sv_call *call, int http, sv_status status, sv_text *out)
+{
+    (void)call;
+    (void)http;
+    sv_text_puts(out, "{\"error\":");
+    sv_front_put_string(out, sv_status_message(status));
+    sv_text_putc(out, '}');
+}
+
+sv_status sv_front_reply(sv_call *call, int http, sv_text *out)
+{
+    sv_status status = sv_text_status(out, "the answer");
+    if (status != SV_OK) {
+        sv_text_release(out);
+        call->http = 503;
+        return status;
+    }
+    sv_call_reply(call, http, SV_FRONT_JSON, out);
+    return SV_OK;
+}
+
+sv_status sv_front_json(sv_call *call, sv_string body, sv_budget *budget, sv_json *out)
+{
+    if (body.size == 0) return sv_error_invalid("body: expected JSON, found nothing");
+    *budget = (sv_budget)SV_BUDGET_DEFAULT;
+    sv_json_init(out, body.data, body.size, "body", &call->x->arena, budget);
+    return SV_OK;
+}

@@ -1,0 +1,23 @@
+/* What front ends share: answers without a model, small pieces of JSON.
+ *
+ * Nothing here knows a protocol; what only one of them needs stands in its folder. */
+#ifndef SV_FRONT_COMMON_H
+#define SV_FRONT_COMMON_H
+
+#include "serve/front.h"
+#include "wire/json.h"
+
+#define SV_FRONT_JSON "application/json"
+
+/* A JSON string of a NUL-terminated text. */
+void sv_front_put_string(sv_text *out, const char *text);
+/* {"error":"message"}: the error shape of all JSON protocols here. */
+void sv_front_error(const sv_call *call, int http, sv_status status, sv_text *out);
+/* Answers 200 (or `http`) with what `out` holds, which is taken. */
+SV_MUST_USE sv_status sv_front_reply(sv_call *call, int http, sv_text *out);
+
+/* Starts reading a body as JSON: texts go to the exchange's arena. `budget` must outlive the
+ * reader. An empty body is an error that says so. */
+SV_MUST_USE sv_status sv_front_json(sv_call *call, sv_string body, sv_budget *budget, sv_json *out);
+
+#endif

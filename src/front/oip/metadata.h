@@ -1,0 +1,16 @@
+/* The Open Inference Protocol's descriptions of server and models. */
+#ifndef SV_FRONT_OIP_METADATA_H
+#define SV_FRONT_OIP_METADATA_H
+
+#include "serve/front.h"
+
+SV_MUST_USE sv_status sv_oip_server(sv_call *call);
+SV_MUST_USE sv_status sv_oip_live(sv_call *call);
+SV_MUST_USE sv_status sv_oip_ready(sv_call *call); /* 503 while it is not */
+SV_MUST_USE sv_status sv_oip_model(sv_call *call);
+SV_MUST_USE sv_status sv_oip_model_ready(sv_call *call);
+
+/* "FP32"; NULL where the protocol has no name. */
+const char *sv_oip_type_name(sv_dtype dtype);
+
+#endif

@@ -1,0 +1,40 @@
+/* The Open Inference Protocol, version 2, over HTTP
+ * (https://github.com/kserve/open-inference-protocol): its routes. */
+#include "front/common.h"
+#include "front/oip/infer.h"
+#include "front/oip/metadata.h"
+
+enum { VERB_SERVER, VERB_LIVE, VERB_READY, VERB_MODEL, VERB_MODEL_READY, VERB_INFER };
+
+static const sv_route routes[] = {
+    {SV_METHOD_GET, "/v2", VERB_SERVER, 0},
+    {SV_METHOD_GET, "/v2/health/live", VERB_LIVE, SV_ROUTE_HEALTH},
+    {SV_METHOD_GET, "/v2/health/ready", VERB_READY, SV_ROUTE_HEALTH},
+    {SV_METHOD_GET, "/v2/models/{model}", VERB_MODEL, 0},
+    {SV_METHOD_GET, "/v2/models/{model}/ready", VERB_MODEL_READY, 0},
+    {SV_METHOD_GET, "/v2/models/{model}/versions/{version}", VERB_MODEL, 0},
+    {SV_METHOD_GET, "/v2/models/{model}/versions/{version}/ready", VERB_MODEL_READY, 0},
+    {SV_METHOD_POST, "/v2/models/{model}/infer", VERB_INFER, SV_ROUTE_INFER},
+    {SV_METHOD_POST, "/v2/models/{model}/versions/{version}/infer", VERB_INFER, SV_ROUTE_INFER},
+};
+
+static sv_status decode(sv_call *call, sv_string body)
+{
+    switch (call->route->verb) {
+    case VERB_SERVER: return sv_oip_server(call);
+    case VERB_LIVE: return sv_oip_live(call);
+    case VERB_READY: return sv_oip_ready(call);
+    case VERB_MODEL: return sv_oip_model(call);
+    case VERB_MODEL_READY: return sv_oip_model_ready(call);
+    default: return sv_oip_decode_infer(call, body);
+    }
+}
+
+const sv_front sv_front_oip = {
+    .name = "oip",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof routes[0],
+    .decode = decode,
+    .encode = sv_oip_encode_infer,
+    .error = sv_front_error,
+};

@@ -1,0 +1,14 @@
+/* TensorFlow Serving's descriptions of a model. */
+#ifndef SV_FRONT_TFS_METADATA_H
+#define SV_FRONT_TFS_METADATA_H
+
+#include "serve/front.h"
+
+/* The status of all versions of a model that are served, or of one: in the state AVAILABLE, since
+ * nothing else is ever visible here. Also says what KServe's first protocol asks on this path:
+ * {"name":..,"ready":true}. */
+SV_MUST_USE sv_status sv_tfs_status(sv_call *call);
+/* The signature "serving_default" in the form of a SignatureDef. */
+SV_MUST_USE sv_status sv_tfs_metadata(sv_call *call);
+
+#endif

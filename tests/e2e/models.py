@@ -1,0 +1,117 @@
+"""Small ONNX models for tests, written byte by byte: no package is needed.
+
+The field numbers are those of onnx.proto (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto)."""
+import struct
+
+FLOAT, INT64, STRING, BOOL = 1, 7, 8, 9
+
+
+def varint(value):
+    value &= (1 << 64) - 1
+    out = b""
+    while value > 0x7F:
+        out += bytes([value & 0x7F | 0x80])
+        value >>= 7
+    return out + bytes([value])
+
+
+def field(number, value):
+    """An integer, text, bytes, or a list of these."""
+    if isinstance(value, (list, tuple)):
+        return b"".join(field(number, v) for v in value)
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    if isinstance(value, str):
+        value = value.encode()
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def value_info(name, dtype, shape):
+    """Dimensions are numbers or names; shape None is unknown."""
+    dims = b""
+    for dim in shape or []:
+        dims += field(1, field(2, dim) if isinstance(dim, str) else field(1, dim))
+    tensor = field(1, dtype) + (b"" if shape is None else field(2, dims))
+    return field(1, name) + field(2, field(1, tensor))
+
+
+def int_attribute(name, value):
+    return field(1, name) + field(3, value) + field(20, 2)
+
+
+def node(op, inputs, outputs, attributes=()):
+    return (field(1, list(inputs)) + field(2, list(outputs)) + field(3, f"{op}_{outputs[0]}") +
+            field(4, op) + field(5, list(attributes)))
+
+
+def tensor(name, dtype, dims, raw):
+    return field(1, list(dims)) + field(2, dtype) + field(8, name) + field(9, raw)
+
+
+def floats(name, dims, values):
+    return tensor(name, FLOAT, dims, struct.pack(f"<{len(values)}f", *values))
+
+
+def int64s(name, dims, values):
+    return tensor(name, INT64, dims, struct.pack(f"<{len(values)}q", *values))
+
+
+def model(nodes, inputs, outputs, constants=(), opset=17):
+    graph = (field(1, list(nodes)) + field(2, "test") + field(5, list(constants)) +
+             field(11, list(inputs)) + field(12, list(outputs)))
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, opset))
+
+
+def two_inputs():
+    """sum = a + float(b), count = b doubled; both [N, 2]."""
+    return model(
+        [node("Cast", ["b"], ["bf"], [int_attribute("to", FLOAT)]),
+         node("Add", ["a", "bf"], ["sum"]),
+         node("Add", ["b", "b"], ["count"])],
+        [value_info("a", FLOAT, ["N", 2]), value_info("b", INT64, ["N", 2])],
+        [value_info("sum", FLOAT, ["N", 2]), value_info("count", INT64, ["N", 2])])
+
+
+def scalar():
+    """y = x + 1 for a scalar."""
+    return model([node("Add", ["x", "one"], ["y"])], [value_info("x", FLOAT, [])],
+                 [value_info("y", FLOAT, [])], [floats("one", [], [1.0])])
+
+
+def row_mixer():
+    """y = x divided by the sum of its column: rows of a batch depend on each other."""
+    return model(
+        [node("ReduceSum", ["x", "axis"], ["total"], [int_attribute("keepdims", 1)]),
+         node("Div", ["x", "total"], ["y"])],
+        [value_info("x", FLOAT, ["N", 2])], [value_info("y", FLOAT, ["N", 2])],
+        [int64s("axis", [1], [0])])
+
+
+def gather():
+    """y = table[i]: an index beyond 4 rows is an error of the data."""
+    return model([node("Gather", ["table", "i"], ["y"])], [value_info("i", INT64, ["N"])],
+                 [value_info("y", FLOAT, ["N", 2])],
+                 [floats("table", [4, 2], [0, 1, 2, 3, 4, 5, 6, 7])])
+
+
+def slow(products=40, size=1024):
+    """Many large products that start from one number: about a second of work, a small file."""
+    nodes = [node("Expand", ["x", "shape"], ["m0"])]
+    for i in range(products):
+        nodes.append(node("MatMul", [f"m{i}", "m0"], [f"p{i}"]))
+        nodes.append(node("Mul", [f"p{i}", "scale"], [f"m{i + 1}"]))
+    nodes.append(node("ReduceMean", [f"m{products}"], ["y"], [int_attribute("keepdims", 0)]))
+    return model(nodes, [value_info("x", FLOAT, [1, 1])], [value_info("y", FLOAT, [])],
+                 [int64s("shape", [2], [size, size]), floats("scale", [], [1.0 / size])])
+
+
+def unsupported():
+    return model([node("NoSuchOperator", ["x"], ["h"]), node("NorThisOne", ["h"], ["y"])],
+                 [value_info("x", FLOAT, [1])], [value_info("y", FLOAT, [1])])
+
+
+def write(folder, name, data):
+    path = f"{folder}/{name}"
+    with open(path, "wb") as f:
+        f.write(data)
+    return path

@@ -1,0 +1,172 @@
+"""The commands besides serve: help, version, inspect, run, bench; exit codes and messages.
+
+ctest: timeout=240"""
+import json
+import os
+import shutil
+import subprocess
+
+import models
+from serving import DIGITS, SOURCE, best, digits_expected, digits_images, main, run, scratch
+
+COMMANDS = ["bench", "help", "inspect", "run", "serve", "version"]
+
+
+def test_help():
+    for arguments in (["help"], ["--help"], ["-h"], []):
+        code, out, err = run(*arguments)
+        assert code == 0 and err == "" and all(f"\n  {c} " in out for c in COMMANDS), arguments
+    for command in COMMANDS:
+        code, out, _ = run("help", command)
+        assert code == 0 and out.startswith(f"Usage: serval {command}"), out
+        assert run(command, "--help")[1] == out
+        code, man, _ = run("help", "--man", command)
+        assert code == 0 and man.startswith(f".TH serval-{command} 1"), man
+    assert run("help", "nothing")[0] == 2
+
+
+def test_version():
+    code, out, _ = run("version")
+    assert code == 0 and out.startswith("serval 0."), out
+    assert run("--version")[1] == out
+    assert json.loads(run("version", "--json")[1])["version"] in out
+
+
+def test_usage_errors():
+    for arguments in (["nonsense"], ["run"], ["run", DIGITS, "extra"], ["run", DIGITS, "--what"],
+                      ["run", DIGITS, "--seed", "x"], ["run", DIGITS, "--format", "xml"],
+                      ["bench", DIGITS, "--seconds", "-1"], ["inspect"],
+                      ["help", "--complete", "fish"], ["version", "--json", "more"]):
+        code, out, err = run(*arguments)
+        assert code == 2 and out == "" and err.startswith("serval: "), (arguments, code, err)
+        assert "Try 'serval help" in err, err
+
+
+def test_completions():
+    code, script, _ = run("help", "--complete", "bash")
+    assert code == 0
+    check = script + """
+COMP_WORDS=(serval "$@"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _serval; echo "${COMPREPLY[@]}"
+"""
+    def complete(*words):
+        return subprocess.run(["bash", "-c", check, "bash", *words], capture_output=True, text=True,
+                              check=True).stdout.split()
+
+    assert complete("") == COMMANDS
+    assert complete("in") == ["inspect"]
+    assert "--expect" in complete("run", "--e")
+    assert complete("help", "se") == ["serve"]
+    code, script, _ = run("help", "--complete", "zsh")
+    assert code == 0 and script.startswith("#compdef serval")
+    if shutil.which("zsh"):
+        subprocess.run(["zsh", "-n"], input=script, text=True, check=True)
+
+
+def test_inspect():
+    code, out, _ = run("inspect", DIGITS)
+    assert code == 0 and "image: float32 [" in out and "probabilities: float32 [" in out, out
+    code, out, _ = run("inspect", DIGITS, "--json")
+    found = json.loads(out)
+    assert found["inputs"][0]["name"] == "image" and found["inputs"][0]["shape"][1:] == [1, 8, 8]
+    assert found["parameters"] == 38282, found
+
+
+def test_models_that_cannot_be_read():
+    with scratch() as folder:
+        broken = models.write(folder, "broken.onnx", b"\xff\xff\xff")
+        missing = os.path.join(folder, "missing.onnx")
+        other = models.write(folder, "other.onnx", models.unsupported())
+        for command in ("inspect", "run", "bench"):
+            more = ["--random"] if command == "run" else []
+            for path, expected in ((broken, 3), (missing, 3), (other, 4)):
+                code, out, err = run(command, path, *more)
+                if command == "inspect" and path == other:
+                    assert code == 4 and "NoSuchOperator" in out + err and "NorThisOne" in out + err
+                    continue
+                assert code == expected and out == "", (command, path, code, err)
+                assert err.startswith("serval: "), err
+        _, _, err = run("run", other, "--random")
+        assert "NoSuchOperator" in err and "NorThisOne" in err, err
+
+
+def test_run_json_in_and_out():
+    images = digits_images()[:5]
+    with scratch() as folder:
+        path = os.path.join(folder, "in.json")
+        with open(path, "w") as f:
+            json.dump(images, f)
+        code, out, err = run("run", DIGITS, "--input", f"image={path}", "--format", "json")
+        assert code == 0, err
+        rows = json.loads(out)["probabilities"]
+        assert [best(row) for row in rows] == digits_expected()[:5]
+        assert run("run", DIGITS, "--input", path, "--format", "json")[1] == out
+
+
+def test_run_writes_and_expects():
+    with scratch() as folder:
+        made = os.path.join(folder, "a")
+        code, out, err = run("run", DIGITS, "--random", "--seed", "7", "--shape", "4x1x8x8",
+                             "--output-dir", made, "--format", "pb")
+        assert code == 0 and os.listdir(made) == ["output_0.pb"], err
+        again = ["run", DIGITS, "--random", "--shape", "image=4x1x8x8", "--expect", made]
+        code, out, _ = run(*again, "--seed", "7")
+        assert code == 0 and out.startswith("equal: 40 values"), out
+        code, out, err = run(*again, "--seed", "8")
+        assert code == 1 and out.startswith("differs") and "output 'probabilities'" in err, out
+        code, out, _ = run(*again, "--seed", "8", "--atol", "1")
+        assert code == 0
+        code, out, _ = run(*again, "--seed", "8", "--json")
+        report = json.loads(out)
+        assert code == 1 and report["match"] is False and report["differing"] > 0, report
+        code, _, err = run("run", DIGITS, "--random", "--shape", "2x1x8x8", "--expect", made)
+        assert code == 1 and "expected float32[4,10], found float32[2,10]" in err, err
+        npy = os.path.join(folder, "b")
+        assert run("run", DIGITS, "--random", "--output-dir", npy)[0] == 0
+        with open(os.path.join(npy, "output_0.npy"), "rb") as f:
+            assert f.read(6) == b"\x93NUMPY"
+
+
+def test_run_errors():
+    with scratch() as folder:
+        text = os.path.join(folder, "in.json")
+        with open(text, "w") as f:
+            f.write("[[1, 2]]")
+        for arguments, words in ((["--input", f"img={text}"], ["image", "img"]),
+                                 (["--input", f"image={text}"], ["image"]),
+                                 (["--input", f"image={folder}/none.npy"], ["none.npy"]),
+                                 ([], ["image", "--random"]),
+                                 (["--input-dir", folder], ["input_0.pb"])):
+            code, out, err = run("run", DIGITS, *arguments)
+            assert code == 3 and out == "", (arguments, code, err)
+            assert all(word in err for word in words), err
+
+
+def test_bench():
+    code, out, err = run("bench", DIGITS, "--seconds", "0.2", "--threads", "1", "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    for key in ("threads", "runs", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "load_ms",
+                "peak_rss_bytes"):
+        assert found[key] > 0, (key, found)
+    assert found["threads"] == 1
+    assert found["min_ms"] <= found["p50_ms"] <= found["p90_ms"] <= found["p99_ms"]
+    code, out, _ = run("bench", DIGITS, "--seconds", "0.1", "--profile")
+    assert code == 0 and "kernel" in out and "Conv" in out, out
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([os.environ["SERVAL_BIN"], "help"], stdout=full, stderr=subprocess.PIPE,
+                              text=True)
+    assert done.returncode == 5 and "standard output" in done.stderr, done
+
+
+def test_generated_pages_are_fresh():
+    code, text, _ = run("help", "--markdown")
+    assert code == 0
+    with open(os.path.join(SOURCE, "docs", "cli.md")) as f:
+        assert f.read() == text, "docs/cli.md is stale: run tools/gen_docs.sh"
+
+
+if __name__ == "__main__":
+    main(globals())

@@ -1,0 +1,117 @@
+"""Metrics and the access log.
+
+ctest: timeout=120"""
+import json
+import os
+import re
+
+from serving import DIGITS, Server, digits_images, main, scratch, wait_until
+
+ONE = digits_images()[0]
+
+
+def metrics(server):
+    """{name{labels}: value}; checks the text format line by line."""
+    answer = server.get("/metrics")
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"), answer.headers
+    values, typed = {}, set()
+    for line in answer.body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            name, kind = line.split()[2:]
+            assert kind in ("counter", "gauge", "histogram") and name not in typed, line
+            typed.add(name)
+        elif not line.startswith("# HELP "):
+            found = re.fullmatch(r'([a-z_]+)(\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? (\S+)', line)
+            assert found, line
+            base = re.sub(r"_(bucket|sum|count)$", "", found.group(1))
+            assert found.group(1) in typed or base in typed, line
+            key = found.group(1) + (found.group(2) or "")
+            assert key not in values, line
+            values[key] = float(found.group(3))
+    return values
+
+
+def requests(model, protocol, code):
+    return f'serval_requests_total{{model="{model}",protocol="{protocol}",code="{code}"}}'
+
+
+def test_requests_by_model_protocol_and_code():
+    with Server(DIGITS) as server:
+        for _ in range(3):
+            server.post("/predict", [ONE])
+        server.post("/v1/models/digits:predict", {"instances": [ONE]})
+        server.post("/v1/models/digits:predict", {"instances": [1]})
+        server.post("/v2/models/nope/infer", {})
+        server.get("/nothing")
+        values = metrics(server)
+        assert values[requests("digits", "plain", 200)] == 3
+        assert values[requests("digits", "tfs", 200)] == 1
+        assert values[requests("digits", "tfs", 400)] == 1
+        assert values[requests("", "oip", 404)] == 1
+        assert values[requests("", "http", 404)] == 1
+        assert values["serval_models"] == 1 and values["serval_ready"] == 1
+        assert values["process_resident_memory_bytes"] > 1e6
+
+
+def test_phases():
+    with Server(DIGITS) as server:
+        for _ in range(5):
+            server.post("/predict", [ONE])
+        values = metrics(server)
+        for phase in ("read", "parse", "queue", "run", "write"):
+            label = f'model="digits",phase="{phase}"'
+            count = values[f"serval_request_phase_seconds_count{{{label}}}"]
+            assert count == 5, (phase, count)
+            assert values[f'serval_request_phase_seconds_bucket{{{label},le="+Inf"}}'] == 5
+            buckets = [v for k, v in values.items() if k.startswith(
+                f"serval_request_phase_seconds_bucket{{{label},")]
+            assert buckets == sorted(buckets) and len(buckets) >= 10
+        run = values['serval_request_phase_seconds_sum{model="digits",phase="run"}']
+        assert 0 < run < 60
+
+
+def test_labels_do_not_grow():
+    with Server(DIGITS) as server:
+        server.get("/v1/models/x")
+        server.get("/metrics")
+        before = len(metrics(server))
+        for i in range(300):
+            server.get(f"/v1/models/made-up-{i}")
+        assert len(metrics(server)) == before
+
+
+def test_access_log():
+    with scratch() as folder:
+        path = os.path.join(folder, "access.log")
+        with Server(DIGITS, "--access-log", path) as server:
+            server.post("/predict", [ONE])
+            server.post("/v2/models/digits/infer", '{"id":"abc","inputs":[]}')
+            server.get("/a\"b'%00")
+
+            def lines():
+                with open(path) as f:
+                    return [json.loads(line) for line in f]
+
+            wait_until(lambda: len(lines()) == 3, "three lines")
+            first, second, third = lines()
+            assert first["method"] == "POST" and first["target"] == "/predict"
+            assert first["protocol"] == "plain" and first["model"] == "digits"
+            assert first["version"] == 1 and first["code"] == 200
+            assert first["bytes_in"] > 200 and first["bytes_out"] > 100
+            assert first["run_us"] > 0 and first["total_us"] >= first["run_us"]
+            assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", first["time"])
+            assert first["peer"].startswith("127.0.0.1:")
+            assert second["code"] == 400 and second["id"] == "abc"
+            assert third["code"] == 400 or third["code"] == 404
+
+
+def test_access_log_on_standard_output():
+    server = Server(DIGITS, "--access-log", "-")
+    server.post("/predict", [ONE])
+    assert server.stop() == 0
+    assert [json.loads(line)["code"] for line in server.output] == [200]
+
+
+if __name__ == "__main__":
+    main(globals())
