@@ -33,8 +33,9 @@ static inline SV_REAL SV_REAL_NAME(gelu)(SV_REAL x)
 
 static inline SV_REAL SV_REAL_NAME(gelu_tanh)(SV_REAL x)
 {
-    const SV_REAL c = (SV_REAL)(M_SQRT1_2 * M_2_SQRTPI); /* sqrt(2 / pi) */
-    return (SV_REAL)0.5 * x * (1 + SV_MATH(tanh)(c * (x + (SV_REAL)0.044715 * x * x * x)));
+    /* (1 + tanh(u)) / 2 is the sigmoid of 2u, which does not cancel; u holds the root of 2 / pi. */
+    const SV_REAL c = (SV_REAL)(2 * M_SQRT1_2 * M_2_SQRTPI);
+    return x * SV_REAL_NAME(sigmoid)(c * (x + (SV_REAL)0.044715 * x * x * x));
 }
 
 static inline SV_REAL SV_REAL_NAME(shrink)(SV_REAL x, SV_REAL bias, SV_REAL lambd)
