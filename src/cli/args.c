@@ -125,7 +125,8 @@ const char *sv_args_value(const sv_args *args, size_t option)
     return sv_args_next(args, option, &at);
 }
 
-/* Reads digits and what follows them; false when `text` does not start with a digit or overflows. */
+/* Reads digits and what follows them; false when `text` does not start with a digit or overflows.
+ */
 static bool parse_digits(const char *text, uint64_t *out, const char **end)
 {
     if (text[0] < '0' || text[0] > '9') return false;
@@ -153,8 +154,8 @@ sv_status sv_args_u64(const sv_args *args, size_t option, uint64_t least, uint64
     return SV_OK;
 }
 
-sv_status sv_args_f64(const sv_args *args, size_t option, double least, double most, double fallback,
-                      double *out)
+sv_status sv_args_f64(const sv_args *args, size_t option, double least, double most,
+                      double fallback, double *out)
 {
     const char *text = sv_args_value(args, option);
     double value = fallback;
@@ -177,10 +178,14 @@ static uint64_t suffix_factor(const char *suffix)
     if (suffix[1] != '\0') return 0;
     switch (suffix[0]) {
     case 'k':
-    case 'K': return (uint64_t)1 << 10;
-    case 'M': return (uint64_t)1 << 20;
-    case 'G': return (uint64_t)1 << 30;
-    default: return 0;
+    case 'K':
+        return (uint64_t)1 << 10;
+    case 'M':
+        return (uint64_t)1 << 20;
+    case 'G':
+        return (uint64_t)1 << 30;
+    default:
+        return 0;
     }
 }
 

@@ -7,10 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPT_INPUT, OPT_INPUT_DIR, OPT_JSON, OPT_PROFILE, OPT_SECONDS, OPT_SEED, OPT_SHAPE, OPT_THREADS };
+enum {
+    OPT_INPUT,
+    OPT_INPUT_DIR,
+    OPT_JSON,
+    OPT_PROFILE,
+    OPT_SECONDS,
+    OPT_SEED,
+    OPT_SHAPE,
+    OPT_THREADS
+};
 
 static const sv_option options[] = {
-    [OPT_INPUT] = {"input", "NAME=FILE", true, "Read an input from a file instead of random numbers"},
+    [OPT_INPUT] = {"input", "NAME=FILE", true,
+                   "Read an input from a file instead of random numbers"},
     [OPT_INPUT_DIR] = {"input-dir", "DIR", false, "Read input_K.pb in DIR, K in the model's order"},
     [OPT_JSON] = {"json", NULL, false, "Print one JSON object"},
     [OPT_PROFILE] = {"profile", NULL, false, "Also show the time of each step"},
@@ -67,7 +77,8 @@ static sv_status warm_up(bench_state *state, sv_session *session)
     SV_TRY(timed_run(session, &ns));
     double share = state->seconds / 10 < 1 ? state->seconds / 10 : 1;
     uint64_t end = sv_clock_ns() + (uint64_t)(share * 1e9);
-    while (sv_clock_ns() < end) SV_TRY(timed_run(session, &ns));
+    while (sv_clock_ns() < end)
+        SV_TRY(timed_run(session, &ns));
     return SV_OK;
 }
 
@@ -104,7 +115,8 @@ static double step_total_ns(const sv_session *session)
 {
     double total = 0;
     sv_step_time step;
-    for (size_t i = 0; sv_session_step_time(session, i, &step); i++) total += (double)step.ns;
+    for (size_t i = 0; sv_session_step_time(session, i, &step); i++)
+        total += (double)step.ns;
     return total;
 }
 
@@ -119,7 +131,8 @@ static void put_steps_json(const sv_session *session, sv_text *out)
         sv_text_put_json(out, step.op, strlen(step.op));
         sv_text_puts(out, ",\"kernel\":");
         sv_text_put_json(out, step.kernel, strlen(step.kernel));
-        sv_text_printf(out, ",\"ns\":%llu,\"flops\":%.0f}", (unsigned long long)step.ns, step.flops);
+        sv_text_printf(out, ",\"ns\":%llu,\"flops\":%.0f}", (unsigned long long)step.ns,
+                       step.flops);
     }
     sv_text_putc(out, ']');
 }
@@ -162,8 +175,8 @@ static void put_table(const bench_state *state, const sv_session *session, uint3
                       sv_text *out)
 {
     double mean = (double)state->total_ns / (double)state->runs / 1e6;
-    sv_text_printf(out, "threads   %u\nruns      %llu (%.1f a second)\nmean      %.4f ms\n", threads,
-                   (unsigned long long)state->runs, 1e3 / mean, mean);
+    sv_text_printf(out, "threads   %u\nruns      %llu (%.1f a second)\nmean      %.4f ms\n",
+                   threads, (unsigned long long)state->runs, 1e3 / mean, mean);
     sv_text_printf(out, "p50       %.4f ms\np90       %.4f ms\np99       %.4f ms\n",
                    quantile_ms(state, 0.5), quantile_ms(state, 0.9), quantile_ms(state, 0.99));
     sv_text_printf(out, "first     %.4f ms\nload      %.2f ms\npeak RSS  %.1f MiB\n",
@@ -228,9 +241,10 @@ const sv_command_page sv_page_bench = {
     .option_count = sizeof options / sizeof options[0],
     .min_operands = 1,
     .max_operands = 1,
-    .text = "Loads the model, warms up for a tenth of the time, then runs it again and again on the\n"
-            "same inputs. Inputs that are not given are random; sizes that neither the model nor\n"
-            "--shape fixes are 1. 'first' is the first run, with its planning.",
+    .text =
+        "Loads the model, warms up for a tenth of the time, then runs it again and again on the\n"
+        "same inputs. Inputs that are not given are random; sizes that neither the model nor\n"
+        "--shape fixes are 1. 'first' is the first run, with its planning.",
     .examples = "serval bench model.onnx --threads 1 --seconds 10\n"
                 "serval bench model.onnx --shape ids=8x128 --profile",
 };

@@ -131,7 +131,8 @@ int sv_cli_main(int argc, const char *const *argv)
     const sv_command *command = sv_command_find(name);
     if (!command) {
         return sv_cli_usage(
-            NULL, sv_error_invalid("command: expected one that 'serval help' lists, found '%s'", name));
+            NULL,
+            sv_error_invalid("command: expected one that 'serval help' lists, found '%s'", name));
     }
     return run_command(command, argc - 2, argv + 2);
 }

@@ -83,8 +83,8 @@ SV_MUST_USE sv_status sv_args_u64(const sv_args *args, size_t option, uint64_t l
 SV_MUST_USE sv_status sv_args_f64(const sv_args *args, size_t option, double least, double most,
                                   double fallback, double *out);
 /* A size with an optional suffix K, M or G (powers of 1024). */
-SV_MUST_USE sv_status sv_args_bytes(const sv_args *args, size_t option, uint64_t least, uint64_t most,
-                                    uint64_t fallback, uint64_t *out);
+SV_MUST_USE sv_status sv_args_bytes(const sv_args *args, size_t option, uint64_t least,
+                                    uint64_t most, uint64_t fallback, uint64_t *out);
 
 /* The exit code that stands for an error's code. */
 sv_exit sv_exit_of(sv_code code);

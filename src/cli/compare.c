@@ -73,7 +73,8 @@ static sv_status element_status(const sv_tensor *found, const sv_tensor *expecte
     return differs("element %lld: expected %.9g, found %.9g", (long long)i, e[0], f[0]);
 }
 
-static sv_status compare_tensors(sv_comparison *c, const sv_tensor *found, const sv_tensor *expected)
+static sv_status compare_tensors(sv_comparison *c, const sv_tensor *found,
+                                 const sv_tensor *expected)
 {
     char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
     if (found->dtype != expected->dtype || !sv_shape_equal(&found->shape, &expected->shape)) {

@@ -67,8 +67,10 @@ static void put_lines(sv_text *out, const char *prefix, const char *lines)
 
 void sv_document_program(sv_text *out)
 {
-    sv_text_printf(out, "serval %s, %s\n\nUsage: serval COMMAND [OPERAND]... [OPTION]...\n\n"
-                        "Commands:\n", sv_version(), TAGLINE);
+    sv_text_printf(out,
+                   "serval %s, %s\n\nUsage: serval COMMAND [OPERAND]... [OPTION]...\n\n"
+                   "Commands:\n",
+                   sv_version(), TAGLINE);
     for (size_t i = 0; i < sv_command_count; i++) {
         sv_text_printf(out, "  %-8s  %s\n", sv_commands[i].name, sv_commands[i].summary);
     }
@@ -221,5 +223,6 @@ void sv_document_markdown(sv_text *out)
     for (size_t i = 0; i < EXIT_ROWS; i++) {
         sv_text_printf(out, "| %d | %s |\n", (int)exit_rows[i].code, exit_rows[i].meaning);
     }
-    for (size_t i = 0; i < sv_command_count; i++) put_markdown_command(out, &sv_commands[i]);
+    for (size_t i = 0; i < sv_command_count; i++)
+        put_markdown_command(out, &sv_commands[i]);
 }

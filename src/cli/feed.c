@@ -19,7 +19,8 @@ sv_status sv_feed_init(sv_feed *feed, const sv_model *model)
         sv_feed_release(feed);
         return sv_error_memory("the inputs", feed->count * sizeof *feed->value);
     }
-    for (size_t i = 0; i < feed->count; i++) feed->asked[i] = sv_shape_unknown();
+    for (size_t i = 0; i < feed->count; i++)
+        feed->asked[i] = sv_shape_unknown();
     return SV_OK;
 }
 
@@ -78,8 +79,9 @@ static sv_status parse_shape(const char *text, sv_shape *out)
         unsigned long long value = *at >= '0' && *at <= '9' ? strtoull(at, &end, 10) : 0;
         if (!end || (*end && *end != 'x' && *end != ',') || value > ((uint64_t)1 << 40) ||
             shape.rank == SV_MAX_RANK || (*end && !end[1])) {
-            return sv_error_invalid("--shape: expected at most %d sizes like 1x3x224x224, found '%s'",
-                                    SV_MAX_RANK, text);
+            return sv_error_invalid(
+                "--shape: expected at most %d sizes like 1x3x224x224, found '%s'", SV_MAX_RANK,
+                text);
         }
         shape.dim[shape.rank++] = (int64_t)value;
         at = *end ? end + 1 : end;
@@ -189,8 +191,9 @@ sv_status sv_feed_random(sv_feed *feed, uint64_t seed)
         const sv_port *port = sv_model_input(feed->model, i);
         if (feed->given[i] || port->optional) continue;
         if (port->kind != SV_KIND_TENSOR) {
-            return sv_error_unsupported("input '%s': expected a tensor for random values, found a %s",
-                                        port->name, sv_kind_name(port->kind));
+            return sv_error_unsupported(
+                "input '%s': expected a tensor for random values, found a %s", port->name,
+                sv_kind_name(port->kind));
         }
         sv_shape shape;
         sv_datum *value = &feed->value[i];
@@ -221,8 +224,9 @@ sv_status sv_feed_bind(const sv_feed *feed, sv_session *session)
             SV_TRY(value->kind == SV_KIND_TENSOR ? bind_tensor(session, i, &value->tensor)
                                                  : sv_session_bind_datum(session, i, value));
         } else if (!port->optional) {
-            return sv_error_invalid("input '%s': expected --input %s=FILE or --random, found neither",
-                                    port->name, port->name);
+            return sv_error_invalid(
+                "input '%s': expected --input %s=FILE or --random, found neither", port->name,
+                port->name);
         }
     }
     return SV_OK;

@@ -1,5 +1,5 @@
-/* The inputs of one run as the command line gives them: files, folders, or random numbers for shapes
- * that are asked for. */
+/* The inputs of one run as the command line gives them: files, folders, or random numbers for
+ * shapes that are asked for. */
 #ifndef SV_CLI_FEED_H
 #define SV_CLI_FEED_H
 
@@ -27,8 +27,8 @@ SV_MUST_USE sv_status sv_feed_named_file(sv_feed *feed, const char *name_and_pat
 /* input_0.pb, input_1.pb ... of a folder, in the order of the model's inputs; those that are absent
  * stay as they are. NOT_FOUND when there is none at all. */
 SV_MUST_USE sv_status sv_feed_folder(sv_feed *feed, const char *folder);
-/* Fills the inputs that are not given and have no default: floats in [-1, 1), integers 0 or 1, empty
- * strings; sizes that neither the model nor --shape fixes are 1. The same seed gives the same
+/* Fills the inputs that are not given and have no default: floats in [-1, 1), integers 0 or 1,
+ * empty strings; sizes that neither the model nor --shape fixes are 1. The same seed gives the same
  * numbers everywhere. */
 SV_MUST_USE sv_status sv_feed_random(sv_feed *feed, uint64_t seed);
 /* Binds what is given; the feed must outlive the session's runs. INVALID_ARGUMENT names the inputs

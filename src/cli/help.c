@@ -20,8 +20,8 @@ static int print_completion(const sv_args *args, sv_text *text)
     } else if (strcmp(shell, "zsh") == 0) {
         sv_document_zsh(text);
     } else {
-        return sv_cli_usage(args, sv_error_invalid("--complete: expected bash or zsh, found '%s'",
-                                                   shell));
+        return sv_cli_usage(
+            args, sv_error_invalid("--complete: expected bash or zsh, found '%s'", shell));
     }
     return sv_cli_print(text);
 }
@@ -36,8 +36,9 @@ static int run_help(const sv_args *args)
         command = sv_command_find(args->operands[0]);
         if (!command) {
             return sv_cli_usage(
-                NULL, sv_error_invalid("help: expected a command that 'serval help' lists, found '%s'",
-                                       args->operands[0]));
+                NULL,
+                sv_error_invalid("help: expected a command that 'serval help' lists, found '%s'",
+                                 args->operands[0]));
         }
     }
     if (sv_args_has(args, OPT_MARKDOWN)) {
@@ -57,8 +58,9 @@ const sv_command_page sv_page_help = {
     .options = options,
     .option_count = sizeof options / sizeof options[0],
     .max_operands = 1,
-    .text = "Without a command, all commands are listed. Manual pages and completions are made from\n"
-            "the same tables as this text.",
+    .text =
+        "Without a command, all commands are listed. Manual pages and completions are made from\n"
+        "the same tables as this text.",
     .examples = "serval help run\nserval help --man serve | man -l -\n"
                 "source <(serval help --complete bash)",
 };

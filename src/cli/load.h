@@ -16,8 +16,8 @@ typedef struct sv_loaded {
 SV_MUST_USE sv_status sv_loaded_init(sv_loaded *loaded, const char *path, uint32_t threads);
 void sv_loaded_release(sv_loaded *loaded);
 
-/* A line on stderr, "<what> ... 3 s", that appears after a second, counts, and goes away at the end;
- * nothing when stderr is no terminal. */
+/* A line on stderr, "<what> ... 3 s", that appears after a second, counts, and goes away at the
+ * end; nothing when stderr is no terminal. */
 typedef struct sv_progress sv_progress;
 /* NULL when there is nothing to show; `what` is borrowed. */
 sv_progress *sv_progress_start(const char *what);

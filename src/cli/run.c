@@ -36,7 +36,8 @@ static const sv_option options[] = {
     [OPT_INPUT_DIR] = {"input-dir", "DIR", false, "Read input_K.pb in DIR, K in the model's order"},
     [OPT_JSON] = {"json", NULL, false, "Print a report as one JSON object"},
     [OPT_OUTPUT_DIR] = {"output-dir", "DIR", false, "Write the outputs as output_K files into DIR"},
-    [OPT_RANDOM] = {"random", NULL, false, "Fill the inputs that are not given with random numbers"},
+    [OPT_RANDOM] = {"random", NULL, false,
+                    "Fill the inputs that are not given with random numbers"},
     [OPT_RTOL] = {"rtol", "R", false, "Relative tolerance of --expect, 1e-3 unless given"},
     [OPT_SEED] = {"seed", "N", false, "Seed of --random, 0 unless given"},
     [OPT_SHAPE] = {"shape", "NAME=1x3x224x224", true, "Shape of an input for --random"},
@@ -76,7 +77,8 @@ static sv_status fill_feed(sv_feed *feed, const run_state *state)
     if (folder) SV_TRY(sv_feed_folder(feed, folder));
     size_t at = 0;
     const char *text;
-    while ((text = sv_args_next(args, OPT_INPUT, &at))) SV_TRY(sv_feed_named_file(feed, text));
+    while ((text = sv_args_next(args, OPT_INPUT, &at)))
+        SV_TRY(sv_feed_named_file(feed, text));
     if (sv_args_has(args, OPT_RANDOM)) SV_TRY(sv_feed_random(feed, state->seed));
     return SV_OK;
 }
@@ -154,7 +156,8 @@ static sv_status expect_output(run_state *state, size_t index, const sv_port *po
 }
 
 /* What is said about one output: a line for people, or a member of a JSON object. */
-static sv_status show_output(run_state *state, size_t index, const char *name, const sv_datum *value)
+static sv_status show_output(run_state *state, size_t index, const char *name,
+                             const sv_datum *value)
 {
     const sv_args *args = state->args;
     bool values = sv_args_value(args, OPT_FORMAT) && state->format == SV_FORMAT_JSON &&
@@ -274,8 +277,10 @@ const sv_command_page sv_page_run = {
     .max_operands = 1,
     .text =
         "Inputs come from files (.npy, .pb with a TensorProto, SequenceProto or OptionalProto, or\n"
-        ".json with nested arrays), from a folder of input_K.pb as ONNX's own test data has them, or\n"
-        "are random: floats in [-1, 1), integers 0 or 1. NAME= may be left out for a model with one\n"
+        ".json with nested arrays), from a folder of input_K.pb as ONNX's own test data has them, "
+        "or\n"
+        "are random: floats in [-1, 1), integers 0 or 1. NAME= may be left out for a model with "
+        "one\n"
         "input. Without --output-dir, a line about each output is printed.\n"
         "\n"
         "With --expect the outputs are compared as |found - expected| <= A + R * |expected|.",

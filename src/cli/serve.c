@@ -33,10 +33,12 @@ static const sv_option options[] = {
                         "Append a JSON line for each request; - is standard output"},
     [OPT_ALL_VERSIONS] = {"all-versions", NULL, false,
                           "Serve every version of a folder, not only the highest"},
-    [OPT_BODY_LIMIT] = {"body-limit", "BYTES", false, "Largest body, also unpacked; 64M unless given"},
+    [OPT_BODY_LIMIT] = {"body-limit", "BYTES", false,
+                        "Largest body, also unpacked; 64M unless given"},
     [OPT_DRAIN_GRACE] = {"drain-grace", "SECONDS", false,
                          "On SIGTERM, wait this long before new connections are refused; 0"},
-    [OPT_LISTEN] = {"listen", "HOST:PORT", true, "Address to listen on; 127.0.0.1:8080 unless given"},
+    [OPT_LISTEN] = {"listen", "HOST:PORT", true,
+                    "Address to listen on; 127.0.0.1:8080 unless given"},
     [OPT_MAX_CONNECTIONS] = {"max-connections", "N", false,
                              "Connections open at once; 10000 unless given"},
     [OPT_MAX_REQUESTS] = {"max-requests", "N", false,
@@ -45,8 +47,9 @@ static const sv_option options[] = {
                           "Memory of all bodies and inputs together; 1G unless given"},
     [OPT_NO_BATCHING] = {"no-batching", NULL, false, "Never join requests that arrive together"},
     [OPT_QUIET] = {"quiet", NULL, false, "Print nothing but errors"},
-    [OPT_THREADS] = {"threads", "N", false,
-                     "Threads for connections, and for large models; all granted cores unless given"},
+    [OPT_THREADS] =
+        {"threads", "N", false,
+         "Threads for connections, and for large models; all granted cores unless given"},
     [OPT_TIMEOUT] = {"timeout", "SECONDS", false, "Time limit of a request; 60 unless given"},
 };
 
@@ -77,7 +80,8 @@ static sv_status read_options(const sv_args *args, serve_state *s)
     const char *listen;
     while ((listen = sv_args_next(args, OPT_LISTEN, &at))) {
         if (s->listen_count == MAX_LISTEN) {
-            return sv_error_invalid("--listen: expected at most %d addresses, found more", MAX_LISTEN);
+            return sv_error_invalid("--listen: expected at most %d addresses, found more",
+                                    MAX_LISTEN);
         }
         s->listen[s->listen_count++] = listen;
     }
@@ -94,7 +98,8 @@ static void raise_descriptor_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Splits "NAME=PATH"; a path that exists as it stands has no name in it. Returns the name, owned. */
+/* Splits "NAME=PATH"; a path that exists as it stands has no name in it. Returns the name, owned.
+ */
 static char *split_operand(const char *operand, const char **path)
 {
     const char *equal = strchr(operand, '=');
@@ -118,8 +123,10 @@ static sv_status load_operand(serve_state *s, const char *operand)
     sv_status status = sv_store_acquire(s->store, name, strlen(name), 0, &taken);
     if (status == SV_OK) {
         sv_served_unref(taken);
-        status = sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
-                                  "write NAME=PATH", name, path);
+        status =
+            sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
+                             "write NAME=PATH",
+                             name, path);
     } else {
         sv_status_free(status);
         status = sv_store_load(s->store, &config);
@@ -193,9 +200,12 @@ static bool put_example(const sv_port *port, sv_text *out)
     }
     if (port->kind != SV_KIND_TENSOR || port->rank < 1) return false;
     int64_t index[SV_MAX_RANK] = {0};
-    for (int32_t i = 0; i < port->rank; i++) sv_text_putc(out, '[');
+    for (int32_t i = 0; i < port->rank; i++)
+        sv_text_putc(out, '[');
     for (int64_t n = 0; n < count; n++) {
-        sv_text_puts(out, port->dtype == SV_STRING ? "\"\"" : port->dtype == SV_BOOL ? "false" : "0");
+        sv_text_puts(out, port->dtype == SV_STRING ? "\"\""
+                          : port->dtype == SV_BOOL ? "false"
+                                                   : "0");
         int32_t axis = port->rank - 1;
         int64_t last = port->dim[axis] < 0 ? 1 : port->dim[axis];
         while (axis > 0 && ++index[axis] == last) {
@@ -205,7 +215,8 @@ static bool put_example(const sv_port *port, sv_text *out)
         }
         if (n + 1 == count) break;
         sv_text_putc(out, ',');
-        for (int32_t i = axis + 1; i < port->rank; i++) sv_text_putc(out, '[');
+        for (int32_t i = axis + 1; i < port->rank; i++)
+            sv_text_putc(out, '[');
     }
     sv_text_putc(out, ']');
     return true;
@@ -280,8 +291,10 @@ const sv_command_page sv_page_serve = {
     .max_operands = 256,
     .text =
         "PATH is a model file, a folder with one, or a folder of versions named by whole numbers.\n"
-        "Without NAME=, a model is named after its file, or after its folder if the file is called\n"
-        "model.onnx. Models are read into memory: what happens to the files later changes nothing.\n"
+        "Without NAME=, a model is named after its file, or after its folder if the file is "
+        "called\n"
+        "model.onnx. Models are read into memory: what happens to the files later changes "
+        "nothing.\n"
         "\n"
         "One port speaks TensorFlow Serving's REST (/v1/models/NAME:predict), the Open Inference\n"
         "Protocol (/v2/models/NAME/infer), and plain JSON (/predict, /predict/NAME). /healthz and\n"

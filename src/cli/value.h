@@ -20,8 +20,8 @@ SV_MUST_USE sv_status sv_value_read(const char *path, const sv_port *port, sv_ar
                                     sv_datum *out);
 
 /* Appends the bytes of a file of that format. `name` is the value's name. */
-SV_MUST_USE sv_status sv_value_encode(sv_value_format format, const char *name, const sv_datum *value,
-                                      sv_text *out);
+SV_MUST_USE sv_status sv_value_encode(sv_value_format format, const char *name,
+                                      const sv_datum *value, sv_text *out);
 
 /* "float32[1,10] 0.1 0.2 0.3 ..." in one line. */
 void sv_value_summary(const sv_datum *value, sv_text *out);

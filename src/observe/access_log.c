@@ -32,8 +32,8 @@ sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log 
         return sv_error_memory("the access log", shards * sizeof *texts);
     }
     bool standard = strcmp(path, "-") == 0;
-    log->fd = standard ? STDOUT_FILENO
-                       : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    log->fd =
+        standard ? STDOUT_FILENO : open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
     if (log->fd < 0) {
         free(texts);
         free(log);
@@ -44,7 +44,8 @@ sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log 
     log->shards = shards;
     log->shard = texts;
     pthread_mutex_init(&log->lock, NULL);
-    for (uint32_t i = 0; i < shards; i++) sv_text_init(&texts[i], NULL);
+    for (uint32_t i = 0; i < shards; i++)
+        sv_text_init(&texts[i], NULL);
     *out = log;
     return SV_OK;
 }
@@ -81,7 +82,8 @@ void sv_access_log_flush(sv_access_log *log, uint32_t shard)
 static void put_string(sv_text *out, const char *name, sv_string value)
 {
     sv_text_printf(out, ",\"%s\":", name);
-    sv_text_put_json(out, value.data ? value.data : "", value.size < MAX_TEXT ? value.size : MAX_TEXT);
+    sv_text_put_json(out, value.data ? value.data : "",
+                     value.size < MAX_TEXT ? value.size : MAX_TEXT);
 }
 
 static void put_name(sv_text *out, const char *name, const char *value)
@@ -114,8 +116,8 @@ bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry
         sv_text_printf(out, ",\"version\":%lld", (long long)e->version);
     }
     if (e->id.size) put_string(out, "id", e->id);
-    sv_text_printf(out, ",\"code\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu,\"total_us\":%.1f", e->http,
-                   (unsigned long long)e->bytes_in, (unsigned long long)e->bytes_out,
+    sv_text_printf(out, ",\"code\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu,\"total_us\":%.1f",
+                   e->http, (unsigned long long)e->bytes_in, (unsigned long long)e->bytes_out,
                    (double)e->total_ns / 1e3);
     if (e->ran) put_phases(out, e->phase_ns);
     sv_text_puts(out, e->lost ? ",\"lost\":true}\n" : "}\n");

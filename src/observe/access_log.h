@@ -7,20 +7,20 @@
 #include "observe/metrics.h"
 
 typedef struct sv_access_entry {
-    int64_t wall_us;     /* when the request was answered */
-    const char *peer;    /* "192.0.2.1:4711" */
-    sv_string method;    /* as sent */
-    sv_string target;    /* as sent */
+    int64_t wall_us;  /* when the request was answered */
+    const char *peer; /* "192.0.2.1:4711" */
+    sv_string method; /* as sent */
+    sv_string target; /* as sent */
     const char *protocol;
-    const char *model;   /* NULL: none */
+    const char *model; /* NULL: none */
     int64_t version;
     int http;
     uint64_t bytes_in, bytes_out;
-    uint64_t total_ns;   /* from the first byte to the last */
-    bool ran;            /* whether the phases are known */
+    uint64_t total_ns; /* from the first byte to the last */
+    bool ran;          /* whether the phases are known */
     uint64_t phase_ns[SV_METRIC_PHASES];
-    sv_string id;        /* the client's; empty: none */
-    bool lost;           /* the peer went before the end */
+    sv_string id; /* the client's; empty: none */
+    bool lost;    /* the peer went before the end */
 } sv_access_entry;
 
 typedef struct sv_access_log sv_access_log;

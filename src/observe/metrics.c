@@ -8,14 +8,15 @@
 #include <string.h>
 
 /* Codes that are answered; anything else is "other". */
-static const uint16_t codes[] = {200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414, 415, 417,
-                                 429, 431, 499, 500, 501, 503, 504, 505};
+static const uint16_t codes[] = {200, 400, 401, 403, 404, 405, 408, 409, 411, 413, 414,
+                                 415, 417, 429, 431, 499, 500, 501, 503, 504, 505};
 #define CODES (sizeof codes / sizeof codes[0] + 1)
 
 /* Upper bounds of the histogram's buckets in nanoseconds. */
-static const uint64_t bounds[] = {
-    25000,    50000,    100000,    250000,    500000,    1000000,    2500000,    5000000,    10000000,
-    25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000};
+static const uint64_t bounds[] = {25000,      50000,      100000,     250000,    500000,
+                                  1000000,    2500000,    5000000,    10000000,  25000000,
+                                  50000000,   100000000,  250000000,  500000000, 1000000000,
+                                  2500000000, 5000000000, 10000000000};
 #define BOUNDS (sizeof bounds / sizeof bounds[0])
 
 static const char *const phase_names[SV_METRIC_PHASES] = {"read", "parse", "queue", "run", "write"};
@@ -47,7 +48,8 @@ sv_status sv_metrics_create(uint32_t shards, const char *const *protocols, uint3
     m->allocator = allocator;
     m->shards = shards ? shards : 1;
     m->protocols = count < SV_METRICS_PROTOCOLS ? count : SV_METRICS_PROTOCOLS;
-    for (uint32_t i = 0; i < m->protocols; i++) m->protocol[i] = protocols[i];
+    for (uint32_t i = 0; i < m->protocols; i++)
+        m->protocol[i] = protocols[i];
     m->shard = sv_alloc_zero(allocator, m->shards * sizeof *m->shard);
     if (!m->shard) {
         sv_free(allocator, m, sizeof *m);
@@ -104,8 +106,8 @@ static void add_own(_Atomic uint64_t *counter, uint64_t value)
 
 static series *ensure_series(sv_metrics *m, shard *own, uint32_t model)
 {
-    bool named = model < SV_METRICS_MODELS &&
-                 atomic_load_explicit(&m->name[model], memory_order_acquire);
+    bool named =
+        model < SV_METRICS_MODELS && atomic_load_explicit(&m->name[model], memory_order_acquire);
     size_t at = named ? model : SV_METRICS_MODELS;
     series *s = atomic_load_explicit(&own->model[at], memory_order_relaxed);
     if (s) return s;
@@ -186,7 +188,8 @@ static void put_requests(const sv_metrics *m, sv_text *out)
     for (size_t model = 0; model <= SV_METRICS_MODELS; model++) {
         if (!has_model(m, model)) continue;
         for (uint32_t p = 0; p < m->protocols; p++) {
-            for (size_t c = 0; c < CODES; c++) put_request_row(m, model, p, c, out);
+            for (size_t c = 0; c < CODES; c++)
+                put_request_row(m, model, p, c, out);
         }
     }
 }

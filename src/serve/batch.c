@@ -11,7 +11,8 @@
 static sv_status take_session(sv_batch *batch)
 {
     if (batch->poolable) {
-        return sv_served_take_session(batch->version, batch->threads, batch->given, &batch->session);
+        return sv_served_take_session(batch->version, batch->threads, batch->given,
+                                      &batch->session);
     }
     return sv_session_create(batch->version->model, batch->threads, &batch->session);
 }
@@ -92,8 +93,8 @@ void sv_batch_run(sv_batch *batch)
 }
 
 /* The rows [first, first + rows) of an output of the whole batch. */
-static sv_status slice_output(const sv_batch *batch, const sv_port *port, int64_t first, int64_t rows,
-                              sv_buffer *out)
+static sv_status slice_output(const sv_batch *batch, const sv_port *port, int64_t first,
+                              int64_t rows, sv_buffer *out)
 {
     if (batch->count == 1) return SV_OK;
     if (out->rank < 1 || out->dim[0] != batch->rows) {
@@ -114,7 +115,8 @@ static sv_status take_outputs(const sv_batch *batch, sv_request *r, int64_t firs
         const sv_port *port = sv_model_output(batch->version->model, i);
         if (port->kind != SV_KIND_TENSOR) {
             return sv_error_unsupported("output '%s': expected a tensor, found a value of another "
-                                        "kind, which has no form in this protocol", port->name);
+                                        "kind, which has no form in this protocol",
+                                        port->name);
         }
         SV_TRY(sv_session_output(batch->session, i, &r->output[i]));
         int64_t rows = batch->count > 1 ? r->input[0].buffer.dim[0] : 0;

@@ -13,7 +13,8 @@ void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *b
 sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out)
 {
     if (!name.size) name = call->model;
-    SV_TRY(sv_store_acquire(sv_service_store(call->service), name.data, name.size, call->version, out));
+    SV_TRY(sv_store_acquire(sv_service_store(call->service), name.data, name.size, call->version,
+                            out));
     if (!call->served) call->served = sv_served_ref(*out);
     return SV_OK;
 }
@@ -27,7 +28,8 @@ sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out)
     return SV_OK;
 }
 
-/* ---- deadlines: all calls wait equally long, so the list is sorted ---------------------------- */
+/* ---- deadlines: all calls wait equally long, so the list is sorted ----------------------------
+ */
 
 static void list_remove(sv_call *call)
 {
@@ -63,7 +65,8 @@ void sv_lane_expire(sv_timer *timer, void *user)
             sv_exchange_fail(call->x, 0,
                              sv_error(SV_CODE_DEADLINE_EXCEEDED,
                                       "request: expected its end within the time limit, found it "
-                                      "still %s", call->ran ? "running" : "waiting"));
+                                      "still %s",
+                                      call->ran ? "running" : "waiting"));
         }
         sv_call_cancel(call);
     }
@@ -71,7 +74,8 @@ void sv_lane_expire(sv_timer *timer, void *user)
     if (lane->oldest) sv_timer_set(timer, lane->oldest->deadline);
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results ------------------------------------------------------------------------------------
+ */
 
 static void note_times(sv_call *call, const sv_request *request)
 {
@@ -117,7 +121,8 @@ static sv_status charge(sv_call *call)
 {
     size_t bytes = 0;
     for (const sv_request *r = call->request; r; r = r->sibling) {
-        for (size_t i = 0; i < r->input_count; i++) bytes += r->input[i].buffer.size;
+        for (size_t i = 0; i < r->input_count; i++)
+            bytes += r->input[i].buffer.size;
     }
     sv_status status = sv_exchange_charge(call->x, bytes);
     if (status != SV_OK) call->http = 503;
@@ -126,7 +131,8 @@ static sv_status charge(sv_call *call)
 
 sv_status sv_call_submit(sv_call *call)
 {
-    for (const sv_request *r = call->request; r; r = r->sibling) SV_TRY(sv_request_check(r));
+    for (const sv_request *r = call->request; r; r = r->sibling)
+        SV_TRY(sv_request_check(r));
     SV_TRY(charge(call));
     sv_text_init(&call->answer, sv_loop_allocator(call->x->loop));
     for (sv_request *r = call->request; r; r = r->sibling) {
@@ -141,7 +147,8 @@ sv_status sv_call_submit(sv_call *call)
 
 void sv_call_cancel(sv_call *call)
 {
-    for (sv_request *r = call->request; r; r = r->sibling) sv_request_cancel(r);
+    for (sv_request *r = call->request; r; r = r->sibling)
+        sv_request_cancel(r);
 }
 
 void sv_call_abandon(sv_call *call)

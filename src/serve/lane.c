@@ -1,4 +1,5 @@
-/* The round's work: batches of what was submitted, run here while they are small, else by workers. */
+/* The round's work: batches of what was submitted, run here while they are small, else by workers.
+ */
 #include "serve/lane.h"
 
 #include "base/alloc.h"
@@ -133,7 +134,8 @@ static void dispatch(sv_batch *batch)
         return;
     }
     batch->threads = 0;
-    for (sv_request *r = batch->members; r; r = r->next) r->state = SV_REQUEST_QUEUED;
+    for (sv_request *r = batch->members; r; r = r->next)
+        r->state = SV_REQUEST_QUEUED;
     sv_status status = sv_queue_push(sv_service_queue(lane->service), batch);
     if (status != SV_OK) refuse_batch(batch, status);
 }
@@ -158,8 +160,8 @@ void sv_lane_run_alone(sv_lane *lane, sv_request *list)
     }
 }
 
-/* Puts a request into an open batch of its version, a new one if there is none with room; false when
- * it is to run alone. */
+/* Puts a request into an open batch of its version, a new one if there is none with room; false
+ * when it is to run alone. */
 static bool join(sv_lane *lane, sv_request *request, sv_batch **open, size_t *count)
 {
     if (!may_join(lane, request)) return false;
@@ -186,13 +188,15 @@ static void lane_work(sv_task *task)
     for (; request; request = next) {
         next = request->next;
         if (request->cancelled) {
-            sv_lane_refuse(request, sv_error(SV_CODE_CANCELLED, "request: expected an answer, found "
-                                                                "it cancelled"));
+            sv_lane_refuse(request,
+                           sv_error(SV_CODE_CANCELLED, "request: expected an answer, found "
+                                                       "it cancelled"));
         } else if (!join(lane, request, open, &count)) {
             run_alone(lane, request);
         }
     }
-    for (size_t i = 0; i < count; i++) dispatch(open[i]);
+    for (size_t i = 0; i < count; i++)
+        dispatch(open[i]);
 }
 
 sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index)

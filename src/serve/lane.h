@@ -1,5 +1,5 @@
-/* A lane: what the core keeps for one loop. Requests that were submitted in a round, batches made of
- * them, free lists, calls by deadline. Also the batch itself and the queue to the workers.
+/* A lane: what the core keeps for one loop. Requests that were submitted in a round, batches made
+ * of them, free lists, calls by deadline. Also the batch itself and the queue to the workers.
  *
  * For the core's own files. A lane is touched by its loop's thread only; a batch by that thread or,
  * while a worker has it, by that. */
@@ -32,7 +32,7 @@ typedef struct sv_batch {
     size_t memory_size;
     sv_status status;
     uint64_t started_ns, finished_ns;
-    bool queued;                  /* guarded by the queue's lock */
+    bool queued;                    /* guarded by the queue's lock */
     struct sv_batch *newer, *older; /* in the queue; `newer` also links free batches */
 } sv_batch;
 
@@ -40,18 +40,18 @@ typedef struct sv_lane {
     sv_service *service;
     sv_loop *loop;
     uint32_t index;
-    sv_task work;               /* makes and runs the round's batches */
+    sv_task work; /* makes and runs the round's batches */
     bool work_planned;
-    sv_request *submitted;      /* by `next`, in the order of submission */
+    sv_request *submitted; /* by `next`, in the order of submission */
     sv_request *submitted_last;
-    sv_request *free_requests;  /* by `next` */
+    sv_request *free_requests; /* by `next` */
     uint32_t free_request_count;
-    sv_batch *free_batches;     /* by `newer` */
+    sv_batch *free_batches; /* by `newer` */
     uint32_t free_batch_count;
-    sv_call *oldest, *newest;   /* calls that wait for results, by deadline */
+    sv_call *oldest, *newest; /* calls that wait for results, by deadline */
     sv_timer *timer;
     bool timer_set;
-    sv_task flush;              /* writes the access log's lines of a round */
+    sv_task flush; /* writes the access log's lines of a round */
 } sv_lane;
 
 /* The queue of batches for workers, and the workers. */

@@ -1,5 +1,5 @@
-/* The queue of large work, and the threads that do it. Knows batches only as something to run and to
- * post back. */
+/* The queue of large work, and the threads that do it. Knows batches only as something to run and
+ * to post back. */
 #include "base/status.h"
 #include "base/thread.h"
 #include "serve/lane.h"
@@ -74,7 +74,8 @@ void sv_queue_destroy(sv_queue *queue)
     queue->stop = true;
     pthread_cond_broadcast(&queue->wake);
     pthread_mutex_unlock(&queue->lock);
-    for (uint32_t i = 0; i < queue->workers; i++) pthread_join(queue->thread[i], NULL);
+    for (uint32_t i = 0; i < queue->workers; i++)
+        pthread_join(queue->thread[i], NULL);
     pthread_cond_destroy(&queue->wake);
     pthread_mutex_destroy(&queue->lock);
     free(queue);

@@ -132,7 +132,8 @@ void sv_request_release(sv_request *request)
     for (size_t i = 0; i < request->input_room; i++) {
         sv_request_input *input = &request->input[i];
         if (input->capacity <= KEEP_INPUT_BYTES) continue;
-        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity, INPUT_ALIGNMENT);
+        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity,
+                        INPUT_ALIGNMENT);
         *input = (sv_request_input){.capacity = 0};
     }
     sv_arena_reset(&request->arena);
@@ -156,16 +157,17 @@ sv_status sv_request_grow_input(sv_request *request, size_t index, size_t bytes,
     sv_request_input *input = &request->input[index];
     if (bytes > input->capacity || !input->buffer.data) {
         size_t grown = input->capacity * 2 > bytes ? input->capacity * 2 : bytes;
-        size_t room = sv_size_align(grown > MIN_INPUT_BYTES ? grown : MIN_INPUT_BYTES,
-                                    INPUT_ALIGNMENT);
-        void *data = room < bytes ? NULL
-                                  : sv_alloc_aligned(allocator_of(request), room, INPUT_ALIGNMENT);
+        size_t room =
+            sv_size_align(grown > MIN_INPUT_BYTES ? grown : MIN_INPUT_BYTES, INPUT_ALIGNMENT);
+        void *data =
+            room < bytes ? NULL : sv_alloc_aligned(allocator_of(request), room, INPUT_ALIGNMENT);
         if (!data) {
             return sv_error(SV_CODE_UNAVAILABLE, "input '%s': cannot allocate %zu bytes",
                             sv_model_input(request->version->model, index)->name, bytes);
         }
         if (input->capacity) memcpy(data, input->buffer.data, input->capacity);
-        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity, INPUT_ALIGNMENT);
+        sv_free_aligned(allocator_of(request), input->buffer.data, input->capacity,
+                        INPUT_ALIGNMENT);
         input->buffer.data = data;
         input->capacity = room;
     }
@@ -323,5 +325,6 @@ void sv_request_cancel(sv_request *request)
     }
     /* Nobody wants the batch: what no worker has begun comes back at once. */
     sv_queue *queue = sv_service_queue(request->lane->service);
-    if (sv_queue_unlink(queue, batch)) sv_loop_defer(batch->lane->loop, SV_PHASE_DONE, &batch->task);
+    if (sv_queue_unlink(queue, batch))
+        sv_loop_defer(batch->lane->loop, SV_PHASE_DONE, &batch->task);
 }

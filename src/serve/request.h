@@ -32,10 +32,10 @@ struct sv_request {
     bool cancelled;
     sv_request_input *input; /* [input_count], in the model's order */
     size_t input_count;
-    bool *wanted; /* [output_count]; all true unless the front end says otherwise */
+    bool *wanted;      /* [output_count]; all true unless the front end says otherwise */
     sv_buffer *output; /* [output_count]; valid in on_done of a successful request where wanted */
     size_t output_count;
-    sv_status status; /* valid in on_done; the core frees it */
+    sv_status status;                     /* valid in on_done; the core frees it */
     void (*on_done)(sv_request *request); /* exactly once after submit, never from within it */
     void *user;
     uint64_t submitted_ns, started_ns, finished_ns; /* monotonic */
@@ -43,7 +43,7 @@ struct sv_request {
     /* The core's own. */
     struct sv_lane *lane;
     struct sv_batch *batch;
-    sv_request *next;   /* in a list of the lane or batch */
+    sv_request *next;    /* in a list of the lane or batch */
     sv_request *sibling; /* in the same call */
     size_t input_room, output_room;
     size_t bytes; /* of all inputs */
@@ -62,7 +62,8 @@ SV_MUST_USE sv_status sv_request_seal_input(sv_request *request, size_t index, s
 /* Finds an input or output by a name that is not NUL-terminated; INVALID_ARGUMENT lists what there
  * is. */
 SV_MUST_USE sv_status sv_request_find_input(const sv_request *request, sv_string name, size_t *out);
-SV_MUST_USE sv_status sv_request_find_output(const sv_request *request, sv_string name, size_t *out);
+SV_MUST_USE sv_status sv_request_find_output(const sv_request *request, sv_string name,
+                                             size_t *out);
 /* Checks that every input without a default is given. */
 SV_MUST_USE sv_status sv_request_check(const sv_request *request);
 

@@ -67,7 +67,8 @@ static void sort_rows(row *rows, size_t count)
     for (size_t i = 1; i < count; i++) {
         row moved = rows[i];
         size_t at = i;
-        for (; at > 0 && rows[at - 1].weight < moved.weight; at--) rows[at] = rows[at - 1];
+        for (; at > 0 && rows[at - 1].weight < moved.weight; at--)
+            rows[at] = rows[at - 1];
         rows[at] = moved;
     }
 }
@@ -75,7 +76,8 @@ static void sort_rows(row *rows, size_t count)
 sv_router *sv_router_create(const sv_front *const *fronts, size_t count)
 {
     size_t total = 0;
-    for (size_t i = 0; i < count; i++) total += fronts[i]->route_count;
+    for (size_t i = 0; i < count; i++)
+        total += fronts[i]->route_count;
     sv_router *router = calloc(1, sizeof *router);
     row *rows = calloc(total ? total : 1, sizeof *rows);
     if (!router || !rows) {
@@ -121,9 +123,14 @@ static bool match_segment(const pattern_segment *pattern, sv_string text, sv_rou
     size_t head = text.size - pattern->size;
     if (memcmp(text.data + head, pattern->text, pattern->size) != 0) return false;
     switch (pattern->capture) {
-    case CAPTURE_NONE: return head == 0;
-    case CAPTURE_MODEL: out->model = (sv_string){text.data, head}; return head > 0;
-    case CAPTURE_VERSION: out->version = parse_version(text.data, head); return out->version >= 0;
+    case CAPTURE_NONE:
+        return head == 0;
+    case CAPTURE_MODEL:
+        out->model = (sv_string){text.data, head};
+        return head > 0;
+    case CAPTURE_VERSION:
+        out->version = parse_version(text.data, head);
+        return out->version >= 0;
     }
     return false;
 }
@@ -166,7 +173,7 @@ void sv_router_allow(uint32_t allowed, char *out, size_t size)
         sv_method method;
         const char *text;
     } table[] = {
-        {SV_METHOD_GET, "GET, HEAD"}, {SV_METHOD_POST, "POST"},   {SV_METHOD_PUT, "PUT"},
+        {SV_METHOD_GET, "GET, HEAD"}, {SV_METHOD_POST, "POST"},       {SV_METHOD_PUT, "PUT"},
         {SV_METHOD_DELETE, "DELETE"}, {SV_METHOD_OPTIONS, "OPTIONS"}, {SV_METHOD_PATCH, "PATCH"},
     };
     size_t at = 0;

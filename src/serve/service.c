@@ -32,7 +32,8 @@ static sv_service *service_of(const sv_exchange *x)
     return x->handler->self;
 }
 
-/* ---- what others ask -------------------------------------------------------------------------- */
+/* ---- what others ask --------------------------------------------------------------------------
+ */
 
 bool sv_service_ready(const sv_service *service)
 {
@@ -115,7 +116,8 @@ void sv_service_metrics(const sv_service *service, sv_text *out)
                          (double)service->start_us / 1e6);
 }
 
-/* ---- the handler ------------------------------------------------------------------------------ */
+/* ---- the handler ------------------------------------------------------------------------------
+ */
 
 static bool enter(sv_call *call)
 {
@@ -139,8 +141,9 @@ static void fail_busy(sv_exchange *x)
 {
     x->retry_after = 1;
     sv_exchange_fail(x, 503,
-                     sv_error(SV_CODE_UNAVAILABLE, "service: expected fewer than %u requests running, "
-                                                   "found that many: try again later",
+                     sv_error(SV_CODE_UNAVAILABLE,
+                              "service: expected fewer than %u requests running, "
+                              "found that many: try again later",
                               (unsigned)service_of(x)->options.max_running));
 }
 
@@ -149,8 +152,9 @@ static void fail_route(sv_exchange *x, const sv_route_match *match)
 {
     if (!match->front) {
         sv_exchange_fail(x, 404,
-                         sv_error(SV_CODE_NOT_FOUND, "path: expected one that is served, found "
-                                                     "'%.*s'",
+                         sv_error(SV_CODE_NOT_FOUND,
+                                  "path: expected one that is served, found "
+                                  "'%.*s'",
                                   (int)(x->path.size < 256 ? x->path.size : 256), x->path.data));
         return;
     }
@@ -225,7 +229,8 @@ static const char *on_error(sv_exchange *x, int http, sv_status status, sv_text 
     return "application/json";
 }
 
-/* ---- counting --------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------------
+ */
 
 static uint64_t between(uint64_t from, uint64_t to)
 {
@@ -302,7 +307,8 @@ static void on_done(sv_exchange *x)
     sv_text_release(&call->answer);
 }
 
-/* ---- loops ------------------------------------------------------------------------------------ */
+/* ---- loops ------------------------------------------------------------------------------------
+ */
 
 static void flush_log(sv_task *task)
 {
@@ -342,7 +348,8 @@ static void on_loop_close(void *self, sv_loop *loop)
     sv_lane_destroy(lane);
 }
 
-/* ---- life ------------------------------------------------------------------------------------- */
+/* ---- life -------------------------------------------------------------------------------------
+ */
 
 static void set_defaults(sv_service_options *o)
 {

@@ -8,16 +8,16 @@
 #include "serve/front.h"
 
 typedef struct sv_service_options {
-    sv_store *store;              /* borrowed */
+    sv_store *store;               /* borrowed */
     const sv_front *const *fronts; /* [front_count], borrowed; where routes collide, the earlier */
     size_t front_count;
-    uint32_t loops;               /* of the server that will call */
-    uint32_t workers;             /* threads for large work; 0: 1 */
-    uint32_t max_running;         /* requests admitted at once; 0: 1024 */
-    uint32_t max_queued;          /* batches waiting for a worker; 0: 256 */
-    uint32_t timeout_ms;          /* of a request from its last byte; 0: 60 s */
-    bool no_batching;             /* every request runs alone */
-    sv_access_log *access_log;    /* borrowed; NULL: none */
+    uint32_t loops;            /* of the server that will call */
+    uint32_t workers;          /* threads for large work; 0: 1 */
+    uint32_t max_running;      /* requests admitted at once; 0: 1024 */
+    uint32_t max_queued;       /* batches waiting for a worker; 0: 256 */
+    uint32_t timeout_ms;       /* of a request from its last byte; 0: 60 s */
+    bool no_batching;          /* every request runs alone */
+    sv_access_log *access_log; /* borrowed; NULL: none */
 } sv_service_options;
 
 /* Starts the workers. Returns owned. */

@@ -1,4 +1,5 @@
-/* From what the operator wrote to files: names, folders, numbered versions. Nothing is loaded here. */
+/* From what the operator wrote to files: names, folders, numbered versions. Nothing is loaded here.
+ */
 #define _GNU_SOURCE /* asprintf, memrchr */
 #include "store/store.h"
 
@@ -31,9 +32,11 @@ bool sv_model_name_valid(const char *name, size_t size)
 static const char *last_component(const char *path, size_t *size)
 {
     size_t end = *size;
-    while (end > 0 && path[end - 1] == '/') end--;
+    while (end > 0 && path[end - 1] == '/')
+        end--;
     size_t start = end;
-    while (start > 0 && path[start - 1] != '/') start--;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
     *size = end - start;
     return path + start;
 }
@@ -95,7 +98,8 @@ static sv_status open_folder(const char *path, DIR **out)
                     strerror(errno));
 }
 
-/* The model file in a folder: model.onnx, or the only .onnx file. *out is NULL when there is none. */
+/* The model file in a folder: model.onnx, or the only .onnx file. *out is NULL when there is none.
+ */
 static sv_status find_model_file(const char *folder, char **out)
 {
     DIR *dir;
@@ -115,8 +119,8 @@ static sv_status find_model_file(const char *folder, char **out)
     }
     closedir(dir);
     if (status == SV_OK && count > 1) {
-        status = sv_error_invalid("'%s': expected model.onnx or one .onnx file, found several",
-                                  folder);
+        status =
+            sv_error_invalid("'%s': expected model.onnx or one .onnx file, found several", folder);
     }
     if (status != SV_OK) {
         free(found);
@@ -166,7 +170,8 @@ static sv_status list_versions(const char *path, sv_version_file **out, size_t *
 
 void sv_version_files_free(sv_version_file *files, size_t count)
 {
-    for (size_t i = 0; files && i < count; i++) free(files[i].path);
+    for (size_t i = 0; files && i < count; i++)
+        free(files[i].path);
     free(files);
 }
 
@@ -211,12 +216,14 @@ static sv_status resolve_folder(const sv_model_config *config, sv_version_file *
                         config->path);
     }
     if (!config->all_versions) {
-        for (size_t i = 0; i + 1 < n; i++) free(files[i].path);
+        for (size_t i = 0; i + 1 < n; i++)
+            free(files[i].path);
         files[0] = files[n - 1];
         n = 1;
     }
     sv_status status = SV_OK;
-    for (size_t i = 0; status == SV_OK && i < n; i++) status = resolve_version(&files[i]);
+    for (size_t i = 0; status == SV_OK && i < n; i++)
+        status = resolve_version(&files[i]);
     if (status != SV_OK) {
         sv_version_files_free(files, n);
         return status;

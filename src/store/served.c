@@ -32,7 +32,8 @@ static served_record *record_of(const sv_served *version)
 
 static void free_record(served_record *record)
 {
-    for (size_t i = 0; i < record->idle_count; i++) sv_session_destroy(record->idle[i].session);
+    for (size_t i = 0; i < record->idle_count; i++)
+        sv_session_destroy(record->idle[i].session);
     if (record->version.model) sv_model_unref(record->version.model);
     pthread_mutex_destroy(&record->lock);
     free((char *)(uintptr_t)record->version.name);
@@ -41,7 +42,7 @@ static void free_record(served_record *record)
 }
 
 sv_status sv_served_load(sv_runtime *runtime, const char *name, const sv_version_file *file,
-                          uint32_t slot, sv_served **out)
+                         uint32_t slot, sv_served **out)
 {
     served_record *record = calloc(1, sizeof *record);
     if (!record) return sv_error_memory("a version", sizeof *record);
@@ -84,7 +85,7 @@ void sv_served_unref(sv_served *version)
 }
 
 sv_status sv_served_take_session(sv_served *version, uint32_t threads, uint64_t given,
-                                  sv_session **out)
+                                 sv_session **out)
 {
     served_record *record = record_of(version);
     sv_session *found = NULL;
@@ -102,7 +103,7 @@ sv_status sv_served_take_session(sv_served *version, uint32_t threads, uint64_t 
 }
 
 void sv_served_give_session(sv_served *version, uint32_t threads, uint64_t given,
-                             sv_session *session)
+                            sv_session *session)
 {
     served_record *record = record_of(version);
     sv_session *excess = NULL;

@@ -6,7 +6,7 @@
 
 /* Loads a file as a version with one reference. `slot` as in sv_served. */
 SV_MUST_USE sv_status sv_served_load(sv_runtime *runtime, const char *name,
-                                      const sv_version_file *file, uint32_t slot, sv_served **out);
+                                     const sv_version_file *file, uint32_t slot, sv_served **out);
 
 /* Runs a version on made-up inputs: plans and memory are warm then, its speed is known, and whether
  * requests may be joined. Before anybody else has it. */

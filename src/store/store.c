@@ -34,7 +34,8 @@ sv_status sv_store_create(sv_runtime *runtime, sv_store **out)
 
 static void free_versions(sv_served **version, size_t count)
 {
-    for (size_t i = 0; version && i < count; i++) sv_served_unref(version[i]);
+    for (size_t i = 0; version && i < count; i++)
+        sv_served_unref(version[i]);
     free(version);
 }
 
@@ -128,8 +129,10 @@ static sv_status load_locked(sv_store *store, const sv_model_config *config)
 sv_status sv_store_load(sv_store *store, const sv_model_config *config)
 {
     if (!sv_model_name_valid(config->name, strlen(config->name))) {
-        return sv_error_invalid("model name: expected letters, digits and '._-', at most 128, found "
-                                "'%s'", config->name);
+        return sv_error_invalid(
+            "model name: expected letters, digits and '._-', at most 128, found "
+            "'%s'",
+            config->name);
     }
     pthread_mutex_lock(&store->load_lock);
     sv_status status = load_locked(store, config);
@@ -211,7 +214,8 @@ size_t sv_store_count(sv_store *store)
 {
     size_t count = 0;
     pthread_mutex_lock(&store->lock);
-    for (size_t i = 0; i < store->count; i++) count += store->entry[i].version != NULL;
+    for (size_t i = 0; i < store->count; i++)
+        count += store->entry[i].version != NULL;
     pthread_mutex_unlock(&store->lock);
     return count;
 }
@@ -233,7 +237,8 @@ size_t sv_store_versions(sv_store *store, const char *name, size_t name_size, in
     pthread_mutex_lock(&store->lock);
     const store_entry *entry = find_entry(store, name, name_size);
     size_t count = entry ? entry->count : 0;
-    for (size_t i = 0; i < count && i < room; i++) numbers[i] = entry->version[i]->number;
+    for (size_t i = 0; i < count && i < room; i++)
+        numbers[i] = entry->version[i]->number;
     pthread_mutex_unlock(&store->lock);
     return count;
 }

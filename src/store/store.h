@@ -47,9 +47,9 @@ struct sv_served {
     int64_t number;
     sv_model *model;
     uint64_t load_ns;
-    uint32_t slot;      /* small and stable for a name, for tables indexed by model */
-    int64_t loaded_us;  /* wall clock */
-    bool batches;       /* rows of the first dimension do not depend on each other (sv_served_warm) */
+    uint32_t slot;     /* small and stable for a name, for tables indexed by model */
+    int64_t loaded_us; /* wall clock */
+    bool batches; /* rows of the first dimension do not depend on each other (sv_served_warm) */
 };
 
 sv_served *sv_served_ref(sv_served *version);
@@ -59,9 +59,9 @@ void sv_served_unref(sv_served *version); /* NULL is allowed */
  * bound (bit i: input i); a session that was bound otherwise is never handed out, since an input
  * cannot be unbound. `threads` as of sv_session_create; 1 and others are kept apart. Any thread. */
 SV_MUST_USE sv_status sv_served_take_session(sv_served *version, uint32_t threads, uint64_t given,
-                                              sv_session **out);
+                                             sv_session **out);
 void sv_served_give_session(sv_served *version, uint32_t threads, uint64_t given,
-                             sv_session *session);
+                            sv_session *session);
 
 /* How long runs take, learned from those that ran: an estimate in nanoseconds for one with inputs
  * of `bytes` bytes in all; the model's own estimate until then, 0 when neither is known. */
@@ -87,8 +87,8 @@ SV_MUST_USE sv_status sv_store_acquire(sv_store *store, const char *name, size_t
                                        int64_t number, sv_served **out);
 
 size_t sv_store_count(sv_store *store);
-/* The highest version of the `index`-th name, in the order of loading; NULL past the last. Returns a
- * reference. */
+/* The highest version of the `index`-th name, in the order of loading; NULL past the last. Returns
+ * a reference. */
 sv_served *sv_store_at(sv_store *store, size_t index);
 /* Writes up to `room` numbers of the versions of a name, rising; returns how many there are (0: no
  * such name). */

@@ -65,8 +65,10 @@ static sv_status fill_input(probe *p, const sv_port *port, int64_t rows, uint32_
                             sv_buffer *out)
 {
     if (port->kind != SV_KIND_TENSOR || port->rank < 0 || port->dtype == SV_STRING) {
-        return sv_error_unsupported("input '%s': expected a tensor of numbers and known rank, found "
-                                    "another", port->name);
+        return sv_error_unsupported(
+            "input '%s': expected a tensor of numbers and known rank, found "
+            "another",
+            port->name);
     }
     sv_type type = {port->dtype, sv_shape_make(port->rank, port->dim)};
     for (int32_t i = 0; i < port->rank; i++) {
@@ -122,7 +124,8 @@ static sv_status warm_run(sv_served *served, sv_session *session, uint64_t *ns)
     SV_TRY(probe_init(&p, served->model, 1));
     sv_status status = SV_OK;
     size_t bytes = 0;
-    for (size_t i = 0; i < p.count; i++) bytes += p.input[i].size;
+    for (size_t i = 0; i < p.count; i++)
+        bytes += p.input[i].size;
     for (int turn = 0; turn < 2 && status == SV_OK; turn++) {
         uint64_t start = sv_clock_ns();
         status = run_rows(&p, session, 0, 1, 1);

@@ -21,12 +21,18 @@ static const sv_route routes[] = {
 static sv_status decode(sv_call *call, sv_string body)
 {
     switch (call->route->verb) {
-    case VERB_SERVER: return sv_oip_server(call);
-    case VERB_LIVE: return sv_oip_live(call);
-    case VERB_READY: return sv_oip_ready(call);
-    case VERB_MODEL: return sv_oip_model(call);
-    case VERB_MODEL_READY: return sv_oip_model_ready(call);
-    default: return sv_oip_decode_infer(call, body);
+    case VERB_SERVER:
+        return sv_oip_server(call);
+    case VERB_LIVE:
+        return sv_oip_live(call);
+    case VERB_READY:
+        return sv_oip_ready(call);
+    case VERB_MODEL:
+        return sv_oip_model(call);
+    case VERB_MODEL_READY:
+        return sv_oip_model_ready(call);
+    default:
+        return sv_oip_decode_infer(call, body);
     }
 }
 

@@ -48,10 +48,14 @@ static sv_status reply_metrics(sv_call *call)
 static sv_status decode(sv_call *call, sv_string body)
 {
     switch (call->route->verb) {
-    case VERB_HEALTH: return reply_health(call);
-    case VERB_READY: return reply_ready(call);
-    case VERB_METRICS: return reply_metrics(call);
-    default: return sv_plain_decode(call, body);
+    case VERB_HEALTH:
+        return reply_health(call);
+    case VERB_READY:
+        return reply_ready(call);
+    case VERB_METRICS:
+        return reply_metrics(call);
+    default:
+        return sv_plain_decode(call, body);
     }
 }
 

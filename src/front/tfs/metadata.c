@@ -11,23 +11,40 @@
 static const char *type_name(sv_dtype dtype)
 {
     switch (dtype) {
-    case SV_F32: return "DT_FLOAT";
-    case SV_U8: return "DT_UINT8";
-    case SV_I8: return "DT_INT8";
-    case SV_U16: return "DT_UINT16";
-    case SV_I16: return "DT_INT16";
-    case SV_I32: return "DT_INT32";
-    case SV_I64: return "DT_INT64";
-    case SV_STRING: return "DT_STRING";
-    case SV_BOOL: return "DT_BOOL";
-    case SV_F16: return "DT_HALF";
-    case SV_F64: return "DT_DOUBLE";
-    case SV_U32: return "DT_UINT32";
-    case SV_U64: return "DT_UINT64";
-    case SV_C64: return "DT_COMPLEX64";
-    case SV_C128: return "DT_COMPLEX128";
-    case SV_BF16: return "DT_BFLOAT16";
-    default: return "DT_INVALID";
+    case SV_F32:
+        return "DT_FLOAT";
+    case SV_U8:
+        return "DT_UINT8";
+    case SV_I8:
+        return "DT_INT8";
+    case SV_U16:
+        return "DT_UINT16";
+    case SV_I16:
+        return "DT_INT16";
+    case SV_I32:
+        return "DT_INT32";
+    case SV_I64:
+        return "DT_INT64";
+    case SV_STRING:
+        return "DT_STRING";
+    case SV_BOOL:
+        return "DT_BOOL";
+    case SV_F16:
+        return "DT_HALF";
+    case SV_F64:
+        return "DT_DOUBLE";
+    case SV_U32:
+        return "DT_UINT32";
+    case SV_U64:
+        return "DT_UINT64";
+    case SV_C64:
+        return "DT_COMPLEX64";
+    case SV_C128:
+        return "DT_COMPLEX128";
+    case SV_BF16:
+        return "DT_BFLOAT16";
+    default:
+        return "DT_INVALID";
     }
 }
 

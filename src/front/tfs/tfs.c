@@ -1,4 +1,5 @@
-/* TensorFlow Serving's REST protocol (https://www.tensorflow.org/tfx/serving/api_rest): its routes. */
+/* TensorFlow Serving's REST protocol (https://www.tensorflow.org/tfx/serving/api_rest): its routes.
+ */
 #include "front/common.h"
 #include "front/tfs/metadata.h"
 #include "front/tfs/predict.h"
@@ -17,9 +18,12 @@ static const sv_route routes[] = {
 static sv_status decode(sv_call *call, sv_string body)
 {
     switch (call->route->verb) {
-    case VERB_STATUS: return sv_tfs_status(call);
-    case VERB_METADATA: return sv_tfs_metadata(call);
-    default: return sv_tfs_decode_predict(call, body);
+    case VERB_STATUS:
+        return sv_tfs_status(call);
+    case VERB_METADATA:
+        return sv_tfs_metadata(call);
+    default:
+        return sv_tfs_decode_predict(call, body);
     }
 }
 

@@ -81,8 +81,8 @@ static void test_whole_numbers(void **state)
     CHECK_OK(PARSE(&args, "one"));
     CHECK_OK(sv_args_u64(&args, OPT_NUMBER, 1, 10, 7, &value));
     assert_int_equal(value, 7);
-    static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "0", "11", "1.0", "0x1",
-                                      "99999999999999999999"};
+    static const char *const bad[] = {"",  "-1", "+1",  " 1",  "1 ",
+                                      "0", "11", "1.0", "0x1", "99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         CHECK_OK(PARSE(&args, "one", "--number", bad[i]));
         CHECK_FAILS(sv_args_u64(&args, OPT_NUMBER, 1, 10, 7, &value), SV_CODE_INVALID_ARGUMENT,
@@ -150,9 +150,12 @@ static void test_exit_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accepts),       cmocka_unit_test(test_help_needs_no_operands),
-        cmocka_unit_test(test_refuses),       cmocka_unit_test(test_whole_numbers),
-        cmocka_unit_test(test_sizes_and_decimals), cmocka_unit_test(test_table_is_sorted_and_whole),
+        cmocka_unit_test(test_accepts),
+        cmocka_unit_test(test_help_needs_no_operands),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_whole_numbers),
+        cmocka_unit_test(test_sizes_and_decimals),
+        cmocka_unit_test(test_table_is_sorted_and_whole),
         cmocka_unit_test(test_exit_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,8 @@ static void test_floats(void **state)
 static void test_whole_numbers_and_strings(void **state)
 {
     (void)state;
-    int64_t big[] = {INT64_MAX, INT64_MIN}, same[] = {INT64_MAX, INT64_MIN}, other[] = {5, INT64_MIN};
+    int64_t big[] = {INT64_MAX, INT64_MIN}, same[] = {INT64_MAX, INT64_MIN},
+            other[] = {5, INT64_MIN};
     sv_string a[] = {{"abc", 3}, {NULL, 0}}, b[] = {{"abd", 3}, {NULL, 0}};
     sv_comparison c = {.rtol = 0, .atol = 0};
     sv_datum e = of(SV_I64, 2, big), f = of(SV_I64, 2, same);

@@ -54,14 +54,17 @@ static void test_lines(void **state)
     assert_int_equal(read_file(path, content, sizeof content), 0);
     sv_access_log_flush(log, 0);
     read_file(path, content, sizeof content);
-    assert_non_null(strstr(content, "{\"time\":\"1970-01-01T00:00:01.000000Z\",\"peer\":"
-                                    "\"127.0.0.1:9\",\"method\":\"POST\",\"target\":\"/v1/\\\"\\n"));
-    assert_non_null(strstr(content, "\"model\":\"digits\",\"version\":3,\"id\":\"x\",\"code\":200"));
+    assert_non_null(strstr(content,
+                           "{\"time\":\"1970-01-01T00:00:01.000000Z\",\"peer\":"
+                           "\"127.0.0.1:9\",\"method\":\"POST\",\"target\":\"/v1/\\\"\\n"));
+    assert_non_null(
+        strstr(content, "\"model\":\"digits\",\"version\":3,\"id\":\"x\",\"code\":200"));
     assert_non_null(strstr(content, "\"total_us\":1.5,\"read_us\":0.1,"));
     assert_non_null(strstr(content, ",\"lost\":true}\n"));
     sv_access_log_destroy(log);
     size_t size = read_file(path, content, sizeof content), lines = 0;
-    for (size_t i = 0; i < size; i++) lines += content[i] == '\n';
+    for (size_t i = 0; i < size; i++)
+        lines += content[i] == '\n';
     assert_int_equal(lines, 3);
     unlink(path);
 }

@@ -16,8 +16,13 @@ static void test_counts_by_label(void **state)
     CHECK_OK(sv_metrics_create(2, protocols, 2, NULL, &m));
     CHECK_OK(sv_metrics_name_model(m, 0, "digits"));
     CHECK_OK(sv_metrics_name_model(m, 0, "renamed"));
-    sv_observation o = {.model = 0, .protocol = 0, .http = 200, .bytes_in = 10, .bytes_out = 20,
-                        .ran = true, .phase_ns = {1000, 2000, 3000, 2000000, 5000}};
+    sv_observation o = {.model = 0,
+                        .protocol = 0,
+                        .http = 200,
+                        .bytes_in = 10,
+                        .bytes_out = 20,
+                        .ran = true,
+                        .phase_ns = {1000, 2000, 3000, 2000000, 5000}};
     sv_metrics_add(m, 0, &o);
     sv_metrics_add(m, 1, &o);
     o.http = 400;
@@ -56,7 +61,8 @@ static void test_labels_are_bounded(void **state)
     }
     sv_metrics_write(m, &text);
     size_t lines = 0;
-    for (const char *p = text.data; (p = strstr(p, "serval_requests_total{")); p++) lines++;
+    for (const char *p = text.data; (p = strstr(p, "serval_requests_total{")); p++)
+        lines++;
     assert_in_range(lines, 1, 2 * 22);
     assert_non_null(strstr(text.data, "{model=\"\",protocol=\"tfs\",code=\"other\"} "));
     sv_text_release(&text);
@@ -74,7 +80,8 @@ static void test_labels_are_quoted(void **state)
     sv_observation o = {.model = 3, .protocol = 1, .http = 200};
     sv_metrics_add(m, 0, &o);
     sv_metrics_write(m, &text);
-    assert_non_null(strstr(text.data, "{model=\"a\\\"b\\\\c d\",protocol=\"http\",code=\"200\"} 1\n"));
+    assert_non_null(
+        strstr(text.data, "{model=\"a\\\"b\\\\c d\",protocol=\"http\",code=\"200\"} 1\n"));
     sv_text_release(&text);
     sv_metrics_destroy(m);
 }
