@@ -33,6 +33,12 @@ static inline int64_t sv_panel_stored(int64_t n, int64_t width)
     return rest ? whole + sv_panel_columns(rest, 0, width) : whole;
 }
 
+/* Channels stored by conv_depthwise: whole vectors of every level. */
+static inline int64_t sv_depthwise_channels(int64_t channels)
+{
+    return (channels + 15) / 16 * 16;
+}
+
 /* Floats of the panels of [k, n]; 0 when they are too many to count. */
 size_t sv_panel_floats(int64_t k, int64_t n, int64_t width);
 

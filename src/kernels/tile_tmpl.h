@@ -108,6 +108,7 @@ typedef struct tile_panel {
     const float *at;
     int64_t step;   /* floats from one k to the next */
     int64_t taps, depth;
+    int64_t x_offset; /* from a row's pointers to what this panel reads: of a group's channels */
     int64_t column; /* the first; of y, bias and sides */
     int32_t columns;
     int64_t y_step; /* stride of y over columns */
@@ -117,13 +118,14 @@ typedef struct tile_panel {
 typedef struct tile_job {
     const float *const *x;
     const float *panel;
-    int64_t step, taps, depth;
+    int64_t step, taps, depth, x_offset;
     float *const *y;
     const float *const *add; /* or NULL */
     const float *bias;       /* of the first column, or NULL */
     int64_t column;
-    int32_t columns;
-    bool scaled; /* alpha is not 1 */
+    int32_t columns;         /* to store */
+    int32_t real_columns;    /* that have weights: fewer when the tile goes to a buffer */
+    bool scaled;             /* alpha is not 1 */
     float alpha, low, high;
 } tile_job;
 
@@ -256,7 +258,7 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
     const float *panel = job->panel, *const *x = job->x;
     const int64_t step = job->step, depth = job->depth;
     for (int64_t tap = job->taps; tap > 0; tap--) {
-#define TILE_POINT(i) const float *x##i = x[i < mr ? i : 0];
+#define TILE_POINT(i) const float *x##i = x[i < mr ? i : 0] + job->x_offset;
         TILE_EACH_ROW(TILE_POINT)
         x += mr;
         for (int64_t k = 0; k < depth; k++) {
@@ -288,15 +290,18 @@ TILE_EACH_HEIGHT(TILE_DEFINE)
 typedef void tile_fn(const tile_job *job);
 static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
 
-/* One tile: rows times panel, through the epilogue, into y. */
-static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
+/* Runs a micro-kernel of `vectors` vectors on a tile: straight into y where the kernel can do the whole
+ * epilogue, else by way of a buffer. */
+static void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
+                       const tile_rows *rows, const tile_panel *panel)
 {
-    int vectors = panel->columns > SV_VF ? 2 : 1;
     tile_job job = {.x = rows->x,
                     .panel = panel->at,
                     .step = panel->step,
                     .taps = panel->taps,
                     .depth = panel->depth,
+                    .x_offset = panel->x_offset,
+                    .real_columns = panel->columns,
                     .scaled = epilogue->alpha != 1.0f,
                     .alpha = epilogue->alpha,
                     .low = -__builtin_inff(),
@@ -310,7 +315,7 @@ static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const
         job.columns = panel->columns;
         job.low = epilogue->low;
         job.high = epilogue->high;
-        tile_table[rows->n - 1][vectors - 1](&job);
+        kernel(&job);
         return;
     }
     float x[TILE_MR * TILE_NR] __attribute__((aligned(64))), *to[TILE_MR];
@@ -318,8 +323,15 @@ static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const
     for (int32_t i = 0; i < rows->n; i++) to[i] = x + i * pitch;
     job.y = to;
     job.columns = (int32_t)pitch;
-    tile_table[rows->n - 1][vectors - 1](&job);
+    kernel(&job);
     tile_epilogue_run(epilogue, rows, panel, x, pitch);
+}
+
+/* One tile: rows times panel, through the epilogue, into y. */
+static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
+{
+    int vectors = panel->columns > SV_VF ? 2 : 1;
+    tile_apply(tile_table[rows->n - 1][vectors - 1], vectors, epilogue, rows, panel);
 }
 
 /* ---- division of work ---------------------------------------------------------------------- */
@@ -327,6 +339,7 @@ static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const
 /* How rows x panels are cut into units: blocks of rows, groups of panels. Depends on sizes alone. */
 typedef struct tile_split {
     int64_t rows, blocks, block_tiles; /* tiles of a block: at most block_tiles */
+    int64_t height;                    /* rows of a tile, at most */
     int64_t panels, groups, group_panels;
 } tile_split;
 
@@ -337,18 +350,18 @@ static int64_t tile_clamp_count(double value, int64_t most)
 }
 
 /* A unit of about 20 microseconds at most, smaller where that gives too few of them; blocks have at
- * most `max_tiles` tiles. rows, panels >= 1. */
-static void tile_split_init(int64_t rows, int64_t k, int64_t panels, int64_t max_tiles,
-                            tile_split *out)
+ * most `max_tiles` tiles of `height` rows. A panel costs `work` operations a row. rows, panels >= 1. */
+static void tile_split_init(int64_t rows, int64_t height, double work, int64_t panels,
+                            int64_t max_tiles, tile_split *out)
 {
-    int64_t tiles = (rows + TILE_MR - 1) / TILE_MR;
-    double height = rows < TILE_MR ? (double)rows : TILE_MR;
-    double tile = 2 * height * TILE_NR * (double)(k + 8);
-    double want = tile * (double)tiles * (double)panels / 32;
+    int64_t tiles = (rows + height - 1) / height;
+    double tile = work * (double)(rows < height ? rows : height);
+    double want = work * (double)rows * (double)panels / 32;
     const double least = 1e3 * TILE_FLOPS_PER_NS, most = 2e4 * TILE_FLOPS_PER_NS;
     want = want < least ? least : want > most ? most : want;
     int64_t block = tile_clamp_count(want / tile, tiles < max_tiles ? tiles : max_tiles);
     out->rows = rows;
+    out->height = height;
     out->blocks = (tiles + block - 1) / block;
     out->block_tiles = block;
     out->panels = panels;

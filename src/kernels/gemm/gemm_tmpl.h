@@ -24,8 +24,8 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     out->packed = packed;
     /* Rows that must be gathered are gathered a tile at a time. */
     int64_t max_tiles = shape->a_k == 1 ? GEMM_MAX_TILES : 1;
-    tile_split_init(shape->m > 0 ? shape->m : 1, shape->k, panels > 0 ? panels : 1, max_tiles,
-                    &out->split);
+    tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, 2.0 * TILE_NR * (double)(shape->k + 8),
+                    panels > 0 ? panels : 1, max_tiles, &out->split);
     out->unit_batches = 1;
     if (out->split.blocks * out->split.groups == 1) {
         double flops = 2.0 * (double)shape->m * (double)shape->n * (double)(shape->k + 8);

@@ -1,0 +1,237 @@
+/* The packed weights of convolutions.
+ *
+ * conv_panels, conv_transpose_panels: for each group, for each panel of its output channels, for each
+ * phase, for each tap: rows of [channels of the group][panel width] (kernels/panel.h).
+ * conv_depthwise: [taps][channels], channels rounded up to a vector of the widest level. */
+#include "kernels/conv/conv_phase.h"
+#include "kernels/panel.h"
+
+static bool f32_weights(const sv_problem *problem)
+{
+    const sv_desc *w = &problem->desc[1];
+    if (problem->desc[0].dtype != SV_F32 || w->dtype != SV_F32 || w->rank < 3) return false;
+    for (int32_t i = 0; i < w->rank; i++) {
+        if (w->dim[i] < 1) return false;
+    }
+    return true;
+}
+
+static bool conv_panels_accepts(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    return f32_weights(problem);
+}
+
+/* Floats of a group: all taps over `c` channels for `o` outputs. */
+static size_t group_floats(const sv_desc *w, int64_t c, int64_t o, sv_cpu_level level)
+{
+    int64_t k = c;
+    for (int32_t i = 2; i < w->rank; i++) {
+        if (__builtin_mul_overflow(k, w->dim[i], &k)) return 0;
+    }
+    return sv_panel_floats(k, o, sv_panel_width(level));
+}
+
+static size_t panels_size(const sv_problem *problem, sv_cpu_level level, int64_t c, int64_t o)
+{
+    const sv_conv_param *param = problem->param;
+    size_t bytes, floats = group_floats(&problem->desc[1], c, o, level);
+    if (__builtin_mul_overflow(floats * sizeof(float), (size_t)param->groups, &bytes)) return 0;
+    return bytes;
+}
+
+static size_t conv_panels_size(const sv_problem *problem, sv_cpu_level level)
+{
+    const sv_conv_param *param = problem->param;
+    const sv_desc *w = &problem->desc[1];
+    return panels_size(problem, level, w->dim[1], w->dim[0] / param->groups);
+}
+
+static size_t conv_transpose_panels_size(const sv_problem *problem, sv_cpu_level level)
+{
+    const sv_conv_param *param = problem->param;
+    const sv_desc *w = &problem->desc[1];
+    return panels_size(problem, level, w->dim[0] / param->groups, w->dim[1]);
+}
+
+static uint64_t conv_panels_key(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_conv_param *param = problem->param;
+    return (uint64_t)param->groups;
+}
+
+/* Which taps make a phase follows from strides, dilations and pads too. */
+static uint64_t conv_transpose_panels_key(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_conv_param *param = problem->param;
+    const size_t used = (size_t)param->spatial * sizeof(int64_t);
+    uint64_t key = sv_hash_bytes(0, &param->groups, sizeof param->groups);
+    key = sv_hash_bytes(key, param->stride, used);
+    key = sv_hash_bytes(key, param->dilation, used);
+    return sv_hash_bytes(key, param->pad, used);
+}
+
+/* One group of filters on its way into panels. */
+typedef struct group_source {
+    const sv_pack_source *source;
+    const float *data;              /* the group's first element */
+    int32_t c_axis, o_axis;         /* of the view: channels that are summed, channels that are made */
+    int64_t c, o, first_c, first_o; /* sizes, and where the group begins along them */
+} group_source;
+
+static sv_panel_source tap_matrix(const group_source *group, const int64_t tap[3])
+{
+    const sv_view *view = &group->source->view;
+    const sv_pack_source *source = group->source;
+    int64_t at = 0, scale_at = 0;
+    for (int32_t i = 2; i < view->rank; i++) {
+        int64_t t = tap[i - 2 + 3 - (view->rank - 2)];
+        at += t * view->stride[i];
+        if (source->axis == i) scale_at = t;
+    }
+    if (source->axis == group->c_axis) scale_at = group->first_c;
+    if (source->axis == group->o_axis) scale_at = group->first_o;
+    return (sv_panel_source){.data = group->data + at,
+                             .k = group->c,
+                             .n = group->o,
+                             .k_stride = view->stride[group->c_axis],
+                             .n_stride = view->stride[group->o_axis],
+                             .scale = source->scale ? source->scale + scale_at : NULL,
+                             .shift = source->shift ? source->shift + scale_at : NULL,
+                             .scale_k = source->axis == group->c_axis,
+                             .scale_n = source->axis == group->o_axis};
+}
+
+/* All taps of one phase for the panel that begins at `column`; returns the floats written. */
+static int64_t pack_phase(const group_source *group, const conv_phase *phase, int64_t column,
+                          int64_t width, float *to)
+{
+    int64_t written = 0;
+    const int64_t taps[3] = {phase->axis[0].taps, phase->axis[1].taps, phase->axis[2].taps};
+    for (int64_t flat = 0; flat < phase->taps; flat++) {
+        int64_t tap[3];
+        window_split(flat, taps, tap);
+        for (int i = 0; i < 3; i++) {
+            tap[i] = phase->axis[i].first_tap + tap[i] * phase->axis[i].tap_step;
+        }
+        sv_panel_source matrix = tap_matrix(group, tap);
+        written += sv_panel_pack(&matrix, column, width, to + written);
+    }
+    return written;
+}
+
+static void pack_panels(const sv_problem *problem, sv_cpu_level level, bool transpose,
+                        const sv_pack_source *source, float *to)
+{
+    const sv_conv_param *param = problem->param;
+    const sv_view *view = &source->view;
+    window_shape shape;
+    window_of_conv(problem->desc, param, &shape);
+    group_source group = {.source = source, .c_axis = transpose ? 0 : 1, .o_axis = transpose ? 1 : 0};
+    group.c = view->dim[group.c_axis] / (transpose ? param->groups : 1);
+    group.o = view->dim[group.o_axis] / (transpose ? 1 : param->groups);
+    int64_t width = sv_panel_width(level), phases = conv_phase_count(&shape, transpose);
+    for (int64_t g = 0; g < param->groups; g++) {
+        group.first_c = transpose ? g * group.c : 0;
+        group.first_o = transpose ? 0 : g * group.o;
+        group.data = (const float *)view->data + group.first_c * view->stride[group.c_axis] +
+                     group.first_o * view->stride[group.o_axis];
+        for (int64_t column = 0; column < group.o; column += width) {
+            for (int64_t p = 0; p < phases; p++) {
+                conv_phase phase;
+                conv_phase_init(&shape, transpose, p, &phase);
+                to += pack_phase(&group, &phase, column, width, to);
+            }
+        }
+    }
+}
+
+static void conv_panels_pack(const sv_problem *problem, sv_cpu_level level,
+                             const sv_pack_source *source, void *to)
+{
+    pack_panels(problem, level, false, source, to);
+}
+
+static void conv_transpose_panels_pack(const sv_problem *problem, sv_cpu_level level,
+                                       const sv_pack_source *source, void *to)
+{
+    pack_panels(problem, level, true, source, to);
+}
+
+const sv_packer sv_packer_conv_panels = {
+    .name = "conv_panels",
+    .family = SV_FAMILY_conv,
+    .operand = 1,
+    .accepts = conv_panels_accepts,
+    .size = conv_panels_size,
+    .key = conv_panels_key,
+    .pack = conv_panels_pack,
+};
+
+const sv_packer sv_packer_conv_transpose_panels = {
+    .name = "conv_transpose_panels",
+    .family = SV_FAMILY_conv_transpose,
+    .operand = 1,
+    .accepts = conv_panels_accepts,
+    .size = conv_transpose_panels_size,
+    .key = conv_transpose_panels_key,
+    .pack = conv_transpose_panels_pack,
+};
+
+/* ---- depthwise ----------------------------------------------------------------------------- */
+
+static bool conv_depthwise_accepts(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_conv_param *param = problem->param;
+    const sv_desc *w = &problem->desc[1];
+    return f32_weights(problem) && w->dim[1] == 1 && w->dim[0] == param->groups && param->groups > 1;
+}
+
+static size_t conv_depthwise_size(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_desc *w = &problem->desc[1];
+    size_t bytes = (size_t)sv_depthwise_channels(w->dim[0]) * sizeof(float);
+    for (int32_t i = 2; i < w->rank; i++) {
+        if (__builtin_mul_overflow(bytes, (size_t)w->dim[i], &bytes)) return 0;
+    }
+    return bytes;
+}
+
+static uint64_t conv_depthwise_key(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)problem;
+    (void)level;
+    return 0;
+}
+
+static void conv_depthwise_pack(const sv_problem *problem, sv_cpu_level level,
+                                const sv_pack_source *source, void *to)
+{
+    (void)level;
+    const sv_view *view = &source->view;
+    group_source group = {.source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
+    window_shape shape;
+    window_of_conv(problem->desc, problem->param, &shape);
+    int64_t channels = sv_depthwise_channels(view->dim[0]);
+    for (int64_t flat = 0; flat < shape.taps; flat++) {
+        int64_t tap[3];
+        window_split(flat, shape.kernel, tap);
+        sv_panel_source matrix = tap_matrix(&group, tap);
+        /* One panel as wide as there are channels. */
+        sv_panel_pack(&matrix, 0, 2 * channels, (float *)to + flat * channels);
+    }
+}
+
+const sv_packer sv_packer_conv_depthwise = {
+    .name = "conv_depthwise",
+    .family = SV_FAMILY_conv,
+    .operand = 1,
+    .accepts = conv_depthwise_accepts,
+    .size = conv_depthwise_size,
+    .key = conv_depthwise_key,
+    .pack = conv_depthwise_pack,
+};

@@ -1,0 +1,539 @@
+/* Convolutions of f32 at one CPU level: dense and grouped, transposed, depthwise; channels innermost.
+ *
+ * Every output position lists a pointer per tap, to x or to a vector of zeros where the window leaves
+ * x, and the tiles of tile_tmpl.h or of the depthwise kernel below do the rest. A unit is a block of
+ * positions by a group of output channels. Rows named "copied" first copy x into the step's shared
+ * memory, channels innermost, with its border: for inputs that lie otherwise, and for so few channels
+ * that a whole line of the kernel is better summed at once. */
+#include "kernels/conv/conv_phase.h"
+#include "kernels/tile_tmpl.h"
+
+#define CONV_MAX_TILES 48
+/* Bytes of pointer lists that a unit may hold: they should stay in the second-level cache. */
+#define CONV_LIST_BYTES 131072
+
+/* Rows and vectors of a depthwise tile: its accumulators fill the registers. */
+#if SV_VF == 16
+#define DEPTHWISE_ROWS 7
+#define DEPTHWISE_VECTORS 4
+#else
+#define DEPTHWISE_ROWS 4
+#define DEPTHWISE_VECTORS 3
+#endif
+#define DEPTHWISE_COLUMNS (DEPTHWISE_VECTORS * SV_VF)
+
+typedef enum conv_kind { CONV_DENSE, CONV_TRANSPOSE, CONV_DEPTHWISE } conv_kind;
+
+typedef struct conv_plan {
+    conv_kind kind;
+    window_shape shape; /* of the copy of x if there is one */
+    window_operand source; /* x itself */
+    int64_t source_pad[3]; /* where x begins in the copy */
+    bool copied;
+    int64_t groups, group_c, group_o;
+    int64_t phases, group_panels; /* panels of one group of channels */
+    int64_t merged;               /* taps along the last axis that are summed as one */
+    int32_t n_side;
+    tile_split split;
+} conv_plan;
+
+/* Replaces x by its copy: border included, channels innermost. The transpose's copy has no border. */
+static void conv_plan_copy(conv_plan *plan)
+{
+    window_shape *shape = &plan->shape;
+    window_operand *x = &shape->x;
+    plan->source = *x;
+    plan->copied = true;
+    int64_t stride = x->c;
+    x->c_stride = 1;
+    for (int i = 2; i >= 0; i--) {
+        plan->source_pad[i] = 0;
+        if (plan->kind != CONV_TRANSPOSE) {
+            plan->source_pad[i] = shape->pad[i];
+            shape->pad[i] = 0;
+            x->d[i] = (shape->y.d[i] - 1) * shape->stride[i] +
+                      (shape->kernel[i] - 1) * shape->dilation[i] + 1;
+        }
+        x->s[i] = stride;
+        stride *= x->d[i];
+    }
+    x->n_stride = stride;
+    bool whole = plan->kind == CONV_DENSE && plan->groups == 1 && shape->dilation[2] == 1;
+    plan->merged = whole ? shape->kernel[2] : 1;
+}
+
+static int32_t conv_sides(const sv_epilogue *epilogue)
+{
+    int32_t n = 0;
+    for (uint32_t i = 0; i < epilogue->n; i++) {
+        n += epilogue->item[i].kind == SV_EPI_ADD || epilogue->item[i].kind == SV_EPI_MUL;
+    }
+    return n;
+}
+
+/* Pointers that a tile lists. */
+static int64_t conv_list_length(const conv_plan *plan)
+{
+    return (plan->shape.taps / plan->merged + 1 + plan->n_side) * TILE_MR;
+}
+
+static void conv_plan_init(const sv_desc *desc, const sv_conv_param *param,
+                           const sv_epilogue *epilogue, conv_kind kind, bool copied,
+                           conv_plan *out)
+{
+    *out = (conv_plan){.kind = kind, .groups = param->groups, .merged = 1};
+    window_of_conv(desc, param, &out->shape);
+    if (copied) conv_plan_copy(out);
+    window_shape *shape = &out->shape;
+    out->group_c = shape->x.c / param->groups;
+    out->group_o = shape->y.c / param->groups;
+    out->n_side = conv_sides(epilogue);
+    out->phases = conv_phase_count(shape, kind == CONV_TRANSPOSE);
+    int64_t positions = shape->y.n, panels;
+    double k = (double)(shape->taps * out->group_c) / (double)out->phases;
+    for (int i = 0; i < 3; i++) {
+        int64_t step = kind == CONV_TRANSPOSE ? shape->stride[i] : 1;
+        positions *= (shape->y.d[i] + step - 1) / step;
+    }
+    if (kind == CONV_DEPTHWISE) {
+        panels = (shape->y.c + DEPTHWISE_COLUMNS - 1) / DEPTHWISE_COLUMNS;
+        out->group_panels = panels;
+    } else {
+        out->group_panels = (out->group_o + TILE_NR - 1) / TILE_NR;
+        panels = out->group_panels * param->groups;
+    }
+    int64_t max_tiles = CONV_LIST_BYTES / (conv_list_length(out) * (int64_t)sizeof(void *));
+    max_tiles = max_tiles < 1 ? 1 : max_tiles > CONV_MAX_TILES ? CONV_MAX_TILES : max_tiles;
+    double columns = kind == CONV_DEPTHWISE ? DEPTHWISE_COLUMNS : TILE_NR;
+    tile_split_init(positions > 0 ? positions : 1,
+                    kind == CONV_DEPTHWISE ? DEPTHWISE_ROWS : TILE_MR, 2 * columns * (k + 8),
+                    panels > 0 ? panels : 1, max_tiles, &out->split);
+}
+
+static void conv_plan_of(const sv_problem *problem, conv_kind kind, bool copied, conv_plan *out)
+{
+    conv_plan_init(problem->desc, problem->param, &problem->epilogue, kind, copied, out);
+}
+
+/* ---- pointer lists ------------------------------------------------------------------------- */
+
+/* Scratch of a thread. */
+typedef struct conv_scratch {
+    tile_rows tile[CONV_MAX_TILES];
+    /* then: zeros [channels], pointers [tiles][conv_list_length] */
+    float zero[] __attribute__((aligned(64)));
+} conv_scratch;
+
+static int64_t conv_zeros(const conv_plan *plan)
+{
+    return (plan->shape.x.c + 15) / 16 * 16;
+}
+
+static size_t conv_scratch_bytes(const conv_plan *plan)
+{
+    return sizeof(conv_scratch) + (size_t)conv_zeros(plan) * sizeof(float) +
+           (size_t)(plan->split.block_tiles * conv_list_length(plan)) * sizeof(void *);
+}
+
+typedef struct conv_run {
+    const sv_call *call;
+    const conv_plan *plan;
+    tile_epilogue epilogue;
+    window_operand side[SV_EPILOGUE_MAX];
+    const float *side_at[SV_EPILOGUE_MAX];
+    const float *x;
+    float *y;
+    conv_scratch *scratch;
+    const float **list;
+    conv_phase phase;
+    int64_t phase_index;
+} conv_run;
+
+/* One output position. */
+typedef struct conv_position {
+    int64_t n, i[3];
+} conv_position;
+
+static conv_position conv_position_of(const conv_phase *phase, int64_t flat)
+{
+    conv_position at = {.n = flat / phase->positions};
+    const int64_t d[3] = {phase->axis[0].count, phase->axis[1].count, phase->axis[2].count};
+    window_split(flat % phase->positions, d, at.i);
+    return at;
+}
+
+static void conv_position_next(const conv_phase *phase, conv_position *at)
+{
+    for (int a = 2; a >= 0; a--) {
+        if (++at->i[a] < phase->axis[a].count) return;
+        at->i[a] = 0;
+    }
+    at->n++;
+}
+
+SV_INLINE bool conv_inside(int64_t q, int64_t size)
+{
+    return (uint64_t)q < (uint64_t)size;
+}
+
+/* Lists the taps of one position: pointer[tap * n]. */
+static void conv_list_taps(const conv_run *run, const conv_position *at, int64_t n,
+                           const float **pointer)
+{
+    const window_operand *x = &run->plan->shape.x;
+    const conv_axis *axis = run->phase.axis;
+    int64_t from[3];
+    bool interior = true;
+    for (int a = 0; a < 3; a++) {
+        from[a] = at->i[a] * axis[a].scale + axis[a].offset;
+        interior = interior && conv_inside(from[a], x->d[a]) &&
+                   conv_inside(from[a] + (axis[a].taps - 1) * axis[a].delta, x->d[a]);
+    }
+    const float *image = run->x + at->n * x->n_stride;
+    const int64_t taps2 = run->plan->merged > 1 ? 1 : axis[2].taps;
+    const int64_t hop = axis[2].delta * x->s[2];
+    for (int64_t t0 = 0; t0 < axis[0].taps; t0++) {
+        int64_t q0 = from[0] + t0 * axis[0].delta;
+        for (int64_t t1 = 0; t1 < axis[1].taps; t1++) {
+            int64_t q1 = from[1] + t1 * axis[1].delta, q2 = from[2];
+            const bool line = conv_inside(q0, x->d[0]) && conv_inside(q1, x->d[1]);
+            const int64_t offset = q0 * x->s[0] + q1 * x->s[1] + q2 * x->s[2];
+            for (int64_t t2 = 0; t2 < taps2; t2++, pointer += n, q2 += axis[2].delta) {
+                bool there = interior || (line && conv_inside(q2, x->d[2]));
+                *pointer = there ? image + (offset + t2 * hop) : run->scratch->zero;
+            }
+        }
+    }
+}
+
+static int64_t conv_offset(const conv_run *run, const window_operand *operand,
+                           const conv_position *at)
+{
+    int64_t offset = at->n * operand->n_stride;
+    for (int a = 0; a < 3; a++) {
+        const conv_axis *axis = &run->phase.axis[a];
+        offset += (axis->first + at->i[a] * axis->step) * operand->s[a];
+    }
+    return offset;
+}
+
+/* Lists the pointers of `n` positions from `first` on. */
+static void conv_list_tile(const conv_run *run, int64_t first, int32_t n, const float **pointer,
+                           tile_rows *out)
+{
+    int64_t taps = run->phase.taps / run->plan->merged;
+    conv_position at = conv_position_of(&run->phase, first);
+    for (int32_t i = 0; i < n; i++) {
+        conv_list_taps(run, &at, n, pointer + i);
+        pointer[taps * n + i] = run->y + conv_offset(run, &run->plan->shape.y, &at);
+        for (int32_t s = 0; s < run->plan->n_side; s++) {
+            pointer[(taps + 1 + s) * n + i] =
+                run->side_at[s] + conv_offset(run, &run->side[s], &at);
+        }
+        conv_position_next(&run->phase, &at);
+    }
+    *out = (tile_rows){.n = n,
+                       .x = pointer,
+                       .y = (float *const *)(pointer + taps * n),
+                       .side = pointer + (taps + 1) * n};
+}
+
+/* ---- depthwise kernel ---------------------------------------------------------------------- */
+
+#if DEPTHWISE_ROWS == 7
+#define DEPTHWISE_EACH_ROW(F, j) F(0, j) F(1, j) F(2, j) F(3, j) F(4, j) F(5, j) F(6, j)
+#define DEPTHWISE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
+#define DEPTHWISE_EACH_VECTOR(F) F(0) F(1) F(2) F(3)
+#else
+#define DEPTHWISE_EACH_ROW(F, j) F(0, j) F(1, j) F(2, j) F(3, j)
+#define DEPTHWISE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4)
+#define DEPTHWISE_EACH_VECTOR(F) F(0) F(1) F(2)
+#endif
+
+/* `mr` positions by `nv` vectors of channels; with `part`, one vector of job->real_columns lanes.
+ * Weights of the taps lie job->step floats apart. */
+SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, const tile_job *job)
+{
+#define DEPTHWISE_ZERO(i, j) sv_vf c##i##_##j = vf_zero();
+#define DEPTHWISE_ZEROS(j) DEPTHWISE_EACH_ROW(DEPTHWISE_ZERO, j)
+    DEPTHWISE_EACH_VECTOR(DEPTHWISE_ZEROS)
+    const float *weight = job->panel, *const *x = job->x;
+    for (int64_t tap = job->taps; tap > 0; tap--) {
+#define DEPTHWISE_POINT(i, j) const float *x##i = x[i < mr ? i : 0] + job->x_offset;
+        DEPTHWISE_EACH_ROW(DEPTHWISE_POINT, 0)
+#define DEPTHWISE_STEP(i, j)                                                                       \
+    if (i < mr) {                                                                                  \
+        sv_vf a = part ? vf_load_n(x##i, job->real_columns) : vf_load(x##i + j * SV_VF);           \
+        c##i##_##j = vf_fma(a, w, c##i##_##j);                                                     \
+    }
+#define DEPTHWISE_STEPS(j)                                                                         \
+    if (j < nv) {                                                                                  \
+        sv_vf w = vf_load(weight + j * SV_VF);                                                     \
+        DEPTHWISE_EACH_ROW(DEPTHWISE_STEP, j)                                                      \
+    }
+        DEPTHWISE_EACH_VECTOR(DEPTHWISE_STEPS)
+        x += mr;
+        weight += job->step;
+    }
+#define DEPTHWISE_FINISH(i, j)                                                                     \
+    if (i < mr && j < nv) {                                                                        \
+        sv_vf bias = job->bias ? tile_load(job->bias + j * SV_VF, job->columns - j * SV_VF)        \
+                               : vf_zero();                                                        \
+        tile_finish(job, i, j, c##i##_##j + bias);                                                 \
+    }
+#define DEPTHWISE_FINISHES(j) DEPTHWISE_EACH_ROW(DEPTHWISE_FINISH, j)
+    DEPTHWISE_EACH_VECTOR(DEPTHWISE_FINISHES)
+}
+
+#define DEPTHWISE_DEFINE(mr)                                                                       \
+    static void depthwise_##mr##_part(const tile_job *job) { depthwise_kernel(mr, 1, true, job); } \
+    static void depthwise_##mr##_1(const tile_job *job) { depthwise_kernel(mr, 1, false, job); }   \
+    static void depthwise_##mr##_2(const tile_job *job) { depthwise_kernel(mr, 2, false, job); }   \
+    static void depthwise_##mr##_3(const tile_job *job) { depthwise_kernel(mr, 3, false, job); }   \
+    static void depthwise_##mr##_most(const tile_job *job)                                         \
+    {                                                                                              \
+        depthwise_kernel(mr, DEPTHWISE_VECTORS, false, job);                                       \
+    }
+DEPTHWISE_EACH_HEIGHT(DEPTHWISE_DEFINE)
+
+#define DEPTHWISE_ENTRY(mr)                                                                        \
+    {depthwise_##mr##_part, depthwise_##mr##_1, depthwise_##mr##_2, depthwise_##mr##_3,            \
+     depthwise_##mr##_most},
+static tile_fn *const depthwise_table[DEPTHWISE_ROWS][5] = {DEPTHWISE_EACH_HEIGHT(DEPTHWISE_ENTRY)};
+
+/* Channels of panel `p` for one tile: whole vectors at once, then what is left of the last. */
+static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
+{
+    const window_shape *shape = &run->plan->shape;
+    int64_t column = p * DEPTHWISE_COLUMNS, left = shape->y.c - column;
+    if (left > DEPTHWISE_COLUMNS) left = DEPTHWISE_COLUMNS;
+    tile_panel panel = {.step = sv_depthwise_channels(shape->y.c),
+                        .taps = run->phase.taps,
+                        .y_step = shape->y.c_stride};
+    while (left > 0) {
+        int64_t vectors = left / SV_VF;
+        panel.columns = (int32_t)(vectors ? vectors * SV_VF : left);
+        panel.at = (const float *)run->call->ptr[1] + column;
+        panel.column = panel.x_offset = column;
+        tile_apply(depthwise_table[rows->n - 1][vectors], vectors ? (int)vectors : 1,
+                   &run->epilogue, rows, &panel);
+        column += panel.columns;
+        left -= panel.columns;
+    }
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+/* Panel `p` (over all groups) for all tiles of the block. */
+static void conv_panel_run(const conv_run *run, int64_t p, int64_t tiles)
+{
+    const conv_plan *plan = run->plan;
+    int64_t group = p / plan->group_panels, first = p % plan->group_panels * TILE_NR;
+    int64_t left = plan->group_o - first, width = left > SV_VF ? TILE_NR : SV_VF;
+    int64_t k = plan->shape.taps * plan->group_c;
+    const float *weights = (const float *)run->call->ptr[1] +
+                           group * k * sv_panel_stored(plan->group_o, TILE_NR) + first * k +
+                           run->phase.taps_before * plan->group_c * width;
+    tile_panel panel = {.at = weights,
+                        .step = width,
+                        .taps = run->phase.taps / plan->merged,
+                        .depth = plan->group_c * plan->merged,
+                        .x_offset = group * plan->group_c,
+                        .column = group * plan->group_o + first,
+                        .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
+                        .y_step = plan->shape.y.c_stride};
+    for (int64_t t = 0; t < tiles; t++) {
+        tile_run(&run->epilogue, &run->scratch->tile[t], &panel);
+    }
+}
+
+static void conv_unit(conv_run *run, uint32_t unit)
+{
+    const conv_plan *plan = run->plan;
+    const tile_split *split = &plan->split;
+    int64_t block = unit % split->blocks, group = unit / split->blocks % split->groups;
+    int64_t phase = unit / split->blocks / split->groups;
+    if (phase != run->phase_index) {
+        conv_phase_init(&plan->shape, plan->kind == CONV_TRANSPOSE, phase, &run->phase);
+        run->phase_index = phase;
+    }
+    int64_t positions = run->phase.positions * plan->shape.y.n;
+    int64_t first = tile_part(positions, split->blocks, block);
+    int64_t count = tile_part(positions, split->blocks, block + 1) - first;
+    int64_t tiles = (count + split->height - 1) / split->height;
+    for (int64_t t = 0; t < tiles; t++) {
+        int64_t from = tile_part(count, tiles, t), to = tile_part(count, tiles, t + 1);
+        conv_list_tile(run, first + from, (int32_t)(to - from),
+                       run->list + t * conv_list_length(plan), &run->scratch->tile[t]);
+    }
+    int64_t last = (group + 1) * split->group_panels;
+    if (last > split->panels) last = split->panels;
+    for (int64_t p = group * split->group_panels; p < last; p++) {
+        if (plan->kind != CONV_DEPTHWISE) {
+            conv_panel_run(run, p, tiles);
+            continue;
+        }
+        for (int64_t t = 0; t < tiles; t++) depthwise_run(run, &run->scratch->tile[t], p);
+    }
+}
+
+static void conv_run_units(const sv_call *call, const conv_plan *plan, uint32_t begin, uint32_t end)
+{
+    conv_run run = {.call = call,
+                    .plan = plan,
+                    .x = plan->copied ? call->shared : call->ptr[0],
+                    .y = call->ptr[2],
+                    .scratch = call->scratch,
+                    .phase_index = -1};
+    int64_t zeros = conv_zeros(plan);
+    memset(run.scratch->zero, 0, (size_t)zeros * sizeof(float));
+    run.list = (const float **)(run.scratch->zero + zeros);
+    tile_epilogue_init(call, 1, 1.0f, &run.epilogue);
+    for (uint32_t i = 0; i < call->epilogue->n; i++) {
+        int8_t side = run.epilogue.side[i];
+        if (side < 0) continue;
+        window_operand_init(&call->desc[call->epilogue->item[i].operand], &run.side[side]);
+        run.side_at[side] = run.epilogue.operand[i];
+    }
+    for (uint32_t unit = begin; unit < end; unit++) conv_unit(&run, unit);
+}
+
+/* Copies one line of x, border included, channels innermost. */
+static void conv_copy_line(const sv_call *call, const conv_plan *plan, int64_t line)
+{
+    const window_operand *to = &plan->shape.x, *from = &plan->source;
+    int64_t n = line / (to->d[0] * to->d[1]);
+    int64_t q0 = line / to->d[1] % to->d[0] - plan->source_pad[0];
+    int64_t q1 = line % to->d[1] - plan->source_pad[1], pad = plan->source_pad[2];
+    float *at = (float *)call->shared + line * to->s[1];
+    memset(at, 0, (size_t)(to->d[2] * to->c) * sizeof *at);
+    if (!conv_inside(q0, from->d[0]) || !conv_inside(q1, from->d[1])) return;
+    const float *x = (const float *)call->ptr[0] + n * from->n_stride + q0 * from->s[0] +
+                     q1 * from->s[1];
+    int64_t width = to->d[2] - pad < from->d[2] ? to->d[2] - pad : from->d[2];
+    at += pad * to->c;
+    for (int64_t c = 0; c < to->c; c++) {
+        const float *channel = x + c * from->c_stride;
+        for (int64_t i = 0; i < width; i++) at[i * to->c + c] = channel[i * from->s[2]];
+    }
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+static bool conv_all_f32(const sv_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->n_operand; i++) {
+        if (problem->desc[i].dtype != SV_F32 && problem->desc[i].dtype != SV_DTYPE_NONE) return false;
+    }
+    return true;
+}
+
+/* Channels of x are neighbours. */
+static bool conv_supports(const sv_problem *problem)
+{
+    const sv_desc *x = &problem->desc[0];
+    return conv_all_f32(problem) && (x->dim[1] == 1 || x->stride[1] == 1);
+}
+
+static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
+{
+    conv_plan plan;
+    conv_plan_of(problem, kind, copied, &plan);
+    double depth = (double)(plan.group_c * plan.merged);
+    /* A tap costs about two steps of depth more than its depth; a depthwise row reads all it uses. */
+    double rate = kind == CONV_DEPTHWISE ? TILE_FLOPS_PER_NS / 2
+                                         : TILE_FLOPS_PER_NS * depth / (depth + 2);
+    double wide = 1;
+    if (kind != CONV_DEPTHWISE) {
+        wide = (double)sv_panel_stored(plan.group_o, TILE_NR) / (double)plan.group_o;
+    }
+    double cost = sv_problem_default_cost(problem) + sv_problem_flops(problem) * wide / rate;
+    const window_operand *x = &plan.shape.x;
+    if (copied) cost += 100 + (double)(x->n_stride * x->n);
+    return cost;
+}
+
+static uint32_t conv_units(const sv_problem *problem, uint32_t phase, conv_kind kind, bool copied)
+{
+    if (sv_desc_count(&problem->desc[2]) == 0) return 0;
+    conv_plan plan;
+    conv_plan_of(problem, kind, copied, &plan);
+    const window_operand *x = &plan.shape.x;
+    if (copied && phase == 0) return (uint32_t)(x->n * x->d[0] * x->d[1]);
+    return (uint32_t)(plan.phases * plan.split.groups * plan.split.blocks);
+}
+
+static size_t conv_scratch_of(const sv_problem *problem, conv_kind kind, bool copied)
+{
+    conv_plan plan;
+    conv_plan_of(problem, kind, copied, &plan);
+    return conv_scratch_bytes(&plan);
+}
+
+static size_t conv_shared_of(const sv_problem *problem, conv_kind kind)
+{
+    if (sv_desc_count(&problem->desc[2]) == 0) return 0;
+    conv_plan plan;
+    conv_plan_of(problem, kind, true, &plan);
+    return (size_t)(plan.shape.x.n_stride * plan.shape.x.n) * sizeof(float);
+}
+
+static void conv_run_kind(const sv_call *call, uint32_t begin, uint32_t end, conv_kind kind,
+                          bool copied)
+{
+    conv_plan plan;
+    conv_plan_init(call->desc, call->param, call->epilogue, kind, copied, &plan);
+    if (!copied || call->phase == 1) {
+        conv_run_units(call, &plan, begin, end);
+        return;
+    }
+    for (uint32_t line = begin; line < end; line++) conv_copy_line(call, &plan, line);
+}
+
+/* The functions and the constant of one row. */
+#define CONV_ROW(id, family_, kind, copied, format, supports_, shared_)                            \
+    static double id##_cost(const sv_problem *p) { return conv_cost(p, kind, copied); }            \
+    static uint32_t id##_units(const sv_problem *p, uint32_t phase)                                \
+    {                                                                                              \
+        return conv_units(p, phase, kind, copied);                                                 \
+    }                                                                                              \
+    static size_t id##_scratch(const sv_problem *p) { return conv_scratch_of(p, kind, copied); }   \
+    static void id##_run(const sv_call *call, uint32_t begin, uint32_t end)                        \
+    {                                                                                              \
+        conv_run_kind(call, begin, end, kind, copied);                                             \
+    }                                                                                              \
+    const sv_kernel SV_LEVEL_NAME(sv_kernel_##id) = {                                              \
+        .name = #id "_" SV_LEVEL_TEXT,                                                             \
+        .family = family_,                                                                         \
+        .level = SV_LEVEL,                                                                         \
+        .b_format = format,                                                                        \
+        .supports = supports_,                                                                     \
+        .cost = id##_cost,                                                                         \
+        .units = id##_units,                                                                       \
+        .scratch = id##_scratch,                                                                   \
+        .shared = shared_,                                                                         \
+        .phases = copied ? 2 : 1,                                                                  \
+        .run = id##_run,                                                                           \
+    };
+
+static size_t conv_shared(const sv_problem *p) { return conv_shared_of(p, CONV_DENSE); }
+static size_t conv_depthwise_shared(const sv_problem *p)
+{
+    return conv_shared_of(p, CONV_DEPTHWISE);
+}
+static size_t conv_transpose_shared(const sv_problem *p)
+{
+    return conv_shared_of(p, CONV_TRANSPOSE);
+}
+
+CONV_ROW(conv_packed, SV_FAMILY_conv, CONV_DENSE, false, SV_FORMAT_conv_panels, conv_supports, NULL)
+CONV_ROW(conv_copied, SV_FAMILY_conv, CONV_DENSE, true, SV_FORMAT_conv_panels, conv_all_f32,
+         conv_shared)
+CONV_ROW(conv_depthwise, SV_FAMILY_conv, CONV_DEPTHWISE, false, SV_FORMAT_conv_depthwise,
+         conv_supports, NULL)
+CONV_ROW(conv_depthwise_copied, SV_FAMILY_conv, CONV_DEPTHWISE, true, SV_FORMAT_conv_depthwise,
+         conv_all_f32, conv_depthwise_shared)
+CONV_ROW(conv_transpose_packed, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, false,
+         SV_FORMAT_conv_transpose_panels, conv_supports, NULL)
+CONV_ROW(conv_transpose_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, true,
+         SV_FORMAT_conv_transpose_panels, conv_all_f32, conv_transpose_shared)
