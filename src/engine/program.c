@@ -2,7 +2,6 @@
 #include "engine/program.h"
 
 #include "base/status.h"
-#include "base/text.h"
 
 #include <string.h>
 
@@ -147,46 +146,10 @@ static void set_last_uses(sv_program *program)
     for (uint32_t i = 0; i < program->n_out; i++) program->value[program->out[i]].last_use = SV_NO_INDEX;
 }
 
-/* ---- what cannot run ---------------------------------------------------------------------------- */
-
-static void list_unsupported(const sv_graph *graph, sv_text *text, uint8_t *seen, uint32_t *count)
-{
-    for (uint32_t i = 0; i < graph->n_node; i++) {
-        const sv_node *node = graph->node[i];
-        const sv_op_desc *desc = sv_op_desc_get(node->op);
-        bool runs = desc && (desc->emit || desc->control == SV_CONTROL_IF);
-        if (!runs && (node->op == SV_OP_UNKNOWN || !seen[node->op])) {
-            seen[node->op] = node->op != SV_OP_UNKNOWN;
-            sv_text_printf(text, "%s%s.%s version %d (first at node '%s')", (*count)++ ? ", " : "",
-                           node->domain[0] ? node->domain : "ai.onnx", node->op_name, node->version,
-                           node->name);
-        }
-        for (uint32_t a = 0; a < node->n_attr; a++) {
-            if (node->attr[a].kind == SV_ATTR_GRAPH)
-                list_unsupported(node->attr[a].u.graphs[0], text, seen, count);
-        }
-    }
-}
-
-static sv_status check_supported(const sv_module *module, const sv_graph *graph)
-{
-    sv_text text;
-    uint8_t seen[SV_OP_COUNT] = {0};
-    uint32_t count = 0;
-    sv_text_init(&text, module->arena.allocator);
-    list_unsupported(graph, &text, seen, &count);
-    sv_status status = sv_text_status(&text, "list of operators");
-    if (status == SV_OK && count > 0)
-        status = sv_error_unsupported("%s: expected operators that Serval runs, found %s",
-                                      module->origin, text.data);
-    sv_text_release(&text);
-    return status;
-}
-
 sv_status sv_program_create(const sv_module *module, const sv_graph *graph, sv_arena *arena,
                             sv_program **out)
 {
-    SV_TRY(check_supported(module, graph));
+    SV_TRY(sv_module_check(module));
     sv_program *program = sv_arena_alloc_zero(arena, sizeof(*program));
     if (!program) return no_memory(sizeof(*program));
     program->module = module;
