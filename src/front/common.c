@@ -30,10 +30,9 @@ sv_status sv_front_reply(sv_call *call, int http, sv_text *out)
     return SV_OK;
 }
 
-sv_status sv_front_json(sv_call *call, sv_string body, sv_budget *budget, sv_json *out)
+sv_status sv_front_json(sv_string body, sv_arena *arena, sv_json *out)
 {
     if (body.size == 0) return sv_error_invalid("body: expected JSON, found nothing");
-    *budget = (sv_budget)SV_BUDGET_DEFAULT;
-    sv_json_init(out, body.data, body.size, "body", &call->x->arena, budget);
+    sv_json_init(out, body.data, body.size, "body", arena, NULL);
     return SV_OK;
 }

@@ -16,8 +16,8 @@ void sv_front_error(const sv_call *call, int http, sv_status status, sv_text *ou
 /* Answers 200 (or `http`) with what `out` holds, which is taken. */
 SV_MUST_USE sv_status sv_front_reply(sv_call *call, int http, sv_text *out);
 
-/* Starts reading a body as JSON: texts go to the exchange's arena. `budget` must outlive the
- * reader. An empty body is an error that says so. */
-SV_MUST_USE sv_status sv_front_json(sv_call *call, sv_string body, sv_budget *budget, sv_json *out);
+/* Starts reading a body as JSON; texts with escapes go to `arena`. An empty body is an error that
+ * says so. */
+SV_MUST_USE sv_status sv_front_json(sv_string body, sv_arena *arena, sv_json *out);
 
 #endif

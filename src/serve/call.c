@@ -19,9 +19,15 @@ sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out)
     return SV_OK;
 }
 
-sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out)
+sv_status sv_call_begin(sv_call *call, sv_string name, sv_request **out)
 {
-    SV_TRY(sv_request_begin(call->lane, version, out));
+    sv_served *version;
+    SV_TRY(sv_call_find(call, name, &version));
+    sv_status status = sv_request_begin(call->lane, version, out);
+    if (status != SV_OK) {
+        sv_served_unref(version);
+        return status;
+    }
     (*out)->user = call;
     (*out)->sibling = call->request;
     call->request = *out;

@@ -71,9 +71,9 @@ void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *b
 
 /* Takes a reference to the version that the call's path (or `name`, if not empty) asks for. */
 SV_MUST_USE sv_status sv_call_find(sv_call *call, sv_string name, sv_served **out);
-/* Begins a request of this call for a version; takes the reference on success. The request is
- * released by the core when it is done. */
-SV_MUST_USE sv_status sv_call_begin(sv_call *call, sv_served *version, sv_request **out);
+/* Begins a request of this call for the version that sv_call_find gives. The core releases it when
+ * it is done, or when decode fails. */
+SV_MUST_USE sv_status sv_call_begin(sv_call *call, sv_string name, sv_request **out);
 /* Queues all requests begun; to be called once, last in decode. */
 SV_MUST_USE sv_status sv_call_submit(sv_call *call);
 
