@@ -107,13 +107,11 @@ static sv_status evaluate(sv_graph *graph, const sv_tensor **value, sv_arena *ar
 
 static sv_status run_case(const char *folder, char *why, size_t size, int *result)
 {
-    char path[PATH_SIZE];
     sv_arena arena;
     sv_blob *blob;
     sv_module *module;
     sv_arena_init(&arena, NULL);
-    snprintf(path, sizeof(path), "%s/model.onnx", folder);
-    SV_TRY(sv_blob_read_file(path, SIZE_MAX, NULL, &blob));
+    SV_TRY(sv_blob_read_file(sv_arena_printf(&arena, "%s/model.onnx", folder), SIZE_MAX, NULL, &blob));
     SV_TRY(sv_onnx_read(blob, folder, NULL, NULL, &module));
     sv_graph *graph = module->entry[0].graph;
     const sv_tensor **value = sv_arena_array(&arena, graph->n_value + 1u, sizeof(*value));
@@ -125,7 +123,7 @@ static sv_status run_case(const char *folder, char *why, size_t size, int *resul
     if (*result == SKIP) return SV_OK;
     for (uint32_t i = 0; i < graph->n_in; i++) {
         sv_tensor *tensor = sv_arena_alloc_zero(&arena, sizeof(*tensor));
-        snprintf(path, sizeof(path), "%s/test_data_set_0/input_%u.pb", folder, i);
+        const char *path = sv_arena_printf(&arena, "%s/test_data_set_0/input_%u.pb", folder, i);
         SV_TRY(read_tensor(path, &arena, tensor));
         value[graph->in[i]] = tensor;
     }
@@ -134,7 +132,7 @@ static sv_status run_case(const char *folder, char *why, size_t size, int *resul
     if (skip) *result = SKIP;
     for (uint32_t i = 0; i < graph->n_out && *result == PASS; i++) {
         sv_tensor want;
-        snprintf(path, sizeof(path), "%s/test_data_set_0/output_%u.pb", folder, i);
+        const char *path = sv_arena_printf(&arena, "%s/test_data_set_0/output_%u.pb", folder, i);
         SV_TRY(read_tensor(path, &arena, &want));
         if (!value[graph->out[i]]) {
             snprintf(why, size, "output %u was not computed", i);
