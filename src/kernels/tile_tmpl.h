@@ -336,12 +336,18 @@ static void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const
 
 /* ---- division of work ---------------------------------------------------------------------- */
 
-/* How rows x panels are cut into units: blocks of rows, groups of panels. Depends on sizes alone. */
+/* How rows x panels are cut into units: blocks of rows by groups of panels, each as even as it can be.
+ * Depends on sizes alone. */
 typedef struct tile_split {
-    int64_t rows, blocks, block_tiles; /* tiles of a block: at most block_tiles */
-    int64_t height;                    /* rows of a tile, at most */
-    int64_t panels, groups, group_panels;
+    int64_t rows, blocks, height; /* height: rows of a tile, at most */
+    int64_t block_tiles;          /* tiles of a block, at most */
+    int64_t panels, groups;
+    bool tiles_outside; /* a group's weights stay in the first-level cache: finish a tile at a time */
 } tile_split;
+
+/* Weights up to this size stay in the second-level cache together with what a block reads. */
+#define TILE_WEIGHTS_L2 (1 << 19)
+#define TILE_WEIGHTS_L1 (3 << 13)
 
 static int64_t tile_clamp_count(double value, int64_t most)
 {
@@ -349,30 +355,41 @@ static int64_t tile_clamp_count(double value, int64_t most)
     return value < (double)most ? (int64_t)value : most;
 }
 
-/* A unit of about 20 microseconds at most, smaller where that gives too few of them; blocks have at
- * most `max_tiles` tiles of `height` rows. A panel costs `work` operations a row. rows, panels >= 1. */
-static void tile_split_init(int64_t rows, int64_t height, double work, int64_t panels,
-                            int64_t max_tiles, tile_split *out)
+/* A unit takes about 20 microseconds at most, less where that gives too few of them; blocks have at
+ * most `max_tiles` tiles of `height` rows. A panel has `depth` rows of `width` columns. Small weights
+ * are not cut first, so that rows are listed once; large ones are, so that a part of them is read often
+ * while it is near. rows, panels >= 1. */
+static void tile_split_init(int64_t rows, int64_t height, double depth, int64_t width,
+                            int64_t panels, int64_t max_tiles, tile_split *out)
 {
     int64_t tiles = (rows + height - 1) / height;
-    double tile = work * (double)(rows < height ? rows : height);
+    double bytes = depth * (double)width * (double)sizeof(float);
+    double work = 2 * (double)width * (depth + 8), tile = work * (double)(rows < height ? rows : height);
     double want = work * (double)rows * (double)panels / 32;
     const double least = 1e3 * TILE_FLOPS_PER_NS, most = 2e4 * TILE_FLOPS_PER_NS;
     want = want < least ? least : want > most ? most : want;
-    int64_t block = tile_clamp_count(want / tile, tiles < max_tiles ? tiles : max_tiles);
+    int64_t block = 1, group = panels;
+    if (bytes * (double)panels <= TILE_WEIGHTS_L2) {
+        group = tile_clamp_count(want / tile, panels);
+        block = tile_clamp_count(want / (tile * (double)group), tiles < max_tiles ? tiles : max_tiles);
+    } else {
+        block = tile_clamp_count(want / tile, tiles < max_tiles ? tiles : max_tiles);
+        group = tile_clamp_count(want / (tile * (double)block), panels);
+    }
+    /* Most of a group counts as all: one group too many would be listed for little. */
+    out->groups = tile_clamp_count((double)panels / (double)group, panels);
     out->rows = rows;
     out->height = height;
     out->blocks = (tiles + block - 1) / block;
-    out->block_tiles = block;
+    out->block_tiles = (tiles + out->blocks - 1) / out->blocks + 1;
     out->panels = panels;
-    out->group_panels = tile_clamp_count(want / (tile * (double)block), panels);
-    out->groups = (panels + out->group_panels - 1) / out->group_panels;
+    out->tiles_outside = bytes * (double)group <= TILE_WEIGHTS_L1;
 }
 
-/* The rows of part `i` of `parts`: as even as they can be. */
-static inline int64_t tile_part(int64_t rows, int64_t parts, int64_t i)
+/* Where part `i` of `parts` begins when `count` things are divided as evenly as they can be. */
+static inline int64_t tile_part(int64_t count, int64_t parts, int64_t i)
 {
-    return rows / parts * i + rows % parts * i / parts;
+    return count / parts * i + count % parts * i / parts;
 }
 
 #endif

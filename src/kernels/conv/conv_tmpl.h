@@ -31,7 +31,8 @@ typedef struct conv_plan {
     int64_t source_pad[3]; /* where x begins in the copy */
     bool copied;
     int64_t groups, group_c, group_o;
-    int64_t phases, group_panels; /* panels of one group of channels */
+    int64_t phases;
+    int64_t group_panels; /* panels of one group of channels */
     int64_t merged;               /* taps along the last axis that are summed as one */
     int32_t n_side;
     tile_split split;
@@ -103,11 +104,11 @@ static void conv_plan_init(const sv_desc *desc, const sv_conv_param *param,
         panels = out->group_panels * param->groups;
     }
     int64_t max_tiles = CONV_LIST_BYTES / (conv_list_length(out) * (int64_t)sizeof(void *));
-    max_tiles = max_tiles < 1 ? 1 : max_tiles > CONV_MAX_TILES ? CONV_MAX_TILES : max_tiles;
-    double columns = kind == CONV_DEPTHWISE ? DEPTHWISE_COLUMNS : TILE_NR;
-    tile_split_init(positions > 0 ? positions : 1,
-                    kind == CONV_DEPTHWISE ? DEPTHWISE_ROWS : TILE_MR, 2 * columns * (k + 8),
-                    panels > 0 ? panels : 1, max_tiles, &out->split);
+    max_tiles = max_tiles < 1 ? 1 : max_tiles >= CONV_MAX_TILES ? CONV_MAX_TILES - 1 : max_tiles;
+    bool deep = kind != CONV_DEPTHWISE;
+    tile_split_init(positions > 0 ? positions : 1, deep ? TILE_MR : DEPTHWISE_ROWS, k,
+                    deep ? TILE_NR : DEPTHWISE_COLUMNS, panels > 0 ? panels : 1, max_tiles,
+                    &out->split);
 }
 
 static void conv_plan_of(const sv_problem *problem, conv_kind kind, bool copied, conv_plan *out)
@@ -162,75 +163,68 @@ static conv_position conv_position_of(const conv_phase *phase, int64_t flat)
     return at;
 }
 
-static void conv_position_next(const conv_phase *phase, conv_position *at)
-{
-    for (int a = 2; a >= 0; a--) {
-        if (++at->i[a] < phase->axis[a].count) return;
-        at->i[a] = 0;
-    }
-    at->n++;
-}
-
 SV_INLINE bool conv_inside(int64_t q, int64_t size)
 {
     return (uint64_t)q < (uint64_t)size;
 }
 
-/* Lists the taps of one position: pointer[tap * n]. */
-static void conv_list_taps(const conv_run *run, const conv_position *at, int64_t n,
+/* Lists the taps of `count` positions along one line: pointer[tap * n + i]. */
+static void conv_list_taps(const conv_run *run, const conv_position *at, int64_t count, int64_t n,
                            const float **pointer)
 {
     const window_operand *x = &run->plan->shape.x;
     const conv_axis *axis = run->phase.axis;
-    int64_t from[3];
-    bool interior = true;
-    for (int a = 0; a < 3; a++) {
-        from[a] = at->i[a] * axis[a].scale + axis[a].offset;
-        interior = interior && conv_inside(from[a], x->d[a]) &&
-                   conv_inside(from[a] + (axis[a].taps - 1) * axis[a].delta, x->d[a]);
-    }
-    const float *image = run->x + at->n * x->n_stride;
+    const float *image = run->x + at->n * x->n_stride, *const zero = run->scratch->zero;
     const int64_t taps2 = run->plan->merged > 1 ? 1 : axis[2].taps;
-    const int64_t hop = axis[2].delta * x->s[2];
+    const int64_t size = x->d[2], scale = axis[2].scale, step = scale * x->s[2];
     for (int64_t t0 = 0; t0 < axis[0].taps; t0++) {
-        int64_t q0 = from[0] + t0 * axis[0].delta;
+        int64_t q0 = at->i[0] * axis[0].scale + axis[0].offset + t0 * axis[0].delta;
         for (int64_t t1 = 0; t1 < axis[1].taps; t1++) {
-            int64_t q1 = from[1] + t1 * axis[1].delta, q2 = from[2];
+            int64_t q1 = at->i[1] * axis[1].scale + axis[1].offset + t1 * axis[1].delta;
+            int64_t q2 = at->i[2] * scale + axis[2].offset;
             const bool line = conv_inside(q0, x->d[0]) && conv_inside(q1, x->d[1]);
-            const int64_t offset = q0 * x->s[0] + q1 * x->s[1] + q2 * x->s[2];
-            for (int64_t t2 = 0; t2 < taps2; t2++, pointer += n, q2 += axis[2].delta) {
-                bool there = interior || (line && conv_inside(q2, x->d[2]));
-                *pointer = there ? image + (offset + t2 * hop) : run->scratch->zero;
+            const int64_t width = line ? size : 0;
+            int64_t offset = q0 * x->s[0] + q1 * x->s[1] + q2 * x->s[2];
+            for (int64_t t2 = 0; t2 < taps2; t2++, pointer += n) {
+                for (int64_t i = 0; i < count; i++) {
+                    bool there = conv_inside(q2 + i * scale, width);
+                    pointer[i] = there ? image + (offset + i * step) : zero;
+                }
+                q2 += axis[2].delta;
+                offset += axis[2].delta * x->s[2];
             }
         }
     }
 }
 
-static int64_t conv_offset(const conv_run *run, const window_operand *operand,
-                           const conv_position *at)
+/* Lists where `count` positions along one line lie in an operand of y's shape. */
+static void conv_list_line(const conv_run *run, const window_operand *operand, const float *base,
+                           const conv_position *at, int64_t count, const float **pointer)
 {
     int64_t offset = at->n * operand->n_stride;
     for (int a = 0; a < 3; a++) {
         const conv_axis *axis = &run->phase.axis[a];
         offset += (axis->first + at->i[a] * axis->step) * operand->s[a];
     }
-    return offset;
+    const int64_t step = run->phase.axis[2].step * operand->s[2];
+    for (int64_t i = 0; i < count; i++) pointer[i] = base + (offset + i * step);
 }
 
 /* Lists the pointers of `n` positions from `first` on. */
 static void conv_list_tile(const conv_run *run, int64_t first, int32_t n, const float **pointer,
                            tile_rows *out)
 {
-    int64_t taps = run->phase.taps / run->plan->merged;
-    conv_position at = conv_position_of(&run->phase, first);
-    for (int32_t i = 0; i < n; i++) {
-        conv_list_taps(run, &at, n, pointer + i);
-        pointer[taps * n + i] = run->y + conv_offset(run, &run->plan->shape.y, &at);
+    const int64_t taps = run->phase.taps / run->plan->merged, line = run->phase.axis[2].count;
+    for (int64_t i = 0; i < n;) {
+        conv_position at = conv_position_of(&run->phase, first + i);
+        int64_t count = line - at.i[2] < n - i ? line - at.i[2] : n - i;
+        conv_list_taps(run, &at, count, n, pointer + i);
+        conv_list_line(run, &run->plan->shape.y, run->y, &at, count, pointer + taps * n + i);
         for (int32_t s = 0; s < run->plan->n_side; s++) {
-            pointer[(taps + 1 + s) * n + i] =
-                run->side_at[s] + conv_offset(run, &run->side[s], &at);
+            conv_list_line(run, &run->side[s], run->side_at[s], &at, count,
+                           pointer + (taps + 1 + s) * n + i);
         }
-        conv_position_next(&run->phase, &at);
+        i += count;
     }
     *out = (tile_rows){.n = n,
                        .x = pointer,
@@ -324,8 +318,8 @@ static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-/* Panel `p` (over all groups) for all tiles of the block. */
-static void conv_panel_run(const conv_run *run, int64_t p, int64_t tiles)
+/* Panel `p`, counted over all groups of channels, for one tile. */
+static void conv_panel(const conv_run *run, int64_t p, tile_panel *out)
 {
     const conv_plan *plan = run->plan;
     int64_t group = p / plan->group_panels, first = p % plan->group_panels * TILE_NR;
@@ -334,7 +328,7 @@ static void conv_panel_run(const conv_run *run, int64_t p, int64_t tiles)
     const float *weights = (const float *)run->call->ptr[1] +
                            group * k * sv_panel_stored(plan->group_o, TILE_NR) + first * k +
                            run->phase.taps_before * plan->group_c * width;
-    tile_panel panel = {.at = weights,
+    *out = (tile_panel){.at = weights,
                         .step = width,
                         .taps = run->phase.taps / plan->merged,
                         .depth = plan->group_c * plan->merged,
@@ -342,8 +336,30 @@ static void conv_panel_run(const conv_run *run, int64_t p, int64_t tiles)
                         .column = group * plan->group_o + first,
                         .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
                         .y_step = plan->shape.y.c_stride};
-    for (int64_t t = 0; t < tiles; t++) {
-        tile_run(&run->epilogue, &run->scratch->tile[t], &panel);
+}
+
+/* Panels [first, last) of the block's tiles. */
+static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t tiles)
+{
+    const tile_rows *tile = run->scratch->tile;
+    bool depthwise = run->plan->kind == CONV_DEPTHWISE;
+    tile_panel panel;
+    if (run->plan->split.tiles_outside || depthwise) {
+        for (int64_t t = 0; t < tiles; t++) {
+            for (int64_t p = first; p < last; p++) {
+                if (depthwise) {
+                    depthwise_run(run, &tile[t], p);
+                    continue;
+                }
+                conv_panel(run, p, &panel);
+                tile_run(&run->epilogue, &tile[t], &panel);
+            }
+        }
+        return;
+    }
+    for (int64_t p = first; p < last; p++) {
+        conv_panel(run, p, &panel);
+        for (int64_t t = 0; t < tiles; t++) tile_run(&run->epilogue, &tile[t], &panel);
     }
 }
 
@@ -366,15 +382,8 @@ static void conv_unit(conv_run *run, uint32_t unit)
         conv_list_tile(run, first + from, (int32_t)(to - from),
                        run->list + t * conv_list_length(plan), &run->scratch->tile[t]);
     }
-    int64_t last = (group + 1) * split->group_panels;
-    if (last > split->panels) last = split->panels;
-    for (int64_t p = group * split->group_panels; p < last; p++) {
-        if (plan->kind != CONV_DEPTHWISE) {
-            conv_panel_run(run, p, tiles);
-            continue;
-        }
-        for (int64_t t = 0; t < tiles; t++) depthwise_run(run, &run->scratch->tile[t], p);
-    }
+    conv_block(run, tile_part(split->panels, split->groups, group),
+               tile_part(split->panels, split->groups, group + 1), tiles);
 }
 
 static void conv_run_units(const sv_call *call, const conv_plan *plan, uint32_t begin, uint32_t end)

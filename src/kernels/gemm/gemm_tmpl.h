@@ -23,8 +23,8 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     int64_t panels = (shape->n + TILE_NR - 1) / TILE_NR;
     out->packed = packed;
     /* Rows that must be gathered are gathered a tile at a time. */
-    int64_t max_tiles = shape->a_k == 1 ? GEMM_MAX_TILES : 1;
-    tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, 2.0 * TILE_NR * (double)(shape->k + 8),
+    int64_t max_tiles = shape->a_k == 1 ? GEMM_MAX_TILES - 1 : 1;
+    tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, (double)shape->k, TILE_NR,
                     panels > 0 ? panels : 1, max_tiles, &out->split);
     out->unit_batches = 1;
     if (out->split.blocks * out->split.groups == 1) {
@@ -187,13 +187,26 @@ static void gemm_raw_panel(const gemm_batch *batch, int64_t rows, tile_panel *pa
     gemm_copy_panel(from, shape->b_k, shape->b_n, shape->k, panel->columns, width, to);
 }
 
+static void gemm_panel(const gemm_batch *batch, int64_t p, int64_t rows, tile_panel *out)
+{
+    const gemm_shape *shape = &batch->plan->shape;
+    int64_t left = shape->n - p * TILE_NR;
+    *out = (tile_panel){.at = batch->b + p * TILE_NR * shape->k,
+                        .step = left > SV_VF ? TILE_NR : SV_VF,
+                        .taps = 1,
+                        .depth = shape->k,
+                        .column = p * TILE_NR,
+                        .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
+                        .y_step = shape->y_n};
+    if (!batch->plan->packed) gemm_raw_panel(batch, rows, out);
+}
+
 static void gemm_block(const gemm_batch *batch, int64_t block, int64_t group)
 {
     const gemm_plan *plan = batch->plan;
-    const gemm_shape *shape = &plan->shape;
     const tile_split *split = &plan->split;
-    int64_t row = tile_part(shape->m, split->blocks, block);
-    int64_t rows = tile_part(shape->m, split->blocks, block + 1) - row;
+    int64_t row = tile_part(plan->shape.m, split->blocks, block);
+    int64_t rows = tile_part(plan->shape.m, split->blocks, block + 1) - row;
     int64_t tiles = (rows + TILE_MR - 1) / TILE_MR;
     gemm_scratch *scratch = batch->scratch;
     for (int64_t t = 0; t < tiles; t++) {
@@ -201,18 +214,20 @@ static void gemm_block(const gemm_batch *batch, int64_t block, int64_t group)
         gemm_list(batch, row + first, (int32_t)(end - first),
                   scratch->pointer + t * TILE_MR * GEMM_ROWED, &scratch->tile[t]);
     }
-    int64_t last = (group + 1) * split->group_panels;
-    if (last > split->panels) last = split->panels;
-    for (int64_t p = group * split->group_panels; p < last; p++) {
-        int64_t left = shape->n - p * TILE_NR;
-        tile_panel panel = {.at = batch->b + p * TILE_NR * shape->k,
-                            .step = left > SV_VF ? TILE_NR : SV_VF,
-                            .taps = 1,
-                            .depth = shape->k,
-                            .column = p * TILE_NR,
-                            .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
-                            .y_step = shape->y_n};
-        if (!plan->packed) gemm_raw_panel(batch, rows, &panel);
+    int64_t first = tile_part(split->panels, split->groups, group);
+    int64_t last = tile_part(split->panels, split->groups, group + 1);
+    tile_panel panel;
+    if (split->tiles_outside && plan->packed) {
+        for (int64_t t = 0; t < tiles; t++) {
+            for (int64_t p = first; p < last; p++) {
+                gemm_panel(batch, p, rows, &panel);
+                tile_run(batch->epilogue, &scratch->tile[t], &panel);
+            }
+        }
+        return;
+    }
+    for (int64_t p = first; p < last; p++) {
+        gemm_panel(batch, p, rows, &panel);
         for (int64_t t = 0; t < tiles; t++) tile_run(batch->epilogue, &scratch->tile[t], &panel);
     }
 }
