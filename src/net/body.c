@@ -22,6 +22,7 @@ sv_status sv_body_begin(sv_exchange *x, sv_string coding)
 
 void sv_body_expect(sv_exchange *x)
 {
+    x->wire->window_from = x->at.head;
     sv_list_append(&x->wire->hub->bodies, &x->wire->body_link);
 }
 

@@ -114,14 +114,19 @@ void sv_conn_kill(sv_conn *c)
     sv_loop_defer(c->hub->loop, SV_PHASE_FREE, &c->free_task);
 }
 
+void sv_conn_restart_stage(sv_conn *c)
+{
+    sv_link_remove(&c->link);
+    sv_list_append(&c->hub->stages[c->stage], &c->link);
+    c->since = sv_loop_now(c->hub->loop);
+    c->since_sent = c->sent;
+}
+
 void sv_conn_set_stage(sv_conn *c, sv_stage stage)
 {
     if (c->dead || c->stage == stage) return;
-    sv_link_remove(&c->link);
-    sv_list_append(&c->hub->stages[stage], &c->link);
     c->stage = stage;
-    c->since = sv_loop_now(c->hub->loop);
-    c->since_sent = c->sent;
+    sv_conn_restart_stage(c);
 }
 
 static void queue_send(sv_conn *c)

@@ -72,6 +72,8 @@ void sv_conn_finish(sv_conn *c, bool linger);
 void sv_conn_resume(sv_conn *c);
 /* Moves to `stage`; the time in it begins anew unless it is the same one. */
 void sv_conn_set_stage(sv_conn *c, sv_stage stage);
+/* The time in the present stage begins anew. */
+void sv_conn_restart_stage(sv_conn *c);
 
 /* Output; kills the connection when memory is out. All of a round goes in one send. */
 void sv_conn_write(sv_conn *c, const void *data, size_t size);

@@ -232,37 +232,52 @@ static void run_memory(sv_task *task)
     }
 }
 
-/* Bodies that have had their grace time and come more slowly than they must. */
+/* Is the time since `from` long enough to judge, and were `bytes` too few for it? Rates are taken
+ * over windows as long as the grace time, so that nobody lives on what went quickly at first. */
+typedef enum pace { PACE_UNKNOWN, PACE_GOOD, PACE_SLOW } pace;
+
+static pace judge(const sv_hub *hub, uint64_t now, uint64_t from, uint64_t bytes)
+{
+    uint64_t age = now > from ? now - from : 0;
+    if (age < hub->limits->body_grace_ms * MS_NS) return PACE_UNKNOWN;
+    return (double)bytes * 1e9 < (double)hub->limits->body_rate * (double)age ? PACE_SLOW
+                                                                              : PACE_GOOD;
+}
+
 static void end_slow_bodies(sv_hub *hub, uint64_t now)
 {
-    const sv_net_limits *limits = hub->limits;
     for (sv_link *link = hub->bodies.next, *next; link != &hub->bodies; link = next) {
         sv_exchange *x = exchange_of(link);
-        uint64_t age = age_of(x, now);
+        sv_exchange_wire *wire = x->wire;
         next = link->next;
-        if (age < limits->body_grace_ms * MS_NS) continue;
-        if ((double)x->wire->body_received * 1e9 >= (double)limits->body_rate * (double)age)
-            continue;
+        pace found =
+            judge(hub, now, wire->window_from, wire->body_received - wire->window_received);
+        if (found == PACE_GOOD) {
+            wire->window_from = now;
+            wire->window_received = wire->body_received;
+        }
+        if (found != PACE_SLOW) continue;
         sv_counter_add(&hub->timed_out, 1);
-        x->wire->keep = false;
+        wire->keep = false;
         sv_answer_refuse(x, 408,
                          sv_error(SV_CODE_DEADLINE_EXCEEDED,
                                   "the body comes too slowly: expected at least %u bytes a second",
-                                  limits->body_rate));
+                                  hub->limits->body_rate));
     }
 }
 
 static void end_slow_readers(sv_hub *hub, uint64_t now)
 {
-    const sv_net_limits *limits = hub->limits;
     sv_link *list = &hub->stages[SV_STAGE_WRITE];
     for (sv_link *link = list->next, *next; link != list; link = next) {
         sv_conn *c = SV_CONTAINER(link, sv_conn, link);
-        uint64_t age = now > c->since ? now - c->since : 0;
         next = link->next;
-        if (age < limits->body_grace_ms * MS_NS) break;
-        if ((double)(c->sent - c->since_sent) * 1e9 >= (double)limits->body_rate * (double)age)
+        pace found = judge(hub, now, c->since, c->sent - c->since_sent);
+        if (found == PACE_UNKNOWN) break;
+        if (found == PACE_GOOD) {
+            sv_conn_restart_stage(c);
             continue;
+        }
         sv_counter_add(&hub->timed_out, 1);
         sv_conn_kill(c);
     }
@@ -318,16 +333,20 @@ const char *sv_hub_date(sv_hub *hub)
     return hub->date;
 }
 
-/* Descriptors are short: whoever has been idle longest gives up its own, unless it is likely to be
- * about to use it. */
+/* Descriptors are short: the idle give up theirs, unless they are likely to be about to use them.
+ */
 static void run_shed(sv_task *task)
 {
     sv_hub *hub = SV_CONTAINER(task, sv_hub, shed_task);
     sv_link *list = &hub->stages[SV_STAGE_IDLE];
+    uint64_t now = sv_loop_now(hub->loop);
     atomic_flag_clear(&hub->shed_posted);
-    if (sv_link_is_alone(list)) return;
-    sv_conn *c = SV_CONTAINER(list->next, sv_conn, link);
-    if (sv_loop_now(hub->loop) >= c->since + SHED_IDLE_NS) sv_conn_kill(c);
+    for (sv_link *link = list->next, *next; link != list; link = next) {
+        sv_conn *c = SV_CONTAINER(link, sv_conn, link);
+        next = link->next;
+        if (now < c->since + SHED_IDLE_NS) break;
+        sv_conn_kill(c);
+    }
 }
 
 void sv_hub_post_shed(sv_hub *hub)

@@ -66,9 +66,11 @@ typedef struct sv_exchange_wire {
     sv_hub *hub;
     sv_conn *conn; /* NULL once the wire hold is released */
     void (*send)(sv_exchange *x, const char *content_type, sv_text *body, const char *coding);
-    sv_link body_link;      /* in sv_hub.bodies */
-    uint64_t body_received; /* on the wire */
-    uint64_t out_end;       /* position in the connection's output behind the last byte */
+    sv_link body_link;        /* in sv_hub.bodies */
+    uint64_t body_received;   /* on the wire */
+    uint64_t window_from;     /* the time over which the rate is taken: its start, and what had */
+    uint64_t window_received; /* been received then */
+    uint64_t out_end;         /* position in the connection's output behind the last byte */
     uint8_t *gathered;
     size_t gathered_capacity;
     sv_inflate *inflate;
@@ -106,7 +108,7 @@ const char *sv_hub_date(sv_hub *hub);
 void sv_hub_conn_opened(sv_hub *hub);
 void sv_hub_conn_closed(sv_hub *hub);
 void sv_hub_conn_freed(sv_hub *hub);
-/* Any thread: close the longest idle connection of the hub; stop taking requests and report when
+/* Any thread: close the connections of the hub that idle; stop taking requests and report when
  * all are done; end everything now. */
 void sv_hub_post_shed(sv_hub *hub);
 void sv_hub_post_drain(sv_hub *hub);
