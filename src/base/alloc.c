@@ -108,7 +108,8 @@ static void *counting_grow(sv_counting_allocator *counting, void *pointer, size_
     size_t call = atomic_fetch_add_explicit(&counting->calls, 1, memory_order_relaxed) + 1;
     if (call == counting->fail_at) return NULL;
     /* Charged before the parent is asked, so that threads cannot pass the limit together. */
-    size_t live = atomic_fetch_add_explicit(&counting->live_bytes, more, memory_order_relaxed) + more;
+    size_t live =
+        atomic_fetch_add_explicit(&counting->live_bytes, more, memory_order_relaxed) + more;
     void *grown = NULL;
     if (counting->limit_bytes == 0 || live <= counting->limit_bytes)
         grown = resize(counting->parent, pointer, old_size, new_size);
@@ -125,8 +126,7 @@ static void *counting_resize(void *self, void *pointer, size_t old_size, size_t 
     if (new_size > old_size) return counting_grow(counting, pointer, old_size, new_size);
     void *shrunk = resize(counting->parent, pointer, old_size, new_size);
     if (shrunk || new_size == 0)
-        atomic_fetch_sub_explicit(&counting->live_bytes, old_size - new_size,
-                                  memory_order_relaxed);
+        atomic_fetch_sub_explicit(&counting->live_bytes, old_size - new_size, memory_order_relaxed);
     return shrunk;
 }
 

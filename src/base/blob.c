@@ -55,22 +55,21 @@ sv_status sv_blob_copy(const void *data, size_t size, const char *origin,
 
 static sv_status too_large(const char *origin, size_t limit)
 {
-    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: expected at most %zu bytes, found more", origin,
-                    limit);
+    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: expected at most %zu bytes, found more",
+                    origin, limit);
 }
 
 static sv_status too_short(const char *origin, uint64_t offset, size_t size, uint64_t found)
 {
     return sv_error(SV_CODE_DATA_LOSS,
-                    "%s: expected %zu bytes at offset %llu, found a file of %llu bytes", origin, size,
-                    (unsigned long long)offset, (unsigned long long)found);
+                    "%s: expected %zu bytes at offset %llu, found a file of %llu bytes", origin,
+                    size, (unsigned long long)offset, (unsigned long long)found);
 }
 
 static sv_status read_failed(const char *origin)
 {
     char text[SV_ERRNO_TEXT];
-    return sv_error(SV_CODE_UNAVAILABLE, "%s: cannot read: %s", origin,
-                    sv_errno_text(errno, text));
+    return sv_error(SV_CODE_UNAVAILABLE, "%s: cannot read: %s", origin, sv_errno_text(errno, text));
 }
 
 static sv_status read_regular(int fd, const char *origin, uint64_t offset, size_t size,

@@ -55,7 +55,8 @@ static sv_cpu_level machine_level(void)
     if (!__get_cpuid(1, &a, &b, &c, &d) || !all_of(c, leaf1_c)) return SV_CPU_BASELINE;
     uint64_t state = enabled_state();
     if ((state & ymm) != ymm) return SV_CPU_BASELINE;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !all_of(b, leaf7_b_avx2)) return SV_CPU_BASELINE;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !all_of(b, leaf7_b_avx2))
+        return SV_CPU_BASELINE;
     if ((state & zmm) != zmm || !all_of(b, leaf7_b_512)) return SV_CPU_AVX2;
     if (!(c & 1u << 11)) return SV_CPU_AVX512;
     if (a < 1 || !__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & 1u << 5))
@@ -135,7 +136,7 @@ static uint32_t folder_quota(const char *folder)
     snprintf(path, sizeof path, "%s/cpu.max", folder);
     if (read_text(path, text, sizeof text))
         return sscanf(text, "%lld %lld", &quota, &period) == 2 ? cores_of(quota, period)
-                                                              : UINT32_MAX;
+                                                               : UINT32_MAX;
     snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
     if (!read_text(path, text, sizeof text)) return UINT32_MAX;
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
@@ -144,7 +145,8 @@ static uint32_t folder_quota(const char *folder)
 }
 
 /* The tightest quota on the way from the group up to the mount's root. A container often sees the
- * host's path although its own group is mounted as the root: folders that are missing say nothing. */
+ * host's path although its own group is mounted as the root: folders that are missing say nothing.
+ */
 static uint32_t path_quota(const char *mount, const char *group)
 {
     char folder[4096];
@@ -263,7 +265,8 @@ static void read_cache_folder(int index, sv_cpu_caches *out)
 void sv_cpu_get_caches(sv_cpu_caches *out)
 {
     *out = (sv_cpu_caches){.l1d = 32 << 10, .l2 = 1 << 20, .l3 = 8 << 20};
-    for (int index = 0; index < 8; index++) read_cache_folder(index, out);
+    for (int index = 0; index < 8; index++)
+        read_cache_folder(index, out);
 }
 
 /* ---- reports ------------------------------------------------------------------------------ */
@@ -298,7 +301,8 @@ uint64_t sv_cpu_peak_rss(void)
 {
     /* Not ru_maxrss: it survives exec, so that a large parent's peak would be reported. */
     char text[64];
-    if (find_line("/proc/self/status", "VmHWM", text, sizeof text)) return strtoull(text, NULL, 10) << 10;
+    if (find_line("/proc/self/status", "VmHWM", text, sizeof text))
+        return strtoull(text, NULL, 10) << 10;
     struct rusage usage;
     return getrusage(RUSAGE_SELF, &usage) == 0 ? (uint64_t)usage.ru_maxrss << 10 : 0;
 }

@@ -26,9 +26,8 @@ void sv_histogram_add(sv_histogram *histogram, uint64_t ns)
     atomic_fetch_add_explicit(&histogram->bucket[bucket_of(ns)], 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&histogram->sum, ns, memory_order_relaxed);
     uint64_t max = atomic_load_explicit(&histogram->max, memory_order_relaxed);
-    while (ns > max &&
-           !atomic_compare_exchange_weak_explicit(&histogram->max, &max, ns, memory_order_relaxed,
-                                                  memory_order_relaxed)) {
+    while (ns > max && !atomic_compare_exchange_weak_explicit(
+                           &histogram->max, &max, ns, memory_order_relaxed, memory_order_relaxed)) {
     }
     atomic_fetch_add_explicit(&histogram->count, 1, memory_order_relaxed);
 }

@@ -50,8 +50,8 @@ static sv_status check_name(const char *name)
 {
     if (name[0] == '\0') return sv_error_invalid("file name: expected a name, found an empty one");
     if (name[0] == '/')
-        return sv_error_invalid("%s: expected a name beneath the model's folder, found an absolute one",
-                                name);
+        return sv_error_invalid(
+            "%s: expected a name beneath the model's folder, found an absolute one", name);
     if (strlen(name) >= NAME_LIMIT)
         return sv_error_invalid("file name: expected less than %d bytes, found %zu", NAME_LIMIT,
                                 strlen(name));
@@ -81,7 +81,8 @@ static int open_resolved(int root, const char *name)
     return fd;
 }
 
-/* For kernels (before 5.6) and containers without openat2: component by component, no links at all. */
+/* For kernels (before 5.6) and containers without openat2: component by component, no links at all.
+ */
 static int open_walked(int root, const char *name)
 {
     char component[NAME_LIMIT];
@@ -108,7 +109,8 @@ static sv_status accept_regular(int fd, const char *name)
     struct stat info;
     if (fstat(fd, &info) != 0) return open_failed(name, errno);
     if (!S_ISREG(info.st_mode))
-        return sv_error_invalid("%s: expected a regular file, found %s", name, kind_of(info.st_mode));
+        return sv_error_invalid("%s: expected a regular file, found %s", name,
+                                kind_of(info.st_mode));
     return SV_OK;
 }
 
@@ -125,7 +127,8 @@ sv_status sv_path_open_beneath(const char *root, const char *name, int *out)
     if (fd < 0) {
         if (error == EXDEV || error == ELOOP)
             return sv_error_invalid(
-                "%s: expected a file beneath the model's folder, found a link that leaves it", name);
+                "%s: expected a file beneath the model's folder, found a link that leaves it",
+                name);
         return open_failed(name, error);
     }
     sv_status status = accept_regular(fd, name);
@@ -146,11 +149,13 @@ static sv_status accept_stream(const struct stat *info, const char *path)
 sv_status sv_path_open(const char *path, int *out)
 {
     struct stat info;
-    /* Looked at before opening, which has effects on devices, and after, for it may have changed. */
+    /* Looked at before opening, which has effects on devices, and after, for it may have changed.
+     */
     if (stat(path, &info) != 0) return open_failed(path, errno);
     SV_TRY(accept_stream(&info, path));
     int fd;
-    do fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     while (fd < 0 && errno == EINTR);
     if (fd < 0) return open_failed(path, errno);
     sv_status status =

@@ -9,8 +9,8 @@
 
 static sv_status spent(const char *what, size_t wanted, const char *unit, size_t left)
 {
-    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: needs %zu %s, the limit leaves %zu", what, wanted,
-                    unit, left);
+    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: needs %zu %s, the limit leaves %zu", what,
+                    wanted, unit, left);
 }
 
 sv_status sv_budget_take_bytes(sv_budget *budget, size_t bytes, const char *what)
@@ -85,7 +85,8 @@ static sv_status read_unsigned(sv_reader *reader, size_t size, const char *what,
     const uint8_t *bytes;
     SV_TRY(sv_reader_bytes(reader, size, what, &bytes));
     uint64_t value = 0;
-    for (size_t i = 0; i < size; i++) value |= (uint64_t)bytes[i] << (8 * i);
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)bytes[i] << (8 * i);
     *out = value;
     return SV_OK;
 }

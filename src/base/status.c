@@ -48,11 +48,13 @@ static sv_status pool_take(sv_code code, const char *message, size_t size)
     return (sv_status)(uintptr_t)&exhausted;
 }
 
-/* The largest size <= `size` that does not end inside a UTF-8 sequence: a cut message stays text. */
+/* The largest size <= `size` that does not end inside a UTF-8 sequence: a cut message stays text.
+ */
 static size_t whole_characters(const char *text, size_t size)
 {
     size_t at = size;
-    while (at > 0 && size - at < 3 && ((unsigned char)text[at - 1] & 0xC0) == 0x80) at--;
+    while (at > 0 && size - at < 3 && ((unsigned char)text[at - 1] & 0xC0) == 0x80)
+        at--;
     if (at == 0) return size;
     unsigned char lead = (unsigned char)text[at - 1];
     size_t need = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : lead >= 0xC0 ? 2 : 1;

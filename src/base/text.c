@@ -31,7 +31,8 @@ void sv_text_clear(sv_text *text)
 static bool grow(sv_text *text, size_t need)
 {
     size_t capacity = text->capacity ? text->capacity : FIRST_CAPACITY;
-    while (capacity < need) capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
+    while (capacity < need)
+        capacity = capacity > SIZE_MAX / 2 ? need : capacity * 2;
     char *data = sv_realloc(text->allocator, text->data, text->capacity, capacity);
     if (!data) {
         text->failed = true;
@@ -153,6 +154,30 @@ size_t sv_utf8_step(const char *at, size_t left)
     for (size_t i = 2; i < size; i++)
         if ((byte[i] & 0xC0) != 0x80) return 0;
     return size;
+}
+
+size_t sv_utf8_put(char out[4], uint32_t code)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xC0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3F));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xE0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
+        out[2] = (char)(0x80 | (code & 0x3F));
+        return 3;
+    }
+    out[0] = (char)(0xF0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
+    out[3] = (char)(0x80 | (code & 0x3F));
+    return 4;
 }
 
 static void put_escape(sv_text *text, unsigned char c)

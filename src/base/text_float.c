@@ -2,8 +2,8 @@
  *
  * The method is the free-format digit generation of Steele and White ("How to Print Floating-Point
  * Numbers Accurately", 1990), in fixed point with 60 or 120 binary places: exact for every number
- * whose last bit lies between 2^0 and 2^-118, which are nearly all that anyone prints. The others go
- * through printf with rising precision until the text reads back as the same number. */
+ * whose last bit lies between 2^0 and 2^-118, which are nearly all that anyone prints. The others
+ * go through printf with rising precision until the text reads back as the same number. */
 #include "base/text.h"
 
 #include <stdio.h>
@@ -37,16 +37,19 @@ static void put_integer(decimal *out, uint64_t value)
 {
     char reversed[20];
     int count = 0;
-    for (; value; value /= 10) reversed[count++] = (char)('0' + value % 10);
+    for (; value; value /= 10)
+        reversed[count++] = (char)('0' + value % 10);
     out->count = out->point = count;
-    for (int i = 0; i < count; i++) out->digit[i] = reversed[count - 1 - i];
+    for (int i = 0; i < count; i++)
+        out->digit[i] = reversed[count - 1 - i];
 }
 
 /* Digits are generated until what is left is closer to 0 (or, rounding up, to 1) than half the
  * distance to the neighbouring number, which grows tenfold with each digit. The integer part needs
  * no such test: all integers in range are numbers themselves, so none lies within the margin.
  *
- * `fixed` is the type of the fraction: its top 4 bits take the next digit, the rest are the places. */
+ * `fixed` is the type of the fraction: its top 4 bits take the next digit, the rest are the places.
+ */
 #define DEFINE_GENERATE(name, fixed, places)                                                       \
     static void name(const binary *value, decimal *out)                                            \
     {                                                                                              \
@@ -59,7 +62,7 @@ static void put_integer(decimal *out, uint64_t value)
         while (rest != 0) {                                                                        \
             rest *= 10;                                                                            \
             above *= 10;                                                                           \
-            fixed below = above >> value->uneven, left = one - (rest & (one - 1));                         \
+            fixed below = above >> value->uneven, left = one - (rest & (one - 1));                 \
             int digit = (int)(rest >> (places));                                                   \
             rest &= one - 1;                                                                       \
             bool down = rest < below || (even && rest == below);                                   \

@@ -68,8 +68,7 @@ static bool spin_while(_Atomic uint32_t *word, uint32_t mask, uint32_t value, ui
     }
 }
 
-sv_status sv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *),
-                          void *argument)
+sv_status sv_thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
     sigset_t all, old;
     sigfillset(&all);
@@ -120,7 +119,8 @@ static uint32_t member_wait(team_member *member)
     if (!spin_while(&member->state, UINT32_MAX, MEMBER_IDLE, member->team->spin_ns) &&
         atomic_compare_exchange_strong_explicit(&member->state, &state, MEMBER_ASLEEP,
                                                 memory_order_acquire, memory_order_acquire)) {
-        do sv_futex_wait(&member->state, MEMBER_ASLEEP);
+        do
+            sv_futex_wait(&member->state, MEMBER_ASLEEP);
         while (atomic_load_explicit(&member->state, memory_order_acquire) == MEMBER_ASLEEP);
     }
     return atomic_load_explicit(&member->state, memory_order_acquire);
@@ -176,8 +176,10 @@ sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator, sv_tea
 void sv_team_destroy(sv_team *team)
 {
     if (!team) return;
-    for (uint32_t i = 1; i < team->started; i++) member_post(&team->member[i], MEMBER_STOP);
-    for (uint32_t i = 1; i < team->started; i++) pthread_join(team->member[i].thread, NULL);
+    for (uint32_t i = 1; i < team->started; i++)
+        member_post(&team->member[i], MEMBER_STOP);
+    for (uint32_t i = 1; i < team->started; i++)
+        pthread_join(team->member[i].thread, NULL);
     sv_free_aligned(team->allocator, team, team->bytes, 64);
 }
 
@@ -218,7 +220,8 @@ void sv_team_region(sv_team *team, uint32_t threads, sv_team_run run, void *argu
     team->argument = argument;
     team->threads = threads;
     atomic_store_explicit(&team->pending, threads - 1, memory_order_relaxed);
-    for (uint32_t i = 1; i < threads; i++) member_post(&team->member[i], MEMBER_WORK);
+    for (uint32_t i = 1; i < threads; i++)
+        member_post(&team->member[i], MEMBER_WORK);
     run(argument, 0, threads);
     wait_for_members(team);
     atomic_store_explicit(&team->taken, false, memory_order_release);
@@ -242,6 +245,7 @@ void sv_barrier_wait(sv_barrier *barrier, uint32_t n)
                                                  memory_order_acquire, memory_order_acquire) &&
         (seen & ~1u) != round)
         return;
-    do sv_futex_wait(&barrier->round, round | 1);
+    do
+        sv_futex_wait(&barrier->round, round | 1);
     while ((atomic_load_explicit(&barrier->round, memory_order_acquire) & ~1u) == round);
 }

@@ -11,7 +11,8 @@ static sv_status copy_at_depth(sv_arena *arena, const sv_datum *from, int depth,
 {
     if (depth > DEPTH_LIMIT)
         return sv_error_invalid("data: expected at most %d levels, found more", DEPTH_LIMIT);
-    sv_datum copy = {.kind = from->kind, .element_dtype = from->element_dtype, .count = from->count};
+    sv_datum copy = {
+        .kind = from->kind, .element_dtype = from->element_dtype, .count = from->count};
     if (from->kind == SV_KIND_TENSOR) SV_TRY(sv_tensor_copy(arena, &from->tensor, &copy.tensor));
     if (from->kind == SV_KIND_MAP) SV_TRY(sv_tensor_copy(arena, &from->keys, &copy.keys));
     if (from->count) {
@@ -32,10 +33,14 @@ sv_status sv_datum_copy(sv_arena *arena, const sv_datum *from, sv_datum *out)
 const char *sv_kind_name(sv_kind kind)
 {
     switch (kind) {
-    case SV_KIND_TENSOR: return "tensor";
-    case SV_KIND_SEQUENCE: return "sequence";
-    case SV_KIND_OPTIONAL: return "optional";
-    case SV_KIND_MAP: return "map";
+    case SV_KIND_TENSOR:
+        return "tensor";
+    case SV_KIND_SEQUENCE:
+        return "sequence";
+    case SV_KIND_OPTIONAL:
+        return "optional";
+    case SV_KIND_MAP:
+        return "map";
     }
     return "unknown";
 }

@@ -54,9 +54,9 @@ uint64_t sv_tensor_hash(const sv_tensor *tensor)
     uint64_t hash = sv_hash_bytes((uint64_t)tensor->dtype, tensor->shape.dim,
                                   (size_t)tensor->shape.rank * sizeof *tensor->shape.dim);
     if (tensor->dtype != SV_STRING)
-        return sv_hash_bytes(hash, tensor->data,
-                             (size_t)count * sv_dtype_get(tensor->dtype)->size);
+        return sv_hash_bytes(hash, tensor->data, (size_t)count * sv_dtype_get(tensor->dtype)->size);
     const sv_string *string = tensor->data;
-    for (int64_t i = 0; i < count; i++) hash = sv_hash_bytes(hash, string[i].data, string[i].size);
+    for (int64_t i = 0; i < count; i++)
+        hash = sv_hash_bytes(hash, string[i].data, string[i].size);
     return hash;
 }

@@ -31,20 +31,33 @@ static uint64_t low_bits(uint64_t value, int bits)
 static uint64_t get_integer(sv_dtype dtype, const void *at)
 {
     switch (dtype) {
-    case SV_U8: return LOAD(uint8_t, at);
-    case SV_I8: return (uint64_t)(int64_t)LOAD(int8_t, at);
-    case SV_U16: return LOAD(uint16_t, at);
-    case SV_I16: return (uint64_t)(int64_t)LOAD(int16_t, at);
-    case SV_U32: return LOAD(uint32_t, at);
-    case SV_I32: return (uint64_t)(int64_t)LOAD(int32_t, at);
+    case SV_U8:
+        return LOAD(uint8_t, at);
+    case SV_I8:
+        return (uint64_t)(int64_t)LOAD(int8_t, at);
+    case SV_U16:
+        return LOAD(uint16_t, at);
+    case SV_I16:
+        return (uint64_t)(int64_t)LOAD(int16_t, at);
+    case SV_U32:
+        return LOAD(uint32_t, at);
+    case SV_I32:
+        return (uint64_t)(int64_t)LOAD(int32_t, at);
     case SV_U64:
-    case SV_I64: return LOAD(uint64_t, at);
-    case SV_BOOL: return LOAD(uint8_t, at) != 0;
-    case SV_U4: return low_bits(LOAD(uint8_t, at), 4);
-    case SV_I4: return (uint64_t)low_bits_signed(LOAD(uint8_t, at), 4);
-    case SV_U2: return low_bits(LOAD(uint8_t, at), 2);
-    case SV_I2: return (uint64_t)low_bits_signed(LOAD(uint8_t, at), 2);
-    default: return 0;
+    case SV_I64:
+        return LOAD(uint64_t, at);
+    case SV_BOOL:
+        return LOAD(uint8_t, at) != 0;
+    case SV_U4:
+        return low_bits(LOAD(uint8_t, at), 4);
+    case SV_I4:
+        return (uint64_t)low_bits_signed(LOAD(uint8_t, at), 4);
+    case SV_U2:
+        return low_bits(LOAD(uint8_t, at), 2);
+    case SV_I2:
+        return (uint64_t)low_bits_signed(LOAD(uint8_t, at), 2);
+    default:
+        return 0;
     }
 }
 
@@ -55,10 +68,18 @@ static void set_integer(sv_dtype dtype, void *at, uint64_t value)
         value = row->class_ == SV_CLASS_INT ? (uint64_t)low_bits_signed(value, row->bits)
                                             : low_bits(value, row->bits);
     switch (row->size) {
-    case 1: STORE(uint8_t, at, value); break;
-    case 2: STORE(uint16_t, at, value); break;
-    case 4: STORE(uint32_t, at, value); break;
-    default: STORE(uint64_t, at, value); break;
+    case 1:
+        STORE(uint8_t, at, value);
+        break;
+    case 2:
+        STORE(uint16_t, at, value);
+        break;
+    case 4:
+        STORE(uint32_t, at, value);
+        break;
+    default:
+        STORE(uint64_t, at, value);
+        break;
     }
 }
 
@@ -72,23 +93,30 @@ static double get_float(sv_dtype dtype, const void *at)
 {
     switch (dtype) {
     case SV_F32:
-    case SV_C64: return (double)LOAD(float, at);
+    case SV_C64:
+        return (double)LOAD(float, at);
     case SV_F64:
-    case SV_C128: return LOAD(double, at);
-    case SV_F16: return (double)sv_f16_to_f32(LOAD(uint16_t, at));
-    case SV_BF16: return (double)sv_bf16_to_f32(LOAD(uint16_t, at));
+    case SV_C128:
+        return LOAD(double, at);
+    case SV_F16:
+        return (double)sv_f16_to_f32(LOAD(uint16_t, at));
+    case SV_BF16:
+        return (double)sv_bf16_to_f32(LOAD(uint16_t, at));
     case SV_F8E4M3FN:
     case SV_F8E4M3FNUZ:
     case SV_F8E5M2:
     case SV_F8E5M2FNUZ:
     case SV_F4E2M1:
-    case SV_F8E8M0: return (double)sv_small_float_to_f32(dtype, LOAD(uint8_t, at));
-    default: return 0;
+    case SV_F8E8M0:
+        return (double)sv_small_float_to_f32(dtype, LOAD(uint8_t, at));
+    default:
+        return 0;
     }
 }
 
 /* To float with a sticky last bit ("round to odd"): rounding the result once more, to any narrower
- * format, then gives what rounding the double itself would have given (Boldo and Melquiond, 2008). */
+ * format, then gives what rounding the double itself would have given (Boldo and Melquiond, 2008).
+ */
 static float narrow_sticky(double value)
 {
     float near = (float)value;
@@ -103,12 +131,22 @@ static float narrow_sticky(double value)
 static void set_float(sv_dtype dtype, void *at, double value)
 {
     switch (dtype) {
-    case SV_C64: STORE(float, (char *)at + sizeof(float), 0); /* fall through */
-    case SV_F32: STORE(float, at, value); break;
-    case SV_C128: STORE(double, (char *)at + sizeof(double), 0); /* fall through */
-    case SV_F64: STORE(double, at, value); break;
-    case SV_F16: STORE(uint16_t, at, sv_f32_to_f16(narrow_sticky(value))); break;
-    case SV_BF16: STORE(uint16_t, at, sv_f32_to_bf16(narrow_sticky(value))); break;
+    case SV_C64:
+        STORE(float, (char *)at + sizeof(float), 0); /* fall through */
+    case SV_F32:
+        STORE(float, at, value);
+        break;
+    case SV_C128:
+        STORE(double, (char *)at + sizeof(double), 0); /* fall through */
+    case SV_F64:
+        STORE(double, at, value);
+        break;
+    case SV_F16:
+        STORE(uint16_t, at, sv_f32_to_f16(narrow_sticky(value)));
+        break;
+    case SV_BF16:
+        STORE(uint16_t, at, sv_f32_to_bf16(narrow_sticky(value)));
+        break;
     case SV_F8E4M3FN:
     case SV_F8E4M3FNUZ:
     case SV_F8E5M2:
@@ -117,7 +155,8 @@ static void set_float(sv_dtype dtype, void *at, double value)
     case SV_F8E8M0:
         STORE(uint8_t, at, sv_f32_to_small_float(dtype, narrow_sticky(value), true));
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -160,14 +199,20 @@ void sv_scalar_set_f64(sv_dtype dtype, void *at, double value)
 {
     const sv_dtype_info *row = sv_dtype_get(dtype);
     switch (row->class_) {
-    case SV_CLASS_BOOL: STORE(uint8_t, at, value != 0); break;
+    case SV_CLASS_BOOL:
+        STORE(uint8_t, at, value != 0);
+        break;
     case SV_CLASS_INT: {
         int64_t high = (int64_t)(UINT64_MAX >> (65 - row->bits));
         set_integer(dtype, at, (uint64_t)clamp_i64(value, -high - 1, high));
         break;
     }
-    case SV_CLASS_UINT: set_integer(dtype, at, clamp_u64(value, UINT64_MAX >> (64 - row->bits))); break;
-    default: set_float(dtype, at, value); break;
+    case SV_CLASS_UINT:
+        set_integer(dtype, at, clamp_u64(value, UINT64_MAX >> (64 - row->bits)));
+        break;
+    default:
+        set_float(dtype, at, value);
+        break;
     }
 }
 
@@ -175,7 +220,8 @@ void sv_scalar_set_f64(sv_dtype dtype, void *at, double value)
 static double widen_sticky(uint64_t magnitude)
 {
     const uint64_t beyond = (1 << 11) - 1;
-    if (magnitude >> 53) magnitude = (magnitude & ~beyond) | (uint64_t)!!(magnitude & beyond) << 11;
+    if (magnitude >> 53)
+        magnitude = (magnitude & ~beyond) | (uint64_t) !!(magnitude & beyond) << 11;
     return (double)magnitude;
 }
 

@@ -14,7 +14,8 @@ sv_shape sv_shape_unknown(void)
 sv_shape sv_shape_make(int32_t rank, const int64_t *dim)
 {
     sv_shape shape = {.rank = rank};
-    for (int32_t i = 0; i < rank; i++) shape.dim[i] = dim[i];
+    for (int32_t i = 0; i < rank; i++)
+        shape.dim[i] = dim[i];
     return shape;
 }
 

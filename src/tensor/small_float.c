@@ -34,7 +34,7 @@ typedef struct {
     uint16_t largest;  /* the code of the largest finite number */
     uint16_t infinity; /* the code that stands for overflow: infinity, or NaN where there is none */
     uint16_t nan;
-    bool signed_nan;  /* NaN has a sign, and so has 0 */
+    bool signed_nan; /* NaN has a sign, and so has 0 */
 } format;
 
 static const format half = {10, 15, 0x8000, 0x7BFF, 0x7C00, 0x7E00, true};
@@ -48,12 +48,18 @@ static const format e2m1 = {1, 1, 0x8, 0x7, 0x7, 0x8, true};
 static const format *format_of(sv_dtype dtype)
 {
     switch (dtype) {
-    case SV_F16: return &half;
-    case SV_F8E4M3FN: return &e4m3fn;
-    case SV_F8E4M3FNUZ: return &e4m3fnuz;
-    case SV_F8E5M2: return &e5m2;
-    case SV_F8E5M2FNUZ: return &e5m2fnuz;
-    default: return &e2m1;
+    case SV_F16:
+        return &half;
+    case SV_F8E4M3FN:
+        return &e4m3fn;
+    case SV_F8E4M3FNUZ:
+        return &e4m3fnuz;
+    case SV_F8E5M2:
+        return &e5m2;
+    case SV_F8E5M2FNUZ:
+        return &e5m2fnuz;
+    default:
+        return &e2m1;
     }
 }
 
@@ -97,8 +103,8 @@ static float decode(const format *f, uint16_t code)
     uint32_t magnitude = code & (uint32_t)(f->sign - 1);
     if (!f->signed_nan && code == f->nan) return float_of(0x7FC00000);
     if (f->infinity != f->largest && f->signed_nan && magnitude > f->largest)
-        return float_of(sign | (magnitude == f->infinity && f->infinity != f->nan ? 0x7F800000
-                                                                                 : 0x7FC00000));
+        return float_of(
+            sign | (magnitude == f->infinity && f->infinity != f->nan ? 0x7F800000 : 0x7FC00000));
     uint32_t mask = (1u << f->mantissa) - 1;
     int exponent = (int)(magnitude >> f->mantissa);
     uint32_t significand = magnitude & mask;

@@ -11,7 +11,8 @@ sv_status sv_type_bytes(const sv_type *type, const char *what, size_t *out)
     char text[SV_SHAPE_TEXT];
     const sv_dtype_info *row = sv_dtype_get(type->dtype);
     if (row->class_ == SV_CLASS_NONE)
-        return sv_error_invalid("%s: expected an element type, found number %d", what, (int)type->dtype);
+        return sv_error_invalid("%s: expected an element type, found number %d", what,
+                                (int)type->dtype);
     if (!sv_shape_known(&type->shape))
         return sv_error_invalid("%s: expected a known shape, found %s", what,
                                 sv_shape_text(&type->shape, text));
@@ -19,8 +20,8 @@ sv_status sv_type_bytes(const sv_type *type, const char *what, size_t *out)
     size_t bytes;
     if (!sv_shape_count(&type->shape, &count) || !sv_size_mul((size_t)count, row->size, &bytes) ||
         bytes > PTRDIFF_MAX)
-        return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: a %s tensor of shape %s is too large", what,
-                        row->name, sv_shape_text(&type->shape, text));
+        return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: a %s tensor of shape %s is too large",
+                        what, row->name, sv_shape_text(&type->shape, text));
     *out = bytes;
     return SV_OK;
 }
@@ -93,16 +94,20 @@ static void copy_row(char *to, int64_t to_step, const char *from, int64_t from_s
     from_step *= (int64_t)size;
     switch (size) {
     case 1:
-        for (; count > 0; count--, to += to_step, from += from_step) *to = *from;
+        for (; count > 0; count--, to += to_step, from += from_step)
+            *to = *from;
         break;
     case 4:
-        for (; count > 0; count--, to += to_step, from += from_step) memcpy(to, from, 4);
+        for (; count > 0; count--, to += to_step, from += from_step)
+            memcpy(to, from, 4);
         break;
     case 8:
-        for (; count > 0; count--, to += to_step, from += from_step) memcpy(to, from, 8);
+        for (; count > 0; count--, to += to_step, from += from_step)
+            memcpy(to, from, 8);
         break;
     default:
-        for (; count > 0; count--, to += to_step, from += from_step) memmove(to, from, size);
+        for (; count > 0; count--, to += to_step, from += from_step)
+            memmove(to, from, size);
         break;
     }
 }

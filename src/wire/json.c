@@ -22,34 +22,52 @@ sv_json_kind sv_json_peek(sv_json *json)
     reader->at = json_space(reader->at, reader->end);
     if (reader->at == reader->end) return SV_JSON_END;
     switch (*reader->at) {
-    case '{': return SV_JSON_OBJECT;
-    case '[': return SV_JSON_ARRAY;
-    case '"': return SV_JSON_STRING;
+    case '{':
+        return SV_JSON_OBJECT;
+    case '[':
+        return SV_JSON_ARRAY;
+    case '"':
+        return SV_JSON_STRING;
     case 't':
-    case 'f': return SV_JSON_BOOL;
-    case 'n': return SV_JSON_NULL;
+    case 'f':
+        return SV_JSON_BOOL;
+    case 'n':
+        return SV_JSON_NULL;
     case ']':
-    case '}': return SV_JSON_CLOSE;
+    case '}':
+        return SV_JSON_CLOSE;
     case 'N':
-    case 'I': return json->allow_non_finite ? SV_JSON_NUMBER : SV_JSON_OTHER;
+    case 'I':
+        return json->allow_non_finite ? SV_JSON_NUMBER : SV_JSON_OTHER;
     case '-':
-    case '0' ... '9': return SV_JSON_NUMBER;
-    default: return SV_JSON_OTHER;
+    case '0' ... '9':
+        return SV_JSON_NUMBER;
+    default:
+        return SV_JSON_OTHER;
     }
 }
 
 const char *sv_json_kind_name(sv_json_kind kind)
 {
     switch (kind) {
-    case SV_JSON_END: return "the end";
-    case SV_JSON_OBJECT: return "an object";
-    case SV_JSON_ARRAY: return "an array";
-    case SV_JSON_STRING: return "a string";
-    case SV_JSON_NUMBER: return "a number";
-    case SV_JSON_BOOL: return "true or false";
-    case SV_JSON_NULL: return "null";
-    case SV_JSON_CLOSE: return "a closing bracket";
-    case SV_JSON_OTHER: break;
+    case SV_JSON_END:
+        return "the end";
+    case SV_JSON_OBJECT:
+        return "an object";
+    case SV_JSON_ARRAY:
+        return "an array";
+    case SV_JSON_STRING:
+        return "a string";
+    case SV_JSON_NUMBER:
+        return "a number";
+    case SV_JSON_BOOL:
+        return "true or false";
+    case SV_JSON_NULL:
+        return "null";
+    case SV_JSON_CLOSE:
+        return "a closing bracket";
+    case SV_JSON_OTHER:
+        break;
     }
     return "something else";
 }
@@ -103,7 +121,8 @@ sv_status sv_json_object_begin(sv_json *json)
     return enter(json, '{', "an object");
 }
 
-sv_status sv_json_object_next(sv_json *json, sv_string *key, bool *more)
+/* `key` NULL: it is only stepped over. */
+static sv_status next_key(sv_json *json, sv_string *key, bool *more)
 {
     bool another;
     if (!json_next(json, '}', &another))
@@ -111,13 +130,18 @@ sv_status sv_json_object_next(sv_json *json, sv_string *key, bool *more)
     if (another) {
         sv_reader *reader = &json->reader;
         if (reader->at == reader->end || *reader->at != '"') return json_unexpected(json, "a key");
-        SV_TRY(sv_json_string(json, key));
+        SV_TRY(key ? sv_json_string(json, key) : json_skip_string(json));
         reader->at = json_space(reader->at, reader->end);
         if (reader->at == reader->end || *reader->at != ':') return json_unexpected(json, "':'");
         reader->at++;
     }
     *more = another;
     return SV_OK;
+}
+
+sv_status sv_json_object_next(sv_json *json, sv_string *key, bool *more)
+{
+    return next_key(json, key, more);
 }
 
 sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, sv_string *key, size_t *index,
@@ -134,7 +158,8 @@ sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, sv_string *k
         i++;
     if (i < fields->count) {
         uint64_t bit = (uint64_t)1 << i;
-        if (fields->seen & bit) return sv_json_error(json, "the key \"%s\" comes twice", fields->names[i]);
+        if (fields->seen & bit)
+            return sv_json_error(json, "the key \"%s\" comes twice", fields->names[i]);
         fields->seen |= bit;
     }
     *key = name;
@@ -145,7 +170,8 @@ sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, sv_string *k
 static bool literal(sv_json *json, const char *word)
 {
     size_t size = strlen(word);
-    if (sv_reader_left(&json->reader) < size || memcmp(json->reader.at, word, size) != 0) return false;
+    if (sv_reader_left(&json->reader) < size || memcmp(json->reader.at, word, size) != 0)
+        return false;
     json->reader.at += size;
     return true;
 }
@@ -188,10 +214,9 @@ static sv_status skip_array(sv_json *json)
 static sv_status skip_object(sv_json *json)
 {
     bool more;
-    sv_string key;
     SV_TRY(sv_json_object_begin(json));
     for (;;) {
-        SV_TRY(sv_json_object_next(json, &key, &more));
+        SV_TRY(next_key(json, NULL, &more));
         if (!more) return SV_OK;
         SV_TRY(sv_json_skip(json));
     }
@@ -199,16 +224,22 @@ static sv_status skip_object(sv_json *json)
 
 sv_status sv_json_skip(sv_json *json)
 {
-    sv_string string;
     bool truth;
     switch (sv_json_peek(json)) {
-    case SV_JSON_OBJECT: return skip_object(json);
-    case SV_JSON_ARRAY: return skip_array(json);
-    case SV_JSON_STRING: return sv_json_string(json, &string);
-    case SV_JSON_NUMBER: return json_skip_number(json);
-    case SV_JSON_BOOL: return sv_json_bool(json, &truth);
-    case SV_JSON_NULL: return sv_json_null(json);
-    default: return json_unexpected(json, "a value");
+    case SV_JSON_OBJECT:
+        return skip_object(json);
+    case SV_JSON_ARRAY:
+        return skip_array(json);
+    case SV_JSON_STRING:
+        return json_skip_string(json);
+    case SV_JSON_NUMBER:
+        return json_skip_number(json);
+    case SV_JSON_BOOL:
+        return sv_json_bool(json, &truth);
+    case SV_JSON_NULL:
+        return sv_json_null(json);
+    default:
+        return json_unexpected(json, "a value");
     }
 }
 

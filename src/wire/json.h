@@ -48,7 +48,8 @@ SV_MUST_USE SV_NONNULL_RESULT sv_status sv_json_error(const sv_json *json, const
 SV_MUST_USE sv_status sv_json_array_begin(sv_json *json);
 SV_MUST_USE sv_status sv_json_array_next(sv_json *json, bool *more);
 
-/* Objects: begin, then while next says *more read the value of *key (as sv_json_string gives it). */
+/* Objects: begin, then while next says *more read the value of *key (as sv_json_string gives it).
+ */
 SV_MUST_USE sv_status sv_json_object_begin(sv_json *json);
 SV_MUST_USE sv_status sv_json_object_next(sv_json *json, sv_string *key, bool *more);
 
@@ -63,7 +64,8 @@ SV_MUST_USE sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, 
                                          size_t *index, bool *more);
 
 /* Values. Strings are borrowed from the text where they have no escapes, else lie in the arena.
- * Numbers are rounded correctly; what the type cannot hold is an error, fractions for integers too. */
+ * Numbers are rounded correctly; what the type cannot hold is an error, fractions for integers too.
+ */
 SV_MUST_USE sv_status sv_json_string(sv_json *json, sv_string *out);
 SV_MUST_USE sv_status sv_json_bool(sv_json *json, bool *out);
 SV_MUST_USE sv_status sv_json_null(sv_json *json);

@@ -76,8 +76,8 @@ static inline uint64_t join_eight(uint64_t values)
     return (values * 10000 + (values >> 32)) & 0xFFFFFFFFu;
 }
 
-/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. The last group, of 0 to
- * 7 digits, is shifted behind zeros rather than looped over: its length cannot be predicted. */
+/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. The last group, of 0
+ * to 7 digits, is shifted behind zeros rather than looped over: its length cannot be predicted. */
 static inline const uint8_t *take_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
 {
     static const uint32_t scale[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
@@ -93,12 +93,14 @@ static inline const uint8_t *take_digits(const uint8_t *at, const uint8_t *end, 
         v = v * 100000000u + join_eight(values);
         at += 8;
     }
-    for (; at < end && is_digit(*at); at++) v = v * 10 + (uint64_t)(*at - '0');
+    for (; at < end && is_digit(*at); at++)
+        v = v * 10 + (uint64_t)(*at - '0');
     *value = v;
     return at;
 }
 
-/* The digits behind "e", with sign; NULL when there are none. What is beyond any type stays there. */
+/* The digits behind "e", with sign; NULL when there are none. What is beyond any type stays there.
+ */
 static const uint8_t *take_exponent(const uint8_t *at, const uint8_t *end, int32_t *exponent)
 {
     bool negative = at < end && *at == '-';
@@ -127,7 +129,8 @@ static inline const uint8_t *scan(const uint8_t *at, const uint8_t *end, number 
     out->integer = true;
     if (at < end && *at == '.') {
         begin = ++at;
-        while (zero && at < end && *at == '0') at++;
+        while (zero && at < end && *at == '0')
+            at++;
         const uint8_t *significant = at;
         at = take_digits(at, end, &digits);
         if (at == begin) return NULL;
@@ -307,7 +310,8 @@ static inline outcome make_i64(const number *n, const uint8_t *at, const uint8_t
     return READ;
 }
 
-static inline outcome make_u64(const number *n, const uint8_t *at, const uint8_t *end, uint64_t *out)
+static inline outcome make_u64(const number *n, const uint8_t *at, const uint8_t *end,
+                               uint64_t *out)
 {
     uint64_t value = 0;
     outcome result = magnitude(n, at, end, &value);
@@ -327,7 +331,8 @@ static sv_status failure(sv_json *json, outcome result, const char *type)
     const uint8_t *end = scan(json->reader.at, json->reader.end, &ignored);
     if (end && end - json->reader.at < shown) shown = (int)(end - json->reader.at);
     switch (result) {
-    case NOT_INTEGER: return sv_json_error(json, "expected an integer, found %.*s", shown, token);
+    case NOT_INTEGER:
+        return sv_json_error(json, "expected an integer, found %.*s", shown, token);
     case OUT_OF_RANGE:
         return sv_json_error(json, "expected a number in the range of %s, found %.*s", type, shown,
                              token);

@@ -10,7 +10,8 @@
 
 static inline const uint8_t *json_space(const uint8_t *at, const uint8_t *end)
 {
-    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t')) at++;
+    while (at < end && *at <= ' ' && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+        at++;
     return at;
 }
 
@@ -27,7 +28,8 @@ static inline uint64_t json_load8(const uint8_t *at)
 /* "<origin>: at byte N: expected <what>, found <what comes next>". */
 SV_MUST_USE SV_NONNULL_RESULT sv_status json_unexpected(sv_json *json, const char *expected);
 
-/* Steps over what lies between two elements; false with *more unset when it is not as it must be. */
+/* Steps over what lies between two elements; false with *more unset when it is not as it must be.
+ */
 static inline bool json_next(sv_json *json, uint8_t close, bool *more)
 {
     sv_reader *reader = &json->reader;
@@ -50,6 +52,8 @@ static inline bool json_next(sv_json *json, uint8_t close, bool *more)
     return true;
 }
 
+/* Steps over a string without unescaping it; the opening quote has been seen. */
+SV_MUST_USE sv_status json_skip_string(sv_json *json);
 /* Steps over a number or one of the tokens that stand for one, checking its syntax. */
 SV_MUST_USE sv_status json_skip_number(sv_json *json);
 

@@ -62,32 +62,8 @@ static size_t escape_size(const uint8_t *at, const uint8_t *end)
     return 12;
 }
 
-static size_t put_utf8(char *out, uint32_t code)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (char)(0xC0 | code >> 6);
-        out[1] = (char)(0x80 | (code & 0x3F));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (char)(0xE0 | code >> 12);
-        out[1] = (char)(0x80 | (code >> 6 & 0x3F));
-        out[2] = (char)(0x80 | (code & 0x3F));
-        return 3;
-    }
-    out[0] = (char)(0xF0 | code >> 18);
-    out[1] = (char)(0x80 | (code >> 12 & 0x3F));
-    out[2] = (char)(0x80 | (code >> 6 & 0x3F));
-    out[3] = (char)(0x80 | (code & 0x3F));
-    return 4;
-}
-
 /* Writes what the (well-formed) escape at `at` means; returns the bytes written. */
-static size_t unescape_one(const uint8_t *at, const uint8_t *end, char *out)
+static size_t unescape_one(const uint8_t *at, const uint8_t *end, char out[4])
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (at[1] != 'u') {
@@ -95,9 +71,9 @@ static size_t unescape_one(const uint8_t *at, const uint8_t *end, char *out)
         return 1;
     }
     uint32_t unit = (uint32_t)code_unit(at + 1, end);
-    if (!is_high_surrogate((int32_t)unit)) return put_utf8(out, unit);
+    if (!is_high_surrogate((int32_t)unit)) return sv_utf8_put(out, unit);
     uint32_t low = (uint32_t)code_unit(at + 7, end);
-    return put_utf8(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
+    return sv_utf8_put(out, 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00));
 }
 
 static sv_status unescape(sv_json *json, const uint8_t *at, const uint8_t *end, sv_string *out)
@@ -123,7 +99,8 @@ static sv_status find_end(sv_json *json, bool *escaped)
 {
     sv_reader *reader = &json->reader;
     for (;;) {
-        while (reader->end - reader->at >= 8 && all_plain(json_load8(reader->at))) reader->at += 8;
+        while (reader->end - reader->at >= 8 && all_plain(json_load8(reader->at)))
+            reader->at += 8;
         if (reader->at == reader->end) return sv_json_error(json, "expected '\"', found the end");
         uint8_t byte = *reader->at;
         size_t step;
@@ -141,6 +118,15 @@ static sv_status find_end(sv_json *json, bool *escaped)
         }
         reader->at += step;
     }
+}
+
+sv_status json_skip_string(sv_json *json)
+{
+    bool escaped;
+    json->reader.at++;
+    SV_TRY(find_end(json, &escaped));
+    json->reader.at++;
+    return SV_OK;
 }
 
 sv_status sv_json_string(sv_json *json, sv_string *out)

@@ -87,7 +87,8 @@ static void test_arena_holds_what_it_gave(void **state)
         memset(block[i], (int)(i & 255), size[i]);
     }
     for (size_t i = 0; i < BLOCKS; i++)
-        for (size_t k = 0; k < size[i]; k++) assert_int_equal(block[i][k], i & 255);
+        for (size_t k = 0; k < size[i]; k++)
+            assert_int_equal(block[i][k], i & 255);
     assert_int_equal(arena.bytes, counting.live_bytes);
     sv_arena_release(&arena);
     assert_int_equal(counting.live_bytes, 0);
@@ -103,7 +104,8 @@ static void test_arena_settles_after_a_reset(void **state)
     size_t calls = 0;
     for (int round = 0; round < 4; round++) {
         if (round == 2) calls = counting.calls;
-        for (int i = 0; i < 100; i++) assert_non_null(sv_arena_alloc(&arena, 1000));
+        for (int i = 0; i < 100; i++)
+            assert_non_null(sv_arena_alloc(&arena, 1000));
         assert_non_null(sv_arena_alloc(&arena, 3 << 20));
         sv_arena_reset(&arena);
     }
@@ -145,11 +147,14 @@ static void test_arena_texts_and_arrays(void **state)
     int *array = NULL;
     uint32_t capacity = 0, count = 0;
     for (int i = 0; i < 1000; i++) {
-        assert_true(sv_arena_grow(&arena, (void **)&array, &capacity, count, count + 1, sizeof *array));
+        assert_true(
+            sv_arena_grow(&arena, (void **)&array, &capacity, count, count + 1, sizeof *array));
         array[count++] = i;
     }
-    for (int i = 0; i < 1000; i++) assert_int_equal(array[i], i);
-    assert_false(sv_arena_grow(&arena, (void **)&array, &capacity, count, UINT32_MAX, SIZE_MAX / 2));
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(array[i], i);
+    assert_false(
+        sv_arena_grow(&arena, (void **)&array, &capacity, count, UINT32_MAX, SIZE_MAX / 2));
     assert_int_equal(array[999], 999);
     sv_arena_release(&arena);
 }
@@ -173,8 +178,8 @@ static void test_blob_counts_references(void **state)
     assert_int_equal(blob->size, 0);
     sv_blob_unref(blob);
     uint8_t *data;
-    CHECK_FAILS(sv_blob_create(SIZE_MAX - 4, "huge", NULL, &blob, &data), SV_CODE_RESOURCE_EXHAUSTED,
-                "huge");
+    CHECK_FAILS(sv_blob_create(SIZE_MAX - 4, "huge", NULL, &blob, &data),
+                SV_CODE_RESOURCE_EXHAUSTED, "huge");
 }
 
 static int temporary_file(const char *text, size_t size)
@@ -208,11 +213,14 @@ static void test_blob_reads_files(void **state)
     size_t calls = counting.calls;
     CHECK_FAILS(sv_blob_read_fd(fd, "f", 0, (size_t)4 << 30, SIZE_MAX, allocator, &blob),
                 SV_CODE_DATA_LOSS, "found a file of 10 bytes");
-    CHECK_FAILS(sv_blob_read_fd(fd, "f", 11, SIZE_MAX, 100, allocator, &blob), SV_CODE_DATA_LOSS, "11");
-    CHECK_FAILS(sv_blob_read_fd(fd, "f", UINT64_MAX, 5, 100, allocator, &blob), SV_CODE_DATA_LOSS, "f:");
+    CHECK_FAILS(sv_blob_read_fd(fd, "f", 11, SIZE_MAX, 100, allocator, &blob), SV_CODE_DATA_LOSS,
+                "11");
+    CHECK_FAILS(sv_blob_read_fd(fd, "f", UINT64_MAX, 5, 100, allocator, &blob), SV_CODE_DATA_LOSS,
+                "f:");
     CHECK_FAILS(sv_blob_read_fd(fd, "f", 0, SIZE_MAX, 9, allocator, &blob),
                 SV_CODE_RESOURCE_EXHAUSTED, "at most 9 bytes");
-    CHECK_FAILS(sv_blob_read_fd(-1, "f", 0, SIZE_MAX, 9, allocator, &blob), SV_CODE_UNAVAILABLE, "f:");
+    CHECK_FAILS(sv_blob_read_fd(-1, "f", 0, SIZE_MAX, 9, allocator, &blob), SV_CODE_UNAVAILABLE,
+                "f:");
     assert_int_equal(counting.calls, calls);
     counting.fail_at = calls + 1;
     CHECK_FAILS(sv_blob_read_fd(fd, "f", 0, SIZE_MAX, 10, allocator, &blob),

@@ -64,8 +64,10 @@ static void check_opens(const char *name, const char *text)
 static void check_hostile_names(void)
 {
     int fd = -2;
-    const char *refused[] = {"", "/etc/passwd", "..", "../outside/secret", "sub/../w.bin", "sub/..",
-                             "leaves", "absolute", "folder/secret", "loop", "pipe", "sub", "."};
+    const char *refused[] = {
+        "",       "/etc/passwd", "..",       "../outside/secret", "sub/../w.bin",
+        "sub/..", "leaves",      "absolute", "folder/secret",     "loop",
+        "pipe",   "sub",         "."};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
         CHECK_FAILS(sv_path_open_beneath("model", refused[i], &fd), SV_CODE_INVALID_ARGUMENT,
                     refused[i]);
@@ -95,7 +97,8 @@ static void test_open_beneath(void **state)
     sv_status_free(status);
 }
 
-/* Makes openat2 fail with ENOSYS for the rest of this process; false where filters are forbidden. */
+/* Makes openat2 fail with ENOSYS for the rest of this process; false where filters are forbidden.
+ */
 static bool forbid_openat2(void)
 {
     struct sock_filter code[] = {
@@ -154,14 +157,15 @@ static void test_open_for_the_operator(void **state)
 static void test_folder_of_a_path(void **state)
 {
     (void)state;
-    const char *cases[][2] = {{"m.onnx", "."}, {"a/m.onnx", "a"}, {"/m", "/"}, {"/a/b/c", "/a/b"},
-                              {"", "."},       {"/", "/"}};
+    const char *cases[][2] = {{"m.onnx", "."},    {"a/m.onnx", "a"}, {"/m", "/"},
+                              {"/a/b/c", "/a/b"}, {"", "."},         {"/", "/"}};
     char folder[16];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         CHECK_OK(sv_path_folder(cases[i][0], folder, sizeof folder));
         assert_string_equal(folder, cases[i][1]);
     }
-    CHECK_FAILS(sv_path_folder("/a/long/path/to/m", folder, 5), SV_CODE_INVALID_ARGUMENT, "less than 5");
+    CHECK_FAILS(sv_path_folder("/a/long/path/to/m", folder, 5), SV_CODE_INVALID_ARGUMENT,
+                "less than 5");
 }
 
 static void test_write_replaces_whole_files(void **state)

@@ -36,7 +36,8 @@ static void test_long_messages_are_cut_between_characters(void **state)
     (void)state;
     enum { PAIRS = 3000 };
     char *text = malloc(2 * PAIRS + 1);
-    for (int i = 0; i < PAIRS; i++) memcpy(text + 2 * i, "\xC3\xA4", 2);
+    for (int i = 0; i < PAIRS; i++)
+        memcpy(text + 2 * i, "\xC3\xA4", 2);
     text[2 * PAIRS] = '\0';
     sv_status status = sv_error(SV_CODE_INTERNAL, "%s", text);
     size_t size = strlen(sv_status_message(status));
@@ -60,7 +61,8 @@ static void test_memory_errors_survive_an_empty_pool(void **state)
         }
         assert_string_equal(sv_status_message(held[0]), "weights: cannot allocate 77 bytes");
         assert_string_equal(sv_status_message(held[MORE_THAN_THE_POOL - 1]), "out of memory");
-        for (int i = 0; i < MORE_THAN_THE_POOL; i++) sv_status_free(held[i]);
+        for (int i = 0; i < MORE_THAN_THE_POOL; i++)
+            sv_status_free(held[i]);
     }
     CHECK_FAILS(sv_status_annotate(sv_error_memory("a", 1), "b"), SV_CODE_RESOURCE_EXHAUSTED,
                 "b: a: cannot allocate 1 bytes");

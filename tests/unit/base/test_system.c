@@ -48,7 +48,8 @@ static void test_budget(void **state)
     (void)state;
     sv_budget budget = {.bytes = 10, .nodes = 2, .depth = 1};
     CHECK_OK(sv_budget_take_bytes(&budget, 10, "x"));
-    CHECK_FAILS(sv_budget_take_bytes(&budget, 1, "tensor w"), SV_CODE_RESOURCE_EXHAUSTED, "tensor w");
+    CHECK_FAILS(sv_budget_take_bytes(&budget, 1, "tensor w"), SV_CODE_RESOURCE_EXHAUSTED,
+                "tensor w");
     CHECK_OK(sv_budget_take_nodes(&budget, 2, "x"));
     CHECK_FAILS(sv_budget_take_nodes(&budget, SIZE_MAX, "x"), SV_CODE_RESOURCE_EXHAUSTED, "items");
     CHECK_OK(sv_budget_enter(&budget, "list"));
@@ -85,7 +86,8 @@ static void test_histogram(void **state)
     (void)state;
     static sv_histogram h;
     assert_int_equal(sv_histogram_quantile(&h, 0.5), 0);
-    for (uint64_t ns = 1; ns <= 100000; ns++) sv_histogram_add(&h, ns);
+    for (uint64_t ns = 1; ns <= 100000; ns++)
+        sv_histogram_add(&h, ns);
     assert_int_equal(h.count, 100000);
     assert_int_equal(h.sum, 5000050000);
     assert_int_equal(h.max, 100000);
@@ -207,14 +209,10 @@ static void test_machine_facts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reader),
-        cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_histogram),
-        cmocka_unit_test(test_log_lines),
-        cmocka_unit_test(test_cpu_level),
-        cmocka_unit_test(test_cgroup_quotas),
-        cmocka_unit_test(test_machine_facts),
+        cmocka_unit_test(test_reader),        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_clock),         cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_log_lines),     cmocka_unit_test(test_cpu_level),
+        cmocka_unit_test(test_cgroup_quotas), cmocka_unit_test(test_machine_facts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

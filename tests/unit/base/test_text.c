@@ -165,7 +165,8 @@ static void test_json_strings(void **state)
     check_json("plain", 5, "\"plain\"");
     check_json("a\"b\\c\n\t\r\b\f\x01", 11, "\"a\\\"b\\\\c\\n\\t\\r\\b\\f\\u0001\"");
     check_json("a\0b", 3, "\"a\\u0000b\"");
-    check_json("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", 9, "\"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\"");
+    check_json("\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80", 9,
+               "\"\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\"");
     check_json("x\xFFy", 3, "\"x\xEF\xBF\xBDy\"");
     check_json("\xC3", 1, "\"\xEF\xBF\xBD\"");
 }
@@ -178,9 +179,9 @@ static void test_utf8_step(void **state)
     assert_int_equal(sv_utf8_step("\xC3\xA4", 2), 2);
     assert_int_equal(sv_utf8_step("\xED\x9F\xBF", 3), 3);
     assert_int_equal(sv_utf8_step("\xF4\x8F\xBF\xBF", 4), 4);
-    const char *bad[] = {"\x80", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80",
-                         "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC3\x41",
-                         "\xE2\x82\x41"};
+    const char *bad[] = {"\x80",         "\xC0\x80",         "\xC1\xBF",         "\xE0\x9F\xBF",
+                         "\xED\xA0\x80", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80",
+                         "\xC3\x41",     "\xE2\x82\x41"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(sv_utf8_step(bad[i], strlen(bad[i])), 0);
     assert_int_equal(sv_utf8_step("\xE2\x82\xAC", 2), 0);
@@ -191,7 +192,8 @@ static void test_printf_and_growth(void **state)
     (void)state;
     sv_text text;
     sv_text_init(&text, NULL);
-    for (int i = 0; i < 200; i++) sv_text_printf(&text, "%d,", i);
+    for (int i = 0; i < 200; i++)
+        sv_text_printf(&text, "%d,", i);
     sv_text_printf(&text, "%500d", 7);
     assert_int_equal(strlen(text.data), text.size);
     assert_int_equal(text.size, 10 * 2 + 90 * 3 + 100 * 4 + 500);

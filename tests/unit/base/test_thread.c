@@ -33,7 +33,8 @@ static void test_region_runs_each_once(void **state)
         tally t = {0};
         sv_team_region(team, n, count_run, &t);
         assert_int_equal(t.threads, used);
-        for (uint32_t i = 0; i < THREADS; i++) assert_int_equal(t.ran[i], i < used);
+        for (uint32_t i = 0; i < THREADS; i++)
+            assert_int_equal(t.ran[i], i < used);
     }
     sv_team_destroy(team);
 }
@@ -48,7 +49,8 @@ static void test_members_wake_from_sleep(void **state)
         nanosleep(&pause, NULL);
         tally t = {0};
         sv_team_region(team, THREADS, count_run, &t);
-        for (uint32_t i = 0; i < THREADS; i++) assert_int_equal(t.ran[i], 1);
+        for (uint32_t i = 0; i < THREADS; i++)
+            assert_int_equal(t.ran[i], 1);
     }
     sv_team_destroy(team);
 }
@@ -69,7 +71,8 @@ static void test_caller_sleeps_until_the_slowest_is_done(void **state)
     for (int round = 0; round < 10; round++) {
         uint32_t value[THREADS] = {0};
         sv_team_region(team, THREADS, slow_member, value);
-        for (uint32_t i = 0; i < THREADS; i++) assert_int_equal(value[i], i + 1);
+        for (uint32_t i = 0; i < THREADS; i++)
+            assert_int_equal(value[i], i + 1);
     }
     sv_team_destroy(team);
 }
@@ -89,7 +92,8 @@ static void run_phases(void *argument, uint32_t thread, uint32_t threads)
         if (p->slow && thread == phase % threads && phase % 20 == 0) nanosleep(&pause, NULL);
         p->value[thread] = phase;
         sv_barrier_wait(&p->barrier, threads);
-        for (uint32_t i = 0; i < threads; i++) p->wrong[thread] += p->value[i] != phase;
+        for (uint32_t i = 0; i < threads; i++)
+            p->wrong[thread] += p->value[i] != phase;
         sv_barrier_wait(&p->barrier, threads);
     }
 }
@@ -103,7 +107,8 @@ static void test_barrier_orders_phases(void **state)
         for (uint32_t n = 1; n <= THREADS; n++) {
             phases p = {.slow = slow};
             sv_team_region(team, n, run_phases, &p);
-            for (uint32_t i = 0; i < THREADS; i++) assert_int_equal(p.wrong[i], 0);
+            for (uint32_t i = 0; i < THREADS; i++)
+                assert_int_equal(p.wrong[i], 0);
         }
     }
     sv_team_destroy(team);
@@ -146,7 +151,8 @@ static void test_callers_share_a_team(void **state)
     pthread_t caller[3];
     for (int i = 0; i < 3; i++)
         CHECK_OK(sv_thread_start(&caller[i], "a name that is too long", call_often, &shared));
-    for (int i = 0; i < 3; i++) pthread_join(caller[i], NULL);
+    for (int i = 0; i < 3; i++)
+        pthread_join(caller[i], NULL);
     assert_int_equal(shared.done, 1500);
     sv_team_destroy(shared.team);
 }

@@ -138,7 +138,8 @@ static void test_8_bit_overflow_and_nan(void **state)
             assert_int_equal(sv_f32_to_small_float(t, beyond[k], true), rows[i].largest);
             assert_int_equal(sv_f32_to_small_float(t, -beyond[k], true), rows[i].largest | 0x80);
             assert_int_equal(sv_f32_to_small_float(t, beyond[k], false), rows[i].overflow);
-            assert_int_equal(sv_f32_to_small_float(t, -beyond[k], false), rows[i].negative_overflow);
+            assert_int_equal(sv_f32_to_small_float(t, -beyond[k], false),
+                             rows[i].negative_overflow);
         }
         assert_int_equal(sv_f32_to_small_float(t, NAN, true), rows[i].nan);
         assert_int_equal(sv_f32_to_small_float(t, NAN, false), rows[i].nan);
@@ -160,20 +161,13 @@ static void test_e8m0(void **state)
         float value;
         int nearest, up, down, strict; /* strict: nearest without saturation */
     } rows[] = {
-        {1.0f, 127, 127, 127, 127},
-        {1.1f, 127, 128, 127, 127},
-        {1.5f, 128, 128, 127, 128},
-        {-2.0f, 128, 128, 128, 128},
-        {0.124f, 124, 124, 123, 124},
-        {0.0f, 0, 0, 0, 255},
-        {1e-45f, 0, 0, 0, 255},
-        {0x1p-127f, 0, 0, 0, 0},
-        {0x1.4p-127f, 0, 1, 0, 0},
-        {0x1.8p-127f, 1, 1, 0, 1},
-        {0x1p127f, 254, 254, 254, 254},
-        {3.4e38f, 254, 254, 254, 255},
-        {INFINITY, 254, 254, 254, 255},
-        {NAN, 255, 255, 255, 255},
+        {1.0f, 127, 127, 127, 127},     {1.1f, 127, 128, 127, 127},
+        {1.5f, 128, 128, 127, 128},     {-2.0f, 128, 128, 128, 128},
+        {0.124f, 124, 124, 123, 124},   {0.0f, 0, 0, 0, 255},
+        {1e-45f, 0, 0, 0, 255},         {0x1p-127f, 0, 0, 0, 0},
+        {0x1.4p-127f, 0, 1, 0, 0},      {0x1.8p-127f, 1, 1, 0, 1},
+        {0x1p127f, 254, 254, 254, 254}, {3.4e38f, 254, 254, 254, 255},
+        {INFINITY, 254, 254, 254, 255}, {NAN, 255, 255, 255, 255},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         assert_int_equal(sv_f32_to_e8m0(rows[i].value, SV_ROUND_NEAREST, true), rows[i].nearest);

@@ -59,7 +59,8 @@ static void test_axes_strides_text(void **state)
     t = sv_shape_unknown();
     assert_string_equal(sv_shape_text(&t, text), "unknown");
     t.rank = SV_MAX_RANK;
-    for (int i = 0; i < SV_MAX_RANK; i++) t.dim[i] = INT64_MAX;
+    for (int i = 0; i < SV_MAX_RANK; i++)
+        t.dim[i] = INT64_MAX;
     assert_int_equal(strlen(sv_shape_text(&t, text)), 2 + 7 + 8 * 19);
 }
 
@@ -100,7 +101,8 @@ static void test_type_bytes(void **state)
     CHECK_OK(sv_type_bytes(&type, "w", &bytes));
     assert_int_equal(bytes, 24);
     type = (sv_type){SV_F64, shape_of(2, (int64_t)1 << 31, (int64_t)1 << 30, 0)};
-    CHECK_FAILS(sv_type_bytes(&type, "w", &bytes), SV_CODE_RESOURCE_EXHAUSTED, "w: a float64 tensor");
+    CHECK_FAILS(sv_type_bytes(&type, "w", &bytes), SV_CODE_RESOURCE_EXHAUSTED,
+                "w: a float64 tensor");
     type = (sv_type){SV_F64, shape_of(1, -1, 0, 0)};
     CHECK_FAILS(sv_type_bytes(&type, "w", &bytes), SV_CODE_INVALID_ARGUMENT, "found [?]");
     type = (sv_type){(sv_dtype)77, shape_of(1, 1, 0, 0)};
@@ -136,7 +138,8 @@ static void test_create_and_copy(void **state)
     assert_int_equal(((sv_string *)copy.data)[1].size, 0);
     arena.limit = arena.bytes;
     shape = shape_of(1, 1 << 20, 0, 0);
-    CHECK_FAILS(sv_tensor_create(&arena, SV_F32, &shape, &tensor), SV_CODE_RESOURCE_EXHAUSTED, "tensor");
+    CHECK_FAILS(sv_tensor_create(&arena, SV_F32, &shape, &tensor), SV_CODE_RESOURCE_EXHAUSTED,
+                "tensor");
     sv_arena_release(&arena);
 }
 
@@ -146,7 +149,8 @@ static void check_permuted_copy(sv_dtype dtype, const int *axis)
     enum { A = 3, B = 4, C = 5, COUNT = A * B * C };
     static uint8_t from_data[COUNT * 16], to_data[COUNT * 16];
     size_t size = sv_dtype_get(dtype)->size;
-    for (size_t i = 0; i < sizeof from_data; i++) from_data[i] = (uint8_t)(i * 7 + i / 256);
+    for (size_t i = 0; i < sizeof from_data; i++)
+        from_data[i] = (uint8_t)(i * 7 + i / 256);
     sv_tensor from_tensor = {.dtype = dtype, .shape = shape_of(3, A, B, C), .data = from_data};
     sv_view from = sv_tensor_view(&from_tensor), turned = from;
     for (int i = 0; i < 3; i++) {
@@ -158,7 +162,8 @@ static void check_permuted_copy(sv_dtype dtype, const int *axis)
     memset(to_data, 0, sizeof to_data);
     sv_view_copy(&to, &turned);
     int64_t index[SV_MAX_RANK] = {0};
-    do assert_memory_equal(sv_view_at(&to, index), sv_view_at(&turned, index), size);
+    do
+        assert_memory_equal(sv_view_at(&to, index), sv_view_at(&turned, index), size);
     while (sv_index_next(3, to.dim, index));
     if (size * COUNT < sizeof to_data) assert_int_equal(to_data[size * COUNT], 0);
 }
@@ -169,7 +174,8 @@ static void test_view_copies(void **state)
     const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     const sv_dtype types[] = {SV_U8, SV_F16, SV_F32, SV_F64, SV_C128};
     for (int t = 0; t < 5; t++)
-        for (int i = 0; i < 6; i++) check_permuted_copy(types[t], orders[i]);
+        for (int i = 0; i < 6; i++)
+            check_permuted_copy(types[t], orders[i]);
 }
 
 static void test_view_copy_edges(void **state)
@@ -179,7 +185,8 @@ static void test_view_copy_edges(void **state)
     sv_view from = {.data = &one, .dtype = SV_F32, .rank = 2, .dim = {2, 3}};
     sv_view to = {.data = many, .dtype = SV_F32, .rank = 2, .dim = {2, 3}, .stride = {3, 1}};
     sv_view_copy(&to, &from); /* strides of 0: a broadcast */
-    for (int i = 0; i < 6; i++) assert_true(many[i] == 3);
+    for (int i = 0; i < 6; i++)
+        assert_true(many[i] == 3);
     one = 4;
     from.rank = to.rank = 0;
     sv_view_copy(&to, &from);
@@ -204,7 +211,8 @@ static void test_hashes_tell_apart(void **state)
     uint64_t seen[101];
     for (size_t size = 0; size <= 100; size++) {
         seen[size] = sv_hash_bytes(1, bytes, size);
-        for (size_t i = 0; i < size; i++) assert_true(seen[i] != seen[size]);
+        for (size_t i = 0; i < size; i++)
+            assert_true(seen[i] != seen[size]);
     }
     uint64_t before = sv_hash_bytes(1, bytes, 100);
     for (int i = 0; i < 800; i++) {
@@ -223,7 +231,8 @@ static void test_hashes_tell_apart(void **state)
     b.dtype = SV_I32;
     assert_true(sv_tensor_hash(&a) != sv_tensor_hash(&b));
     char other[] = "ab";
-    sv_string x[2] = {{"ab", 2}, {"c", 1}}, y[2] = {{other, 2}, {"c", 1}}, z[2] = {{"a", 1}, {"bc", 2}};
+    sv_string x[2] = {{"ab", 2}, {"c", 1}}, y[2] = {{other, 2}, {"c", 1}},
+              z[2] = {{"a", 1}, {"bc", 2}};
     a = (sv_tensor){.dtype = SV_STRING, .shape = shape_of(1, 2, 0, 0), .data = x};
     b = a;
     b.data = y;
@@ -237,11 +246,15 @@ static sv_datum map_of(sv_datum *values, int64_t *keys, int64_t *numbers)
     for (int i = 0; i < 2; i++) {
         keys[i] = 10 + i;
         numbers[i] = 20 + i;
-        values[i] = (sv_datum){.kind = SV_KIND_TENSOR,
-                               .tensor = {.dtype = SV_I64, .shape = {.rank = 0}, .data = &numbers[i]}};
+        values[i] =
+            (sv_datum){.kind = SV_KIND_TENSOR,
+                       .tensor = {.dtype = SV_I64, .shape = {.rank = 0}, .data = &numbers[i]}};
     }
     sv_tensor key_tensor = {.dtype = SV_I64, .shape = shape_of(1, 2, 0, 0), .data = keys};
-    return (sv_datum){.kind = SV_KIND_MAP, .element_dtype = SV_I64, .count = 2, .item = values,
+    return (sv_datum){.kind = SV_KIND_MAP,
+                      .element_dtype = SV_I64,
+                      .count = 2,
+                      .item = values,
                       .keys = key_tensor};
 }
 
@@ -265,7 +278,8 @@ static void test_data_copies_deeply(void **state)
     assert_int_equal(copy.element_dtype, SV_F32);
     sv_datum deep[100];
     for (int i = 0; i < 100; i++)
-        deep[i] = (sv_datum){.kind = SV_KIND_OPTIONAL, .count = i < 99, .item = &deep[i + (i < 99)]};
+        deep[i] =
+            (sv_datum){.kind = SV_KIND_OPTIONAL, .count = i < 99, .item = &deep[i + (i < 99)]};
     CHECK_FAILS(sv_datum_copy(&arena, &deep[0], &copy), SV_CODE_INVALID_ARGUMENT, "levels");
     assert_string_equal(sv_kind_name(SV_KIND_MAP), "map");
     assert_string_equal(sv_kind_name((sv_kind)9), "unknown");

@@ -24,10 +24,33 @@ static void test_accepts_json(void **state)
 {
     (void)state;
     const char *texts[] = {
-        "0", "-0", "1.5", "-1.5e3", "1E+2", "1e-2", "true", "false", "null", "\"\"", "\"a\"", "[]", "{}",
-        " [ ] ", "[1]", "[1,2]", " \t\r\n[ 1 , \"a\" , null ]\n", "{\"a\":1}", "{ \"a\" : [ { } ] , \"b\":{}}",
-        "[[[[]]]]", "\"\\u00e4\\uD83D\\uDE00\\n\\\\\\/\"", "\"\xF0\x9F\x98\x80\"", "\"\x7F\"",
-        "{\"a\":1,\"a\":2}", "\"\\u0000\"", "[0.1e1,2E0]", "123456789012345678901234567890",
+        "0",
+        "-0",
+        "1.5",
+        "-1.5e3",
+        "1E+2",
+        "1e-2",
+        "true",
+        "false",
+        "null",
+        "\"\"",
+        "\"a\"",
+        "[]",
+        "{}",
+        " [ ] ",
+        "[1]",
+        "[1,2]",
+        " \t\r\n[ 1 , \"a\" , null ]\n",
+        "{\"a\":1}",
+        "{ \"a\" : [ { } ] , \"b\":{}}",
+        "[[[[]]]]",
+        "\"\\u00e4\\uD83D\\uDE00\\n\\\\\\/\"",
+        "\"\xF0\x9F\x98\x80\"",
+        "\"\x7F\"",
+        "{\"a\":1,\"a\":2}",
+        "\"\\u0000\"",
+        "[0.1e1,2E0]",
+        "123456789012345678901234567890",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         CHECK_OK(parse(texts[i], strlen(texts[i]), false));
@@ -37,16 +60,75 @@ static void test_refuses_what_is_no_json(void **state)
 {
     (void)state;
     const char *texts[] = {
-        "", " ", "[", "]", "{", "}", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1}", "{\"a\"}", "{\"a\":}",
-        "{\"a\":1,}", "{,}", "{1:2}", "{\"a\" 1}", "{\"a\":1]", "[1]]", "1 2", "tru", "True", "nul", "nulL",
-        "falsee", "+1", "01", "-01", "-", "1.", ".5", "1.e5", "1e", "1e+", "0x10", "1_000", "NaN",
-        "Infinity", "-Infinity", "-x", "\"", "\"a", "\"\\", "\"\\x\"", "\"\\u12\"", "\"\\u12G4\"",
-        "\"\\uD800\"", "\"\\uD800\\u0041\"", "\"\\uDC00\"", "\"\n\"", "\"\x01\"", "\"\xFF\"",
-        "\"\xC0\x80\"", "\"\xED\xA0\x80\"", "\"\xE2\x82\"", "'a'", "[1]//c", "/*c*/1", "\xEF\xBB\xBF[]",
-        "a", "\"\\u\"", "\"\\uD83D\\uDE0\"", "[\"a\":1]", "{\"a\":1,,\"b\":2}",
+        "",
+        " ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "[1 2]",
+        "[1}",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{,}",
+        "{1:2}",
+        "{\"a\" 1}",
+        "{\"a\":1]",
+        "[1]]",
+        "1 2",
+        "tru",
+        "True",
+        "nul",
+        "nulL",
+        "falsee",
+        "+1",
+        "01",
+        "-01",
+        "-",
+        "1.",
+        ".5",
+        "1.e5",
+        "1e",
+        "1e+",
+        "0x10",
+        "1_000",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "-x",
+        "\"",
+        "\"a",
+        "\"\\",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u12G4\"",
+        "\"\\uD800\"",
+        "\"\\uD800\\u0041\"",
+        "\"\\uDC00\"",
+        "\"\n\"",
+        "\"\x01\"",
+        "\"\xFF\"",
+        "\"\xC0\x80\"",
+        "\"\xED\xA0\x80\"",
+        "\"\xE2\x82\"",
+        "'a'",
+        "[1]//c",
+        "/*c*/1",
+        "\xEF\xBB\xBF[]",
+        "a",
+        "\"\\u\"",
+        "\"\\uD83D\\uDE0\"",
+        "[\"a\":1]",
+        "{\"a\":1,,\"b\":2}",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        CHECK_FAILS(parse(texts[i], strlen(texts[i]), false), SV_CODE_INVALID_ARGUMENT, "body: at byte ");
+        CHECK_FAILS(parse(texts[i], strlen(texts[i]), false), SV_CODE_INVALID_ARGUMENT,
+                    "body: at byte ");
     CHECK_FAILS(parse("[\0]", 3, false), SV_CODE_INVALID_ARGUMENT, "found the byte 0x00");
     CHECK_FAILS(parse("[1] x", 5, false), SV_CODE_INVALID_ARGUMENT,
                 "body: at byte 4: expected the end, found 'x'");
@@ -59,7 +141,8 @@ static void test_refuses_what_is_no_json(void **state)
 static void test_every_prefix_of_a_text_is_refused(void **state)
 {
     (void)state;
-    const char *text = "{\"a\":[1.5e3,-2,true,null,\"x\\u00e4\\uD83D\\uDE00\xC3\xA4 and more text\"],\"b\":{}}";
+    const char *text =
+        "{\"a\":[1.5e3,-2,true,null,\"x\\u00e4\\uD83D\\uDE00\xC3\xA4 and more text\"],\"b\":{}}";
     size_t size = strlen(text);
     for (size_t i = 0; i < size; i++)
         CHECK_FAILS(parse(text, i, false), SV_CODE_INVALID_ARGUMENT, "body: at byte ");
@@ -122,14 +205,16 @@ static void test_strings(void **state)
     check_string("\"1234567\xC3\xA4 89\"", "1234567\xC3\xA4 89", 12);
     check_string("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t", 8);
     check_string("\"a\\u0000b\"", "a\0b", 3);
-    check_string("\"\\u00e4\\u20AC\\ud83d\\ude00\\u007f\"", "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x7F", 10);
+    check_string("\"\\u00e4\\u20AC\\ud83d\\ude00\\u007f\"",
+                 "\xC3\xA4\xE2\x82\xAC\xF0\x9F\x98\x80\x7F", 10);
     check_string("\"\\uDBFF\\uDFFF\"", "\xF4\x8F\xBF\xBF", 4);
     sv_json json;
     sv_string string;
     sv_json_init(&json, "\"\\n\"", 4, "body", NULL, NULL);
     CHECK_FAILS(sv_json_string(&json, &string), SV_CODE_RESOURCE_EXHAUSTED, "JSON string");
     sv_json_init(&json, "[1]", 3, "body", NULL, NULL);
-    CHECK_FAILS(sv_json_string(&json, &string), SV_CODE_INVALID_ARGUMENT, "a string, found an array");
+    CHECK_FAILS(sv_json_string(&json, &string), SV_CODE_INVALID_ARGUMENT,
+                "a string, found an array");
 }
 
 static void test_objects_and_arrays(void **state)

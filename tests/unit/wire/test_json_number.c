@@ -33,7 +33,8 @@ static void check_number(const char *text)
         CHECK_FAILS(status, SV_CODE_INVALID_ARGUMENT, "range of float64");
     } else {
         CHECK_OK(status);
-        if (memcmp(&wide, &got_wide, sizeof wide) != 0) fail_msg("%s: %a not %a", text, got_wide, wide);
+        if (memcmp(&wide, &got_wide, sizeof wide) != 0)
+            fail_msg("%s: %a not %a", text, got_wide, wide);
         CHECK_OK(sv_json_end(&json));
     }
     json = reader_of(text);
@@ -51,21 +52,76 @@ static void test_chosen_numbers(void **state)
 {
     (void)state;
     const char *texts[] = {
-        "0", "-0", "0.0", "-0.0", "0e0", "0e99", "0e-99999", "0.000e25", "0e25", "1", "-1", "0.1", "0.5", "1e22", "1e23", "1e-22", "1e-23",
-        "9007199254740992", "9007199254740993", "9007199254740994", "9007199254740995",
-        "18446744073709551615", "18446744073709551616", "36893488147419103232", "18446744073709551616.5",
-        "1.7976931348623157e308", "1.7976931348623159e308", "1e309", "-1e309", "1e999999999999",
-        "5e-324", "2e-324", "1e-400", "1e-999999999999", "2.2250738585072014e-308",
-        "2.2250738585072011e-308", "16777217", "16777219", "16777216.999999999", "16777217.000000001",
-        "3.4028234663852886e38", "3.4028235677973366e38", "3.4028235677973365e38", "1e39", "1.4e-45",
-        "7e-46", "7.1e-46", "1.17549435e-38", "0.30000001192092896", "0.1000000000000000055511151231257827",
-        "1.00000005960464477539062500", "1.000000059604644775390625001", "1.000000059604644775390624999",
-        "1.0000000596046447", "1.0000000596046448", "123456789012345678901234567890",
-        "0.00000000000000000000000000000000000000001234567890123456789", "1E5", "1e+5", "1.5E-5",
-        "9999999999999999999", "0.9999999999999999999", "0.000000000000000000000001",
-        "10000000000000000000000000000", "8.41e21", "2.0e-27", "9.999999999999999999e27",
+        "0",
+        "-0",
+        "0.0",
+        "-0.0",
+        "0e0",
+        "0e99",
+        "0e-99999",
+        "0.000e25",
+        "0e25",
+        "1",
+        "-1",
+        "0.1",
+        "0.5",
+        "1e22",
+        "1e23",
+        "1e-22",
+        "1e-23",
+        "9007199254740992",
+        "9007199254740993",
+        "9007199254740994",
+        "9007199254740995",
+        "18446744073709551615",
+        "18446744073709551616",
+        "36893488147419103232",
+        "18446744073709551616.5",
+        "1.7976931348623157e308",
+        "1.7976931348623159e308",
+        "1e309",
+        "-1e309",
+        "1e999999999999",
+        "5e-324",
+        "2e-324",
+        "1e-400",
+        "1e-999999999999",
+        "2.2250738585072014e-308",
+        "2.2250738585072011e-308",
+        "16777217",
+        "16777219",
+        "16777216.999999999",
+        "16777217.000000001",
+        "3.4028234663852886e38",
+        "3.4028235677973366e38",
+        "3.4028235677973365e38",
+        "1e39",
+        "1.4e-45",
+        "7e-46",
+        "7.1e-46",
+        "1.17549435e-38",
+        "0.30000001192092896",
+        "0.1000000000000000055511151231257827",
+        "1.00000005960464477539062500",
+        "1.000000059604644775390625001",
+        "1.000000059604644775390624999",
+        "1.0000000596046447",
+        "1.0000000596046448",
+        "123456789012345678901234567890",
+        "0.00000000000000000000000000000000000000001234567890123456789",
+        "1E5",
+        "1e+5",
+        "1.5E-5",
+        "9999999999999999999",
+        "0.9999999999999999999",
+        "0.000000000000000000000001",
+        "10000000000000000000000000000",
+        "8.41e21",
+        "2.0e-27",
+        "9.999999999999999999e27",
     };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) check_number(texts[i]);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        check_number(texts[i]);
 }
 
 /* Values as programs print them, over all exponents, with 1 to 19 digits and more. */
@@ -81,10 +137,18 @@ static void test_random_numbers(void **state)
         if (!isfinite(value)) continue;
         int digits = (int)(random_u64() % 22);
         switch (i % 4) {
-        case 0: snprintf(text, sizeof text, "%.*e", digits, value); break;
-        case 1: snprintf(text, sizeof text, "%.*g", digits, value); break;
-        case 2: snprintf(text, sizeof text, "%.17g", value); break;
-        default: snprintf(text, sizeof text, "%.*f", digits, fmod(value, 1e15)); break;
+        case 0:
+            snprintf(text, sizeof text, "%.*e", digits, value);
+            break;
+        case 1:
+            snprintf(text, sizeof text, "%.*g", digits, value);
+            break;
+        case 2:
+            snprintf(text, sizeof text, "%.17g", value);
+            break;
+        default:
+            snprintf(text, sizeof text, "%.*f", digits, fmod(value, 1e15));
+            break;
         }
         if (strchr(text, 'e') && text[strlen(text) - 1] == '.') continue;
         check_number(text);
@@ -97,7 +161,8 @@ static void test_middles(void **state)
     (void)state;
     char text[128];
     for (int i = 0; i < 100000; i++) {
-        uint32_t bits = (uint32_t)(random_u64() & 0x7FFFFF) | (uint32_t)(127 - 30 + random_u64() % 60) << 23;
+        uint32_t bits =
+            (uint32_t)(random_u64() & 0x7FFFFF) | (uint32_t)(127 - 30 + random_u64() % 60) << 23;
         float low;
         memcpy(&low, &bits, sizeof low);
         double middle = ((double)low + (double)nextafterf(low, INFINITY)) / 2;
@@ -108,7 +173,8 @@ static void test_middles(void **state)
         double next = nextafter(middle, random_u64() & 1 ? 0 : INFINITY);
         snprintf(text, sizeof text, "%.19g", next);
         check_number(text);
-        snprintf(text, sizeof text, "%llu.5", (unsigned long long)(random_u64() >> 11 | (uint64_t)1 << 52));
+        snprintf(text, sizeof text, "%llu.5",
+                 (unsigned long long)(random_u64() >> 11 | (uint64_t)1 << 52));
         check_number(text);
     }
 }
@@ -166,7 +232,8 @@ static void test_integers_have_no_fraction(void **state)
         int64_t value;
         sv_json json = reader_of(texts[i]);
         assert_false(sv_json_is_integer(&json));
-        CHECK_FAILS(sv_json_i64(&json, &value), SV_CODE_INVALID_ARGUMENT, "expected an integer, found 1");
+        CHECK_FAILS(sv_json_i64(&json, &value), SV_CODE_INVALID_ARGUMENT,
+                    "expected an integer, found 1");
     }
     int64_t value;
     sv_json json = reader_of("NaN");
@@ -180,7 +247,8 @@ static void test_non_finite(void **state)
     double wide = 0;
     float narrow = 0;
     sv_json json = reader_of("NaN");
-    CHECK_FAILS(sv_json_f64(&json, &wide), SV_CODE_INVALID_ARGUMENT, "expected a number, found 'N'");
+    CHECK_FAILS(sv_json_f64(&json, &wide), SV_CODE_INVALID_ARGUMENT,
+                "expected a number, found 'N'");
     json.allow_non_finite = true;
     CHECK_OK(sv_json_f64(&json, &wide));
     assert_true(isnan(wide));
@@ -213,7 +281,8 @@ static void test_the_locale_changes_nothing(void **state)
     (void)state;
     const char *names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "C.UTF-8"};
     bool set = false;
-    for (int i = 0; i < 4 && !set; i++) set = setlocale(LC_NUMERIC, names[i]) != NULL;
+    for (int i = 0; i < 4 && !set; i++)
+        set = setlocale(LC_NUMERIC, names[i]) != NULL;
     double value = 0;
     sv_json json = reader_of("1.2345678901234567890123");
     CHECK_OK(sv_json_f64(&json, &value));
