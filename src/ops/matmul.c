@@ -3,12 +3,12 @@
 
 #include "base/status.h"
 #include "kernels/elementwise.h"
-#include "ops/emit.h"
+#include "ops/support.h"
 
-static sv_status dim_mismatch(const sv_infer *x, int64_t a, int64_t b)
+static sv_status dim_mismatch(const sv_infer *x, uint32_t input, int64_t a, int64_t b)
 {
-    return sv_infer_error(x, 1, "expected %lld rows as input 0 has columns, found %lld", (long long)a,
-                          (long long)b);
+    return sv_infer_error(x, input, "expected %lld rows as the left side has columns, found %lld",
+                          (long long)a, (long long)b);
 }
 
 static bool conflict(int64_t a, int64_t b)
@@ -16,30 +16,36 @@ static bool conflict(int64_t a, int64_t b)
     return a >= 0 && b >= 0 && a != b;
 }
 
-static sv_status matmul_infer(sv_infer *x)
+sv_status sv_infer_matmul(sv_infer *x, uint32_t left, uint32_t right, sv_shape *out)
 {
-    sv_shape a = x->in[0].shape, b = x->in[1].shape;
-    x->out[0].dtype = x->in[0].dtype;
-    if (x->in[0].dtype != x->in[1].dtype && x->in[0].dtype && x->in[1].dtype) {
-        return sv_infer_error(x, 1, "expected %s as input 0, found %s", sv_dtype_name(x->in[0].dtype),
-                              sv_dtype_name(x->in[1].dtype));
-    }
+    sv_shape a = x->in[left].shape, b = x->in[right].shape;
+    *out = sv_shape_unknown();
     if (a.rank < 0 || b.rank < 0) return SV_OK;
-    if (a.rank == 0 || b.rank == 0) return sv_infer_error(x, a.rank == 0 ? 0 : 1, "expected a rank of at least 1, found 0");
+    if (a.rank == 0 || b.rank == 0) {
+        return sv_infer_error(x, a.rank == 0 ? left : right,
+                              "expected a rank of at least 1, found 0");
+    }
     int64_t k_a = a.dim[a.rank - 1], k_b = b.dim[b.rank > 1 ? b.rank - 2 : 0];
-    if (conflict(k_a, k_b)) return dim_mismatch(x, k_a, k_b);
+    if (conflict(k_a, k_b)) return dim_mismatch(x, right, k_a, k_b);
     sv_shape batch_a = a, batch_b = b, batch;
     batch_a.rank = a.rank > 2 ? a.rank - 2 : 0;
     batch_b.rank = b.rank > 2 ? b.rank - 2 : 0;
     if (!sv_infer_broadcast_shapes(x, &batch_a, &batch_b, &batch)) {
         char ta[SV_SHAPE_TEXT], tb[SV_SHAPE_TEXT];
-        return sv_infer_error(x, 1, "expected batch dimensions that broadcast with %s, found %s",
+        return sv_infer_error(x, right, "expected batch dimensions that broadcast with %s, found %s",
                               sv_shape_text(&a, ta), sv_shape_text(&b, tb));
     }
     if (a.rank > 1) batch.dim[batch.rank++] = a.dim[a.rank - 2];
     if (b.rank > 1) batch.dim[batch.rank++] = b.dim[b.rank - 1];
-    x->out[0].shape = batch;
+    *out = batch;
     return SV_OK;
+}
+
+static sv_status matmul_infer(sv_infer *x)
+{
+    x->out[0].dtype = x->in[0].dtype;
+    SV_TRY(sv_infer_same_dtype(x, 0, 1));
+    return sv_infer_matmul(x, 0, 1, &x->out[0].shape);
 }
 
 /* Vectors become matrices: a gets a leading 1, b a trailing one. */
@@ -80,13 +86,12 @@ static sv_status matmul_emit_symbolic(sv_emit *e)
     return sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4);
 }
 
-static sv_status matmul_emit(sv_emit *e)
+sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y)
 {
-    if (e->symbolic) return sv_emit_type(e, 1)->shape.rank == 2 ? matmul_emit_symbolic(e) : SV_OK;
-    sv_slot a = 0, b = 1, y = sv_emit_out(e, 0), result = y;
+    sv_slot result = y;
     sv_shape batch = sv_emit_type(e, y)->shape;
-    bool vector = sv_emit_type(e, 0)->shape.rank == 1 || sv_emit_type(e, 1)->shape.rank == 1;
-    batch.rank -= (sv_emit_type(e, 0)->shape.rank > 1) + (sv_emit_type(e, 1)->shape.rank > 1);
+    bool vector = sv_emit_type(e, a)->shape.rank == 1 || sv_emit_type(e, b)->shape.rank == 1;
+    batch.rank -= (sv_emit_type(e, a)->shape.rank > 1) + (sv_emit_type(e, b)->shape.rank > 1);
     SV_TRY(as_matrix(e, &a, true));
     SV_TRY(as_matrix(e, &b, false));
     sv_ref left = batched(e, a, &batch), right = batched(e, b, &batch);
@@ -100,6 +105,12 @@ static sv_status matmul_emit(sv_emit *e)
     sv_gemm_param param = {.alpha = 1.0f};
     SV_TRY(sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4));
     return vector ? sv_emit_reshape(e, y, result) : SV_OK;
+}
+
+static sv_status matmul_emit(sv_emit *e)
+{
+    if (e->symbolic) return sv_emit_type(e, 1)->shape.rank == 2 ? matmul_emit_symbolic(e) : SV_OK;
+    return sv_emit_matmul(e, 0, 1, sv_emit_out(e, 0));
 }
 
 const sv_op_desc sv_op_desc_MatMul = {.op = SV_OP_MatMul, .min_in = 2, .max_in = 2, .min_out = 1,
@@ -121,7 +132,7 @@ static sv_status gemm_infer(sv_infer *x)
     if (a->rank == 2) x->out[0].shape.dim[0] = a->dim[ta];
     if (b->rank == 2) x->out[0].shape.dim[1] = b->dim[!tb];
     if (a->rank == 2 && b->rank == 2 && conflict(a->dim[!ta], b->dim[tb]))
-        return dim_mismatch(x, a->dim[!ta], b->dim[tb]);
+        return dim_mismatch(x, 1, a->dim[!ta], b->dim[tb]);
     if (!sv_infer_has(x, 2)) return SV_OK;
     sv_shape all;
     if (!sv_infer_broadcast_shapes(x, &x->out[0].shape, &x->in[2].shape, &all) || all.rank > 2) {

@@ -30,6 +30,9 @@ int64_t sv_infer_length(const sv_infer *x, uint32_t input);
 SV_MUST_USE sv_status sv_infer_axes(const sv_infer *x, const int64_t *axis, uint32_t n, int32_t rank,
                                     uint32_t *mask);
 
+/* The shape of numpy's matmul of two inputs (in matmul.c). */
+SV_MUST_USE sv_status sv_infer_matmul(sv_infer *x, uint32_t left, uint32_t right, sv_shape *out);
+
 /* ---- emission -------------------------------------------------------------------------------- */
 
 /* Ints of an input's known value, up to 64; false when there is no value. */
@@ -46,6 +49,9 @@ SV_MUST_USE sv_status sv_emit_scalar(sv_emit *e, sv_dtype dtype, double number, 
  * single element of `fill`. */
 SV_MUST_USE sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_slot fill,
                                        const int64_t *before);
+
+/* y = a x b by numpy's rules, for known shapes (in matmul.c). */
+SV_MUST_USE sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y);
 
 /* ---- an operator's own loops ------------------------------------------------------------------- */
 
