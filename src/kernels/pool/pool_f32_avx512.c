@@ -1,0 +1,2 @@
+/* Pooling for AVX-512. The loops are in pool_tmpl.h. */
+#include "kernels/pool/pool_tmpl.h"

@@ -1,0 +1,203 @@
+/* Pooling of f32 at one CPU level, channels innermost: maximum, average, Lp for p = 1 and 2, without
+ * indices. A unit is a line of outputs by a group of channels. NaN wins a maximum, as in the reference. */
+#include "kernels/conv/conv_shape.h"
+#include "kernels/simd_tmpl.h"
+
+/* Vectors whose windows are read together, and channels of a unit. */
+#define POOL_VECTORS 4
+#define POOL_CHANNELS 256
+
+static bool pool_supports(const sv_problem *problem)
+{
+    const sv_pool_param *pool = problem->param;
+    const sv_desc *x = &problem->desc[0], *y = &problem->desc[1];
+    if (x->dtype != SV_F32 || problem->desc[2].dtype != SV_DTYPE_NONE) return false;
+    if (pool->kind == SV_POOL_LP && pool->p != 1 && pool->p != 2) return false;
+    return x->dim[1] == 1 || (x->stride[1] == 1 && y->stride[1] == 1);
+}
+
+static double pool_cost(const sv_problem *problem)
+{
+    return sv_problem_default_cost(problem) + sv_problem_flops(problem) / (2.0 * SV_VF);
+}
+
+static int64_t pool_groups(int64_t channels)
+{
+    return (channels + POOL_CHANNELS - 1) / POOL_CHANNELS;
+}
+
+static uint32_t pool_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    window_shape shape;
+    window_of_pool(problem->desc, problem->param, &shape);
+    return (uint32_t)(shape.y.n * shape.y.d[0] * shape.y.d[1] * pool_groups(shape.y.c));
+}
+
+/* The taps of one axis that lie in x: [first, last), and how many lie in x with its padding. */
+typedef struct pool_range {
+    int64_t first, last, padded;
+} pool_range;
+
+static pool_range pool_range_of(const sv_pool_param *pool, const window_shape *shape, int axis,
+                                int64_t out)
+{
+    int32_t param = axis - (3 - pool->spatial);
+    int64_t end = param < 0 ? 0 : pool->pad_end[param];
+    int64_t from = out * shape->stride[axis] - shape->pad[axis], hop = shape->dilation[axis];
+    pool_range range = {0, 0, 0};
+    if (from < 0) range.first = (-from + hop - 1) / hop;
+    int64_t taps = shape->kernel[axis];
+    /* Taps t with from + t * hop < limit. */
+    int64_t inside = shape->x.d[axis] - from, padded = inside + end;
+    range.last = inside <= 0 ? 0 : (inside + hop - 1) / hop;
+    range.padded = padded <= 0 ? 0 : (padded + hop - 1) / hop;
+    if (range.last > taps) range.last = taps;
+    if (range.padded > taps) range.padded = taps;
+    if (range.first > range.last) range.first = range.last;
+    return range;
+}
+
+SV_INLINE sv_vf pool_take(uint8_t kind, int64_t p, sv_vf sum, sv_vf x)
+{
+    if (kind == SV_POOL_MAX) {
+        sv_vf greater = vf_max(sum, x);
+        return vf_select(vf_equal(sum, sum), greater, sum);
+    }
+    if (kind == SV_POOL_AVERAGE) return sum + x;
+    if (p == 1) return sum + vf_abs(x);
+    return vf_fma(x, x, sum);
+}
+
+/* One output: its window, and the divisor of its average. */
+typedef struct pool_window {
+    const float *x; /* of tap (0, 0, 0), which may lie outside */
+    int64_t hop[3]; /* from tap to tap */
+    pool_range range[3];
+    float divisor;
+} pool_window;
+
+/* `nv` vectors of channels, the last of `last` lanes. */
+SV_INLINE void pool_vectors(uint8_t kind, int64_t p, const int nv, int64_t last,
+                            const pool_window *window, int64_t channel, float *y)
+{
+    const sv_vf start = vf_set1(kind == SV_POOL_MAX ? -__builtin_inff() : 0);
+    sv_vf sum[POOL_VECTORS] = {start, start, start, start};
+    const pool_range *range = window->range;
+    for (int64_t t0 = range[0].first; t0 < range[0].last; t0++) {
+        for (int64_t t1 = range[1].first; t1 < range[1].last; t1++) {
+            const float *x = window->x + t0 * window->hop[0] + t1 * window->hop[1] +
+                             range[2].first * window->hop[2] + channel;
+            for (int64_t t2 = range[2].first; t2 < range[2].last; t2++, x += window->hop[2]) {
+                if (nv == 1) {
+                    sum[0] = pool_take(kind, p, sum[0], vf_load_n(x, last));
+                    continue;
+                }
+                sum[0] = pool_take(kind, p, sum[0], vf_load(x));
+                sum[1] = pool_take(kind, p, sum[1], vf_load(x + SV_VF));
+                sum[2] = pool_take(kind, p, sum[2], vf_load(x + 2 * SV_VF));
+                sum[3] = pool_take(kind, p, sum[3], vf_load(x + 3 * SV_VF));
+            }
+        }
+    }
+    for (int j = 0; j < nv; j++) {
+        if (kind == SV_POOL_AVERAGE) sum[j] = sum[j] / vf_set1(window->divisor);
+        if (kind == SV_POOL_LP && p == 2) sum[j] = vf_sqrt(sum[j]);
+        if (nv == 1) {
+            vf_store_n(y + channel, sum[0], last);
+        } else {
+            vf_store(y + channel + j * SV_VF, sum[j]);
+        }
+    }
+}
+
+SV_INLINE void pool_channels(uint8_t kind, int64_t p, const pool_window *window, int64_t first,
+                             int64_t end, float *y)
+{
+    int64_t c = first;
+    for (; c + POOL_VECTORS * SV_VF <= end; c += POOL_VECTORS * SV_VF) {
+        pool_vectors(kind, p, POOL_VECTORS, SV_VF, window, c, y);
+    }
+    for (; c < end; c += SV_VF) {
+        pool_vectors(kind, p, 1, end - c < SV_VF ? end - c : SV_VF, window, c, y);
+    }
+}
+
+static void pool_output(const sv_pool_param *pool, const pool_window *window, int64_t first,
+                        int64_t end, float *y)
+{
+    switch (pool->kind) {
+    case SV_POOL_MAX:
+        pool_channels(SV_POOL_MAX, 0, window, first, end, y);
+        break;
+    case SV_POOL_AVERAGE:
+        pool_channels(SV_POOL_AVERAGE, 0, window, first, end, y);
+        break;
+    default:
+        if (pool->p == 1) {
+            pool_channels(SV_POOL_LP, 1, window, first, end, y);
+        } else {
+            pool_channels(SV_POOL_LP, 2, window, first, end, y);
+        }
+        break;
+    }
+}
+
+/* The divisor of an average; 1 where the window is empty, so that the result is 0. */
+static float pool_divisor(const sv_pool_param *pool, const pool_range range[3])
+{
+    int64_t count = 1;
+    for (int i = 0; i < 3; i++) {
+        count *= pool->count_include_pad ? range[i].padded : range[i].last - range[i].first;
+    }
+    return count ? (float)count : 1.0f;
+}
+
+/* A line of outputs: positions (out[0], out[1], 0..) of image n, channels [first, end). */
+static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
+                      const int64_t out[2], int64_t first, int64_t end)
+{
+    const sv_pool_param *pool = call->param;
+    const window_operand *x = &shape->x, *y = &shape->y;
+    float *to = (float *)call->ptr[1] + n * y->n_stride + out[0] * y->s[0] + out[1] * y->s[1];
+    pool_window window;
+    int64_t from[3] = {0, 0, 0};
+    for (int i = 0; i < 3; i++) window.hop[i] = shape->dilation[i] * x->s[i];
+    for (int i = 0; i < 2; i++) {
+        window.range[i] = pool_range_of(pool, shape, i, out[i]);
+        from[i] = out[i] * shape->stride[i] - shape->pad[i];
+    }
+    for (int64_t o = 0; o < y->d[2]; o++) {
+        window.range[2] = pool_range_of(pool, shape, 2, o);
+        from[2] = o * shape->stride[2] - shape->pad[2];
+        window.x = (const float *)call->ptr[0] + (n * x->n_stride + from[0] * x->s[0] +
+                                                  from[1] * x->s[1] + from[2] * x->s[2]);
+        window.divisor = pool_divisor(pool, window.range);
+        pool_output(pool, &window, first, end, to + o * y->s[2]);
+    }
+}
+
+static void pool_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    window_shape shape;
+    window_of_pool(call->desc, call->param, &shape);
+    const window_operand *y = &shape.y;
+    int64_t groups = pool_groups(y->c);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        int64_t group = unit % groups, line = unit / groups;
+        int64_t out[2] = {line / y->d[1] % y->d[0], line % y->d[1]};
+        int64_t first = group * POOL_CHANNELS, last = first + POOL_CHANNELS;
+        pool_line(call, &shape, line / (y->d[0] * y->d[1]), out, first, last < y->c ? last : y->c);
+    }
+}
+
+const sv_kernel SV_LEVEL_NAME(sv_kernel_pool_f32) = {
+    .name = "pool_f32_" SV_LEVEL_TEXT,
+    .family = SV_FAMILY_pool,
+    .level = SV_LEVEL,
+    .b_format = SV_FORMAT_RAW,
+    .supports = pool_supports,
+    .cost = pool_cost,
+    .units = pool_units,
+    .run = pool_run,
+};
