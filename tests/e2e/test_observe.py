@@ -32,6 +32,13 @@ def metrics(server):
     return values
 
 
+def settled(server, *needed):
+    """The metrics once all of the keys are there: a request is counted when its answer is sent,
+    which another loop may see a moment later."""
+    wait_until(lambda: all(key in metrics(server) for key in needed), needed)
+    return metrics(server)
+
+
 def requests(model, protocol, code):
     return f'serval_requests_total{{model="{model}",protocol="{protocol}",code="{code}"}}'
 
@@ -44,7 +51,8 @@ def test_requests_by_model_protocol_and_code():
         server.post("/v1/models/digits:predict", {"instances": [1]})
         server.post("/v2/models/nope/infer", {})
         server.get("/nothing")
-        values = metrics(server)
+        values = settled(server, requests("", "http", 404), requests("", "oip", 404),
+                         requests("digits", "tfs", 400))
         assert values[requests("digits", "plain", 200)] == 3
         assert values[requests("digits", "tfs", 200)] == 1
         assert values[requests("digits", "tfs", 400)] == 1
@@ -58,6 +66,8 @@ def test_phases():
     with Server(DIGITS) as server:
         for _ in range(5):
             server.post("/predict", [ONE])
+        last = 'serval_request_phase_seconds_count{model="digits",phase="write"}'
+        wait_until(lambda: metrics(server).get(last) == 5, "five requests to be counted")
         values = metrics(server)
         for phase in ("read", "parse", "queue", "run", "write"):
             label = f'model="digits",phase="{phase}"'
@@ -75,7 +85,7 @@ def test_labels_do_not_grow():
     with Server(DIGITS) as server:
         server.get("/v1/models/x")
         server.get("/metrics")
-        before = len(metrics(server))
+        before = len(settled(server, requests("", "tfs", 404), requests("", "plain", 200)))
         for i in range(300):
             server.get(f"/v1/models/made-up-{i}")
         assert len(metrics(server)) == before
