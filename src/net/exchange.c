@@ -125,10 +125,15 @@ void sv_exchange_add_header(sv_exchange *x, const char *name, const char *value)
     for (const char *c = value; *c; c++)
         if (((uint8_t)*c < 0x20 && *c != '\t') || *c == 0x7f) return;
     if (!*name || is_reserved(name)) return;
+    size_t before = x->extra.size;
     sv_text_puts(&x->extra, name);
     sv_text_puts(&x->extra, ": ");
     sv_text_puts(&x->extra, value);
     sv_text_puts(&x->extra, "\r\n");
+    /* Half a line would garble the head: rather no header than a broken answer. */
+    if (!x->extra.failed) return;
+    x->extra.size = before;
+    x->extra.failed = false;
 }
 
 sv_status sv_exchange_keep_body(sv_exchange *x)
