@@ -70,7 +70,7 @@ static sv_method method_of(sv_string name)
 
 static bool parse_version(head_parser *p, sv_string text)
 {
-    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) || text.data[6] != '.')
+    if (text.size != 8 || memcmp(text.data, "HTTP/", 5) != 0 || text.data[6] != '.')
         return fail(p, 400, "the request line does not end with an HTTP version");
     char major = text.data[5], minor = text.data[7];
     if (major < '0' || major > '9' || minor < '0' || minor > '9')

@@ -11,9 +11,9 @@
 
 static char *put(char *at, const char *text)
 {
-    size_t size = strlen(text);
-    memcpy(at, text, size);
-    return at + size;
+    while (*text)
+        *at++ = *text++;
+    return at;
 }
 
 static char *put_number(char *at, uint64_t number)

@@ -7,6 +7,7 @@
 
 #include <limits.h>
 #include <string.h>
+#define ZLIB_CONST
 #include <zlib.h>
 
 /* Small bodies may be as repetitive as they like: a picture of zeros is no bomb. */
@@ -97,7 +98,7 @@ sv_status sv_inflate_run(sv_inflate *self, const uint8_t **data, size_t *size, u
     if (self->ended)
         return *size ? sv_error_invalid("compressed body: bytes behind the end of its data")
                      : SV_OK;
-    stream->next_in = (Bytef *)(uintptr_t)*data;
+    stream->next_in = *data;
     stream->avail_in = in;
     stream->next_out = out;
     stream->avail_out = space;

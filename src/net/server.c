@@ -74,7 +74,7 @@ static void set_defaults(sv_net_limits *limits)
 
 static sv_status create_hubs(sv_server *server, uint32_t count)
 {
-    size_t size = count * sizeof *server->hubs;
+    size_t size = count * sizeof(void *);
     server->hubs = sv_alloc_zero(server->allocator, size);
     if (!server->hubs) return sv_error_memory("server's loops", size);
     server->hub_count = count;
@@ -141,7 +141,7 @@ void sv_server_destroy(sv_server *server)
     sv_timer_destroy(server->drain_timer);
     for (uint32_t i = 0; i < server->hub_count; i++)
         sv_hub_destroy(server->hubs[i]);
-    sv_free(server->allocator, server->hubs, server->hub_count * sizeof *server->hubs);
+    sv_free(server->allocator, server->hubs, server->hub_count * sizeof(void *));
     pthread_mutex_destroy(&server->mutex);
     pthread_cond_destroy(&server->changed);
     sv_free(server->allocator, server, sizeof *server);

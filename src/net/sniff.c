@@ -15,7 +15,7 @@ static size_t sniff_feed(sv_conn *c, uint8_t *data, size_t size)
 {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         size_t need = strlen(rows[i].prefix), have = size < need ? size : need;
-        if (memcmp(data, rows[i].prefix, have)) continue;
+        if (memcmp(data, rows[i].prefix, have) != 0) continue;
         /* It may still become this row's: wait for more. */
         if (have < need) return 0;
         c->proto = rows[i].proto;

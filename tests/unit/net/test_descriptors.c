@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { CLIENTS = 200, DESCRIPTORS = 64 };
@@ -29,10 +28,7 @@ static void serve(int in, int out, bool tight)
     sv_server_stats stats;
     sv_server_get_stats(served.server, &stats);
     fixture_end(&served);
-    struct timespec cpu;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-    dprintf(out, "%u %llu %ld\n", stats.listen_pauses, (unsigned long long)stats.accepted,
-            (long)cpu.tv_sec);
+    dprintf(out, "%u\n%llu\n", stats.listen_pauses, (unsigned long long)stats.accepted);
     exit(0);
 }
 
@@ -45,10 +41,16 @@ typedef struct child {
 
 static child children[2];
 
+static unsigned long read_number(FILE *from)
+{
+    char line[64];
+    if (!fgets(line, sizeof line, from)) abort();
+    return strtoul(line, NULL, 10);
+}
+
 static void start_child(child *c, bool tight)
 {
     int in[2], out[2];
-    unsigned port;
     if (pipe(in) || pipe(out)) abort();
     c->pid = fork();
     if (c->pid == 0) {
@@ -62,17 +64,15 @@ static void start_child(child *c, bool tight)
     close(out[1]);
     c->to = in[1];
     c->from = fdopen(out[0], "r");
-    if (fscanf(c->from, "%u", &port) != 1) abort();
-    c->port = (uint16_t)port;
+    c->port = (uint16_t)read_number(c->from);
 }
 
-static void end_child(child *c, unsigned *pauses)
+static void end_child(child *c, unsigned long *pauses)
 {
-    unsigned long long accepted;
-    long seconds;
     int status;
     close(c->to);
-    assert_int_equal(fscanf(c->from, "%u %llu %ld", pauses, &accepted, &seconds), 3);
+    *pauses = read_number(c->from);
+    unsigned long accepted = read_number(c->from);
     fclose(c->from);
     waitpid(c->pid, &status, 0);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -84,7 +84,7 @@ static void end_child(child *c, unsigned *pauses)
 static void check_all_served(child *c)
 {
     static client clients[CLIENTS];
-    unsigned pauses;
+    unsigned long pauses;
     for (int i = 0; i < CLIENTS; i++) {
         client_open(&clients[i], c->port);
         client_puts(clients[i].fd, i % 2 ? "GET /echo HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -96,7 +96,9 @@ static void check_all_served(child *c)
     for (int i = 0; i < CLIENTS; i++)
         client_close(&clients[i]);
     end_child(c, &pauses);
-    assert_true(pauses > 0);
+    /* Each pause has a reason, a connection that closed or some time: a listener that spins would
+     * have thousands. */
+    assert_true(pauses > 0 && pauses < 5 * CLIENTS);
 }
 
 static void test_limit_known(void **state)

@@ -110,11 +110,11 @@ static char *read_stream(const char *bytes, size_t size, size_t cut, size_t step
 static void check_stream(const char *bytes, size_t size, const char *expected)
 {
     char *whole = read_stream(bytes, size, size, size);
-    if (strcmp(whole, expected)) print_error("stream: %.200s\n", bytes);
+    if (strcmp(whole, expected) != 0) print_error("stream: %.200s\n", bytes);
     assert_string_equal(whole, expected);
     for (size_t cut = 0; cut < size; cut++) {
         char *parts = read_stream(bytes, size, cut, size);
-        if (strcmp(whole, parts)) print_error("stream cut at %zu: %.200s\n", cut, bytes);
+        if (strcmp(whole, parts) != 0) print_error("stream cut at %zu: %.200s\n", cut, bytes);
         assert_string_equal(parts, whole);
         free(parts);
     }
