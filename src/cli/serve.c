@@ -24,6 +24,7 @@ enum {
     OPT_MEMORY_LIMIT,
     OPT_NO_BATCHING,
     OPT_QUIET,
+    OPT_REPOSITORY,
     OPT_THREADS,
     OPT_TIMEOUT,
 };
@@ -47,6 +48,7 @@ static const sv_option options[] = {
                           "Memory of all bodies and inputs together; 1G unless given"},
     [OPT_NO_BATCHING] = {"no-batching", NULL, false, "Never join requests that arrive together"},
     [OPT_QUIET] = {"quiet", NULL, false, "Print nothing but errors"},
+    [OPT_REPOSITORY] = {"repository", "DIR", true, "Serve all models of a folder of folders"},
     [OPT_THREADS] =
         {"threads", "N", false,
          "Threads for connections, and for large models; all granted cores unless given"},
@@ -69,6 +71,9 @@ typedef struct serve_state {
 
 static sv_status read_options(const sv_args *args, serve_state *s)
 {
+    if (!args->operand_count && !sv_args_has(args, OPT_REPOSITORY)) {
+        return sv_error_invalid("serve: expected a model or --repository, found neither");
+    }
     SV_TRY(sv_args_u64(args, OPT_THREADS, 1, 1024, sv_cpu_granted(), &s->threads));
     SV_TRY(sv_args_u64(args, OPT_DRAIN_GRACE, 0, 3600, 0, &s->drain_grace));
     SV_TRY(sv_args_u64(args, OPT_MAX_CONNECTIONS, 1, 1000000, 0, &s->max_connections));
@@ -113,26 +118,54 @@ static char *split_operand(const char *operand, const char **path)
     return strndup(operand, (size_t)(equal - operand));
 }
 
+/* Loads what `config` names, if its name is still free. */
+static sv_status load_config(serve_state *s, const sv_model_config *config)
+{
+    sv_served *taken = NULL;
+    sv_status status = sv_store_acquire(s->store, config->name, strlen(config->name), 0, &taken);
+    if (status == SV_OK) {
+        sv_served_unref(taken);
+        return sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
+                                "write NAME=PATH",
+                                config->name, config->path);
+    }
+    sv_status_free(status);
+    return sv_store_load(s->store, config);
+}
+
 static sv_status load_operand(serve_state *s, const char *operand)
 {
     const char *path;
     char *name = split_operand(operand, &path);
     if (!name) return sv_error_memory("a model's name", strlen(operand));
     sv_model_config config = {name, path, sv_args_has(s->args, OPT_ALL_VERSIONS)};
-    sv_served *taken = NULL;
-    sv_status status = sv_store_acquire(s->store, name, strlen(name), 0, &taken);
-    if (status == SV_OK) {
-        sv_served_unref(taken);
-        status =
-            sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
-                             "write NAME=PATH",
-                             name, path);
-    } else {
-        sv_status_free(status);
-        status = sv_store_load(s->store, &config);
-    }
+    sv_status status = load_config(s, &config);
     free(name);
     return status;
+}
+
+static sv_status load_repository(serve_state *s, const char *path)
+{
+    sv_model_config *configs;
+    size_t count;
+    SV_TRY(sv_repository_read(path, sv_args_has(s->args, OPT_ALL_VERSIONS), &configs, &count));
+    sv_status status = SV_OK;
+    for (size_t i = 0; status == SV_OK && i < count; i++)
+        status = load_config(s, &configs[i]);
+    sv_model_configs_free(configs, count);
+    return status;
+}
+
+static sv_status load_all(serve_state *s)
+{
+    for (size_t i = 0; i < s->args->operand_count; i++) {
+        SV_TRY(load_operand(s, s->args->operands[i]));
+    }
+    size_t at = 0;
+    const char *path;
+    while ((path = sv_args_next(s->args, OPT_REPOSITORY, &at)))
+        SV_TRY(load_repository(s, path));
+    return SV_OK;
 }
 
 static sv_status load_models(serve_state *s)
@@ -142,10 +175,7 @@ static sv_status load_models(serve_state *s)
     SV_TRY(sv_runtime_create(&wanted, &s->runtime));
     SV_TRY(sv_store_create(s->runtime, &s->store));
     sv_progress *progress = sv_progress_start("loading");
-    sv_status status = SV_OK;
-    for (size_t i = 0; status == SV_OK && i < s->args->operand_count; i++) {
-        status = load_operand(s, s->args->operands[i]);
-    }
+    sv_status status = load_all(s);
     sv_progress_stop(progress);
     return status;
 }
@@ -287,14 +317,12 @@ const sv_command_page sv_page_serve = {
     .run = run_serve,
     .options = options,
     .option_count = sizeof options / sizeof options[0],
-    .min_operands = 1,
     .max_operands = 256,
     .text =
         "PATH is a model file, a folder with one, or a folder of versions named by whole numbers.\n"
-        "Without NAME=, a model is named after its file, or after its folder if the file is "
-        "called\n"
-        "model.onnx. Models are read into memory: what happens to the files later changes "
-        "nothing.\n"
+        "Without NAME=, a model is named after its file, or after its folder if the file is\n"
+        "model.onnx. A repository is a folder of such folders and files. Models are read into\n"
+        "memory: what happens to the files later changes nothing.\n"
         "\n"
         "One port speaks TensorFlow Serving's REST (/v1/models/NAME:predict), the Open Inference\n"
         "Protocol (/v2/models/NAME/infer), and plain JSON (/predict, /predict/NAME). /healthz and\n"

@@ -20,6 +20,13 @@ typedef struct sv_model_config {
     bool all_versions; /* load all of these; otherwise the highest only */
 } sv_model_config;
 
+/* The models of a repository: a folder that holds folders (or .onnx files), each a model of that
+ * name. Sorted by name, at least one; what is no valid name is passed over. NOT_FOUND when there is
+ * none. Returns owned: free with sv_model_configs_free. */
+SV_MUST_USE sv_status sv_repository_read(const char *path, bool all_versions, sv_model_config **out,
+                                         size_t *count);
+void sv_model_configs_free(sv_model_config *configs, size_t count);
+
 /* A file that a config stands for. */
 typedef struct sv_version_file {
     int64_t number;

@@ -233,6 +233,18 @@ def test_several_models_and_versions():
             assert server.post("/predict", IMAGES[:1]).status == 404
 
 
+def test_repository():
+    with scratch() as folder:
+        import os
+        os.makedirs(f"{folder}/pair/7")
+        models.write(f"{folder}/pair/7", "model.onnx", models.two_inputs())
+        models.write(folder, "single.onnx", models.scalar())
+        with Server("--repository", folder) as server:
+            assert server.get("/v2/models/pair").json["versions"] == ["7"]
+            answer = server.post("/v1/models/single:predict", {"inputs": 1})
+            assert answer.json == {"outputs": 2.0}
+
+
 def test_compressed_both_ways():
     import gzip
     import zlib

@@ -137,6 +137,30 @@ static void test_versions(void **state)
     CHECK_FAILS(resolve("many", true, &files, &count), SV_CODE_NOT_FOUND, "many/11");
 }
 
+static void test_repository(void **state)
+{
+    (void)state;
+    char path[256];
+    sv_model_config *configs;
+    size_t count;
+    make("repository/b/1/model.onnx");
+    make("repository/a.onnx");
+    make("repository/.hidden/model.onnx");
+    make("repository/readme.md");
+    snprintf(path, sizeof path, "%s/repository", root);
+    CHECK_OK(sv_repository_read(path, true, &configs, &count));
+    assert_int_equal(count, 2);
+    assert_string_equal(configs[0].name, "a");
+    assert_string_equal(configs[1].name, "b");
+    assert_true(configs[1].all_versions);
+    sv_model_configs_free(configs, count);
+    make("vacant/readme.md");
+    snprintf(path, sizeof path, "%s/vacant", root);
+    CHECK_FAILS(sv_repository_read(path, false, &configs, &count), SV_CODE_NOT_FOUND, "found none");
+    snprintf(path, sizeof path, "%s/absent", root);
+    CHECK_FAILS(sv_repository_read(path, false, &configs, &count), SV_CODE_NOT_FOUND, "absent");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_valid_names),
         cmocka_unit_test(test_files_and_folders),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_repository),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
