@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Makes the seed corpora of the fuzz targets: tests/fuzz/corpus/<target>/<name>.
+
+A target has a function of its name here that yields (name, bytes). The files are committed, so that
+builds without libFuzzer replay them as tests.
+
+Usage: fuzz_seeds.py [TARGET...]
+"""
+import pathlib
+import struct
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
+
+# Numbers of element types (include/serval/types.h).
+INFERRED, F32, U8, I8, I64, STRING, BOOL, F16, F64, U64, I4 = 0, 1, 2, 3, 7, 8, 9, 10, 11, 13, 22
+
+
+def json():
+    """A byte of element type, a byte of options (base64, copy, NaN, write base64, count), a body."""
+    bodies = {
+        "scalar": (F32, 0, "1.5"),
+        "empty": (F32, 0, "[]"),
+        "flat": (F32, 0x40, "[1,2.5,-3e-7,0.1]"),
+        "nested": (F32, 0, " [ [1, 2] ,\n[3, 4] ] "),
+        "rank8": (I64, 0, "[[[[[[[[7]]]]]]]]"),
+        "rank9": (I64, 0, "[[[[[[[[[7]]]]]]]]]"),
+        "ragged": (F32, 0, "[[1,2],[3]]"),
+        "mixed": (F32, 0, "[1,[2]]"),
+        "empty-rows": (F32, 0, "[[],[],[]]"),
+        "inferred-int": (INFERRED, 0, "[1,2,3]"),
+        "inferred-float": (INFERRED, 0, "[[1],[2.5]]"),
+        "inferred-bool": (INFERRED, 0, "[true,false]"),
+        "inferred-text": (INFERRED, 0, '["a","b"]'),
+        "int8-range": (I8, 0, "[-128,127,128]"),
+        "uint8": (U8, 0, "[0,255]"),
+        "int4": (I4, 0, "[-8,7]"),
+        "uint64": (U64, 0, "[18446744073709551615,18446744073709551616]"),
+        "bools": (BOOL, 0, "[true,false,0,1]"),
+        "nan": (F32, 4, "[NaN,Infinity,-Infinity]"),
+        "nan-refused": (F32, 0, "[NaN]"),
+        "half": (F16, 0, "[65504,65520,6e-8]"),
+        "doubles": (F64, 0, "[0.30000001192092896,1.7976931348623157e308,5e-324,123456789012345678901]"),
+        "middle": (F32, 0, "[16777217,1.00000005960464477539062500,1.000000059604644775390625001]"),
+        "long-number": (F64, 0, "[" + "7" * 300 + "]"),
+        "strings": (STRING, 0, r'["plain","\u00e4\uD83D\uDE00\n\\\"\/","ä€😀"]'),
+        "strings-copied": (STRING, 2, '["a","",""]'),
+        "surrogate": (STRING, 0, r'["\uD800"]'),
+        "base64": (STRING, 9, '[{"b64":"AAH/"},{"b64":""},"x"]'),
+        "base64-bad": (STRING, 1, '[{"b64":"A"}]'),
+        "object": (F32, 0, '{"a":[1,{"b":null}],"c":"d"}'),
+        "deep": (F32, 0, "[" * 200),
+        "cut": (F32, 0, "[1,2"),
+        "space": (F32, 0, "\t\r\n [ 1 ] \n"),
+        "comma": (F32, 0, "[1,]"),
+        "exponents": (F32, 0, "[1E+2,1e-2,0e999999999,1e-999999999]"),
+    }
+    for name, (dtype, options, body) in bodies.items():
+        yield name, bytes([dtype, options]) + body.encode()
+
+
+def npy():
+    """Files as numpy.save writes them, and as it does not."""
+    def file(descr, shape, data, fortran="False", version=1):
+        text = f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}\n".encode()
+        size = struct.pack("<H" if version == 1 else "<I", len(text))
+        return b"\x93NUMPY" + bytes([version, 0]) + size + text + data
+
+    yield "scalar", file("'<f8'", "()", struct.pack("<d", 3.5))
+    yield "matrix", file("'<f4'", "(2, 3)", struct.pack("<6f", *range(6)))
+    yield "fortran", file("'<i8'", "(2, 2)", struct.pack("<4q", *range(4)), "True", 2)
+    yield "bools", file("'|b1'", "(3,)", b"\x01\x00\x01", version=3)
+    yield "complex", file("'<c16'", "(1,)", struct.pack("<2d", 1, 2))
+    yield "empty", file("'<f4'", "(0, 5)", b"")
+    yield "unicode", file("'<U2'", "(2,)", "a\0\u00e4\U0001F600".encode("utf-32-le"))
+    yield "bytes", file("'|S3'", "(2,)", b"abcd\0\0")
+    yield "bytes-fortran", file("'|S1'", "(2, 2)", b"abcd", "True")
+    yield "structured", file("[('a', '<f4')]", "(1,)", b"\0" * 4)
+    yield "object", file("'|O'", "(1,)", b"")
+    yield "big-endian", file("'>f4'", "(1,)", b"\0" * 4)
+    yield "overflow", file("'<f8'", "(4611686018427387904, 16)", b"")
+    yield "short", file("'<f4'", "(1000000,)", b"\0" * 8)
+
+
+TARGETS = {"json": json, "npy": npy}
+
+
+def main():
+    for target in sys.argv[1:] or TARGETS:
+        folder = CORPUS / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in TARGETS[target]():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
