@@ -65,13 +65,6 @@ SV_API SV_MUST_USE sv_status sv_model_load_memory(sv_runtime *runtime, const voi
 SV_API sv_model *sv_model_ref(sv_model *model);
 SV_API void sv_model_unref(sv_model *model);
 
-typedef enum sv_kind {
-    SV_KIND_TENSOR = 0,
-    SV_KIND_SEQUENCE = 1,
-    SV_KIND_OPTIONAL = 2,
-    SV_KIND_MAP = 3,
-} sv_kind;
-
 /* One input or output of a model. */
 typedef struct sv_port {
     const char *name;
@@ -142,8 +135,7 @@ SV_API SV_MUST_USE sv_status sv_session_run(sv_session *session);
 SV_API SV_MUST_USE sv_status sv_session_output(const sv_session *session, size_t index,
                                                sv_buffer *out);
 
-/* Values that are no tensors (sequences, optionals, maps) as trees. */
-typedef struct sv_datum sv_datum;
+/* Inputs that are no tensors (sequences, optionals, maps), as trees. */
 SV_API SV_MUST_USE sv_status sv_session_bind_datum(sv_session *session, size_t index,
                                                    const sv_datum *datum);
 /* The value of an output of any kind; valid until the next run or bind. */
@@ -161,11 +153,6 @@ typedef struct sv_step_time {
 SV_API void sv_session_profile(sv_session *session, bool on);
 /* false past the last. Valid until the next run. */
 SV_API bool sv_session_step_time(const sv_session *session, size_t index, sv_step_time *out);
-
-/* Bytes of one element in memory; 16 for strings. 0 for SV_DTYPE_NONE and numbers out of range. */
-SV_API size_t sv_dtype_size(sv_dtype dtype);
-/* "float32", "int64" ... as numpy writes them; "none". */
-SV_API const char *sv_dtype_name(sv_dtype dtype);
 
 #ifdef __cplusplus
 }

@@ -103,6 +103,11 @@ typedef enum sv_dtype {
     SV_DTYPE_COUNT = 27
 } sv_dtype;
 
+/* Bytes of one element in memory; 16 for strings. 0 for SV_DTYPE_NONE and numbers out of range. */
+SV_API size_t sv_dtype_size(sv_dtype dtype);
+/* "float32", "int64" ... as numpy writes them; "none". */
+SV_API const char *sv_dtype_name(sv_dtype dtype);
+
 /* Tensors have at most this many dimensions. ONNX sets no bound; 8 covers what exporters write
  * (window attention and space-to-depth chains reach 6), and keeps shapes in fixed structures. */
 #define SV_MAX_RANK 8
@@ -112,6 +117,17 @@ typedef struct sv_string {
     const char *data;
     size_t size;
 } sv_string;
+
+/* What a value of a model is. */
+typedef enum sv_kind {
+    SV_KIND_TENSOR = 0,
+    SV_KIND_SEQUENCE = 1,
+    SV_KIND_OPTIONAL = 2,
+    SV_KIND_MAP = 3,
+} sv_kind;
+
+/* A value of any kind: a tensor, or a tree of them. */
+typedef struct sv_datum sv_datum;
 
 /* Where memory comes from. `resize` behaves as realloc for (pointer, old size, new size), new size 0
  * frees and returns NULL; the result is aligned to 16 bytes. Must be thread-safe if the object it is

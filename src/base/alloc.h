@@ -14,8 +14,8 @@ void *sv_alloc_zero(const sv_allocator *allocator, size_t size);
 void *sv_realloc(const sv_allocator *allocator, void *pointer, size_t old_size, size_t new_size);
 void sv_free(const sv_allocator *allocator, void *pointer, size_t size);
 
-/* Blocks aligned to `alignment` (a power of two >= 16); freed with the same arguments. Blocks of 2 MiB
- * and more are advised to use huge pages. */
+/* Blocks aligned to `alignment` (a power of two >= 16); freed with the same arguments. Blocks of 2
+ * MiB and more are advised to use huge pages. */
 void *sv_alloc_aligned(const sv_allocator *allocator, size_t size, size_t alignment);
 void sv_free_aligned(const sv_allocator *allocator, void *pointer, size_t size, size_t alignment);
 

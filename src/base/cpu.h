@@ -11,7 +11,7 @@ typedef enum sv_cpu_level {
     SV_CPU_AVX512 = 2,   /* F, BW, DQ, VL */
     SV_CPU_AVX512_VNNI = 3,
     SV_CPU_AVX512_BF16 = 4,
-    SV_CPU_NEON = 1,         /* arm64 */
+    SV_CPU_NEON = 1, /* arm64 */
     SV_CPU_NEON_DOTPROD = 2,
 } sv_cpu_level;
 
@@ -23,8 +23,8 @@ const char *sv_cpu_level_name(sv_cpu_level level);
 
 /* Cores that may run at once: min(affinity mask, cgroup v1/v2 quota rounded up), at least 1. */
 uint32_t sv_cpu_granted(void);
-/* The quota's share of that: the tightest CPU quota, in cores rounded up, on the groups named by the
- * file `membership` (/proc/self/cgroup) below `mount` (/sys/fs/cgroup); UINT32_MAX: none. */
+/* The quota's share of that: the tightest CPU quota, in cores rounded up, on the groups named by
+ * the file `membership` (/proc/self/cgroup) below `mount` (/sys/fs/cgroup); UINT32_MAX: none. */
 uint32_t sv_cpu_quota(const char *mount, const char *membership);
 
 /* Bytes of the caches of one core, with defaults where the system does not say. */

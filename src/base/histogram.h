@@ -18,7 +18,8 @@ typedef struct sv_histogram {
 void sv_histogram_add(sv_histogram *histogram, uint64_t ns);
 /* The value below which `share` (0..1) of the samples lie; 0 without samples. */
 uint64_t sv_histogram_quantile(const sv_histogram *histogram, double share);
-/* Samples at or below `ns`, to the resolution of the buckets: for Prometheus' cumulative buckets. */
+/* Samples at or below `ns`, to the resolution of the buckets: for Prometheus' cumulative buckets.
+ */
 uint64_t sv_histogram_count_below(const sv_histogram *histogram, uint64_t ns);
 
 #endif

@@ -9,14 +9,18 @@
 
 /* What reading one model, body or file may cost in total, whatever its structure claims. */
 typedef struct sv_budget {
-    size_t bytes; /* still to be allocated or expanded */
-    size_t nodes; /* still to be created: messages, nodes, values, JSON elements */
+    size_t bytes;   /* still to be allocated or expanded */
+    size_t nodes;   /* still to be created: messages, nodes, values, JSON elements */
     uint32_t depth; /* levels still to be entered */
 } sv_budget;
 
-#define SV_BUDGET_DEFAULT {(size_t)16 << 30, (size_t)64 << 20, 100}
+#define SV_BUDGET_DEFAULT                                                                          \
+    {                                                                                              \
+        (size_t)16 << 30, (size_t)64 << 20, 100                                                    \
+    }
 
-/* Takes from the budget or fails with RESOURCE_EXHAUSTED naming `what`. A NULL budget is unlimited. */
+/* Takes from the budget or fails with RESOURCE_EXHAUSTED naming `what`. A NULL budget is unlimited.
+ */
 SV_MUST_USE sv_status sv_budget_take_bytes(sv_budget *budget, size_t bytes, const char *what);
 SV_MUST_USE sv_status sv_budget_take_nodes(sv_budget *budget, size_t nodes, const char *what);
 SV_MUST_USE sv_status sv_budget_enter(sv_budget *budget, const char *what);
@@ -24,15 +28,18 @@ void sv_budget_leave(sv_budget *budget);
 
 typedef struct sv_reader {
     const uint8_t *at, *end;
-    const uint8_t *start;  /* for offsets */
-    uint64_t base;         /* offset of start in the origin */
-    const char *origin;    /* for messages; borrowed */
-    sv_budget *budget;     /* shared; may be NULL */
+    const uint8_t *start; /* for offsets */
+    uint64_t base;        /* offset of start in the origin */
+    const char *origin;   /* for messages; borrowed */
+    sv_budget *budget;    /* shared; may be NULL */
 } sv_reader;
 
 void sv_reader_init(sv_reader *reader, const void *data, size_t size, const char *origin,
                     uint64_t base, sv_budget *budget);
-static inline size_t sv_reader_left(const sv_reader *reader) { return (size_t)(reader->end - reader->at); }
+static inline size_t sv_reader_left(const sv_reader *reader)
+{
+    return (size_t)(reader->end - reader->at);
+}
 static inline uint64_t sv_reader_offset(const sv_reader *reader)
 {
     return reader->base + (uint64_t)(reader->at - reader->start);
@@ -51,6 +58,7 @@ SV_MUST_USE sv_status sv_reader_u64(sv_reader *reader, const char *what, uint64_
 SV_MUST_USE sv_status sv_reader_bytes(sv_reader *reader, size_t size, const char *what,
                                       const uint8_t **out);
 /* A reader of the next `size` bytes, which are stepped over. */
-SV_MUST_USE sv_status sv_reader_sub(sv_reader *reader, size_t size, const char *what, sv_reader *out);
+SV_MUST_USE sv_status sv_reader_sub(sv_reader *reader, size_t size, const char *what,
+                                    sv_reader *out);
 
 #endif

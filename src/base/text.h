@@ -35,7 +35,8 @@ void sv_text_put_u64(sv_text *text, uint64_t value);
 void sv_text_put_json(sv_text *text, const char *string, size_t size);
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at `at`; 0 when there is none. */
 size_t sv_utf8_step(const char *at, size_t left);
-/* Writes the UTF-8 of a code point (at most U+10FFFF, no surrogate) into 4 bytes; returns its size. */
+/* Writes the UTF-8 of a code point (at most U+10FFFF, no surrogate) into 4 bytes; returns its size.
+ */
 size_t sv_utf8_put(char out[4], uint32_t code);
 /* RESOURCE_EXHAUSTED if an append failed. */
 SV_MUST_USE sv_status sv_text_status(const sv_text *text, const char *what);

@@ -17,7 +17,8 @@ typedef struct sv_team sv_team;
 typedef void (*sv_team_run)(void *argument, uint32_t thread, uint32_t threads);
 
 /* A team of `threads` members, the caller's thread included (so threads - 1 are started). */
-SV_MUST_USE sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator, sv_team **out);
+SV_MUST_USE sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator,
+                                     sv_team **out);
 void sv_team_destroy(sv_team *team);
 uint32_t sv_team_size(const sv_team *team);
 /* Runs run(argument, t, n) for t in [0, n), n = min(threads, team size), thread 0 on the caller's;

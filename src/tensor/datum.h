@@ -5,12 +5,13 @@
 #define SV_TENSOR_DATUM_H
 
 #include "tensor/tensor.h"
-#include <serval/serval.h>
+#include <serval/types.h>
 
 struct sv_datum {
     sv_kind kind;
     sv_tensor tensor;       /* SV_KIND_TENSOR */
-    sv_dtype element_dtype; /* of the tensors in an (even empty) sequence or optional; value type of a map */
+    sv_dtype element_dtype; /* of the tensors in an (even empty) sequence or optional; value type of
+                               a map */
     size_t count;           /* items of a sequence or map; 0 or 1 for an optional */
     sv_datum *item;         /* [count]: the elements; for a map its values */
     sv_tensor keys;         /* SV_KIND_MAP: 1-D, integers or strings */

@@ -1,7 +1,7 @@
 /* The table of element types. Conversion of values is in small_float.c and scalar.c. */
 #include "tensor/dtype.h"
 
-#include <serval/serval.h>
+#include <serval/types.h>
 #include <string.h>
 
 static const sv_dtype_info rows[SV_DTYPE_COUNT] = {

@@ -29,7 +29,10 @@ typedef struct sv_dtype_info {
 const sv_dtype_info *sv_dtype_get(sv_dtype dtype);
 /* By any of the three names, case-sensitive; SV_DTYPE_NONE when unknown. */
 sv_dtype sv_dtype_find(const char *name);
-static inline bool sv_dtype_is_float(sv_dtype t) { return sv_dtype_get(t)->class_ == SV_CLASS_FLOAT; }
+static inline bool sv_dtype_is_float(sv_dtype t)
+{
+    return sv_dtype_get(t)->class_ == SV_CLASS_FLOAT;
+}
 static inline bool sv_dtype_is_integer(sv_dtype t)
 {
     uint8_t c = sv_dtype_get(t)->class_;
@@ -37,7 +40,8 @@ static inline bool sv_dtype_is_integer(sv_dtype t)
 }
 
 /* Conversions of one value, round to nearest even. `saturate` decides what finite values beyond the
- * largest become in the 8-bit floats (the largest, or NaN/infinity), by ONNX's Cast specification. */
+ * largest become in the 8-bit floats (the largest, or NaN/infinity), by ONNX's Cast specification.
+ */
 float sv_f16_to_f32(uint16_t bits);
 uint16_t sv_f32_to_f16(float value);
 float sv_bf16_to_f32(uint16_t bits);
@@ -47,17 +51,19 @@ float sv_small_float_to_f32(sv_dtype dtype, uint8_t bits);
 uint8_t sv_f32_to_small_float(sv_dtype dtype, float value, bool saturate);
 
 typedef enum sv_round_mode { SV_ROUND_NEAREST, SV_ROUND_UP, SV_ROUND_DOWN } sv_round_mode;
-/* float8e8m0 with the rounding that ONNX's Cast lets choose; sv_f32_to_small_float takes the nearest,
- * the middle going up. The sign is dropped; 0 is the smallest, or NaN unless `saturate`. */
+/* float8e8m0 with the rounding that ONNX's Cast lets choose; sv_f32_to_small_float takes the
+ * nearest, the middle going up. The sign is dropped; 0 is the smallest, or NaN unless `saturate`.
+ */
 uint8_t sv_f32_to_e8m0(float value, sv_round_mode mode, bool saturate);
 
 /* One element of any numeric type or bool, through the widest type of its class. `at` points at the
  * element in memory; complex gives its real part. */
 double sv_scalar_get_f64(sv_dtype dtype, const void *at);
-int64_t sv_scalar_get_i64(sv_dtype dtype, const void *at); /* floats truncate; out of range clamps */
+int64_t sv_scalar_get_i64(sv_dtype dtype,
+                          const void *at); /* floats truncate; out of range clamps */
 uint64_t sv_scalar_get_u64(sv_dtype dtype, const void *at);
-/* Conversions to integers as C does for integers (modulo 2^n) and clamped for floats; sub-byte types
- * keep their low bits, sign-extended for the signed. */
+/* Conversions to integers as C does for integers (modulo 2^n) and clamped for floats; sub-byte
+ * types keep their low bits, sign-extended for the signed. */
 void sv_scalar_set_f64(sv_dtype dtype, void *at, double value);
 void sv_scalar_set_i64(sv_dtype dtype, void *at, int64_t value);
 void sv_scalar_set_u64(sv_dtype dtype, void *at, uint64_t value);

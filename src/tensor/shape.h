@@ -1,7 +1,7 @@
 /* Shapes: dimensions, symbolic or known, and the rules on them.
  *
- * A negative dimension is a symbol: equal numbers are equal sizes within one module. A shape of rank
- * -1 is wholly unknown. */
+ * A negative dimension is a symbol: equal numbers are equal sizes within one module. A shape of
+ * rank -1 is wholly unknown. */
 #ifndef SV_TENSOR_SHAPE_H
 #define SV_TENSOR_SHAPE_H
 

@@ -33,8 +33,8 @@ typedef struct sv_view {
     int64_t stride[SV_MAX_RANK];
 } sv_view;
 
-/* Bytes of a dense tensor of this type; RESOURCE_EXHAUSTED when the product overflows or the shape is
- * symbolic (INVALID_ARGUMENT). `what` names the tensor. */
+/* Bytes of a dense tensor of this type; RESOURCE_EXHAUSTED when the product overflows or the shape
+ * is symbolic (INVALID_ARGUMENT). `what` names the tensor. */
 SV_MUST_USE sv_status sv_type_bytes(const sv_type *type, const char *what, size_t *out);
 /* Elements; the tensor's shape is known, so this cannot fail once sv_type_bytes has succeeded. */
 int64_t sv_tensor_count(const sv_tensor *tensor);
@@ -50,7 +50,8 @@ sv_view sv_tensor_view(const sv_tensor *tensor);
 static inline void *sv_view_at(const sv_view *view, const int64_t *index)
 {
     int64_t offset = 0;
-    for (int32_t i = 0; i < view->rank; i++) offset += index[i] * view->stride[i];
+    for (int32_t i = 0; i < view->rank; i++)
+        offset += index[i] * view->stride[i];
     return (char *)view->data + offset * (int64_t)sv_dtype_get(view->dtype)->size;
 }
 /* Copies elements between views of equal dtype and dims; string elements copy their descriptor. */
