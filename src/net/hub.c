@@ -306,7 +306,7 @@ static void on_tick(sv_timer *timer, void *user)
     (void)timer;
     end_stage(hub, SV_STAGE_IDLE, now, hub->limits->idle_ms * MS_NS);
     end_stage(hub, SV_STAGE_HEAD, now, hub->limits->head_ms * MS_NS);
-    end_stage(hub, SV_STAGE_LINGER, now, LINGER_NS);
+    end_stage(hub, SV_STAGE_LINGER, now, hub->draining ? TICK_NS : LINGER_NS);
     end_slow_readers(hub, now);
     end_slow_bodies(hub, now);
     /* The high mark may have been passed by other loops. */

@@ -671,6 +671,16 @@ static void test_addresses(void **state)
         CHECK_FAILS(sv_server_create(&options, &f.handler, &server), SV_CODE_INVALID_ARGUMENT,
                     "listen address");
     }
+    /* Where there is IPv6 at all. */
+    const char *v6 = "[::1]:0";
+    options.listen = &v6;
+    sv_status status = sv_server_create(&options, &f.handler, &server);
+    if (!status) {
+        sv_server_address(server, 0, address);
+        assert_memory_equal(address, "[::1]:", 6);
+        sv_server_destroy(server);
+    }
+    sv_status_free(status);
     options.listen_count = 0;
     CHECK_FAILS(sv_server_create(&options, &f.handler, &server), SV_CODE_INVALID_ARGUMENT,
                 "at least one");
