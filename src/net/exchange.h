@@ -85,9 +85,9 @@ typedef struct sv_xops {
     void (*fail)(sv_exchange *x, int http, sv_status status);
 } sv_xops;
 
-/* The one receiver of all exchanges of a server. `open` and `end` are required, `body` where bodies
- * are streamed. Calls never nest for one exchange; what a reply sets off comes later: it never frees
- * the exchange under its caller and calls nothing but `error`. */
+/* The one receiver of all exchanges of a server. `open` and `end` are required, and `body` where
+ * bodies are streamed. Calls never nest for one exchange; what a reply sets off comes later: it
+ * never frees the exchange under its caller and calls nothing but `error`. */
 typedef struct sv_handler {
     void *self; /* for the handler: x->handler->self */
 
