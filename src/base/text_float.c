@@ -136,14 +136,25 @@ static void put_without_locale(sv_text *text, const char *number)
     sv_text_puts(text, number);
 }
 
+static bool reads_back(const char *number, double value, bool single)
+{
+    return single ? strtof(number, NULL) == (float)value : strtod(number, NULL) == value;
+}
+
+/* More digits never read back worse, so that the fewest are found by halving. */
 static void put_by_search(sv_text *text, double value, bool single)
 {
-    char number[NUMBER_ROOM];
-    int most = single ? 9 : 17;
-    for (int precision = 1; precision <= most; precision++) {
-        snprintf(number, sizeof number, "%.*g", precision, value);
-        if (single ? strtof(number, NULL) == (float)value : strtod(number, NULL) == value) break;
+    char number[320]; /* more than "%g" can write with any precision, as compilers check */
+    int low = 1, high = single ? 9 : 17;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        snprintf(number, sizeof number, "%.*g", middle, value);
+        if (reads_back(number, value, single))
+            high = middle;
+        else
+            low = middle + 1;
     }
+    snprintf(number, sizeof number, "%.*g", low, value);
     put_without_locale(text, number);
 }
 

@@ -129,7 +129,7 @@ static void test_random_numbers(void **state)
 {
     (void)state;
     char text[128];
-    for (int i = 0; i < 400000; i++) {
+    for (int i = 0; i < 100000; i++) {
         double value;
         uint64_t bits = random_u64();
         if (i & 1) bits = (bits & 0x800FFFFFFFFFFFFFu) | (1023 - 60 + random_u64() % 120) << 52;
@@ -160,7 +160,7 @@ static void test_middles(void **state)
 {
     (void)state;
     char text[128];
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 20000; i++) {
         uint32_t bits =
             (uint32_t)(random_u64() & 0x7FFFFF) | (uint32_t)(127 - 30 + random_u64() % 60) << 23;
         float low;
