@@ -12,6 +12,7 @@ typedef struct sv_base {
     uint64_t bytes, offset;
     uint32_t first, last; /* steps that write and read it; first > last: unused */
     uint32_t merged;      /* the base that it shares memory with, or SV_NO_INDEX */
+    uint32_t constant;    /* the value whose known elements it holds (space PLAN), or SV_NO_INDEX */
     bool live_out;        /* read by a later segment or after the run */
 } sv_base;
 

@@ -86,25 +86,19 @@ static sv_status place_constants(sv_build *build)
     uint64_t bytes = 0;
     for (uint32_t b = 0; b < build->n_base; b++) {
         sv_base *base = &build->base[b];
-        if (base->space != SV_SPACE_PLAN || base->index != 0) continue;
+        if (base->constant == SV_NO_INDEX) continue;
         base->offset = bytes;
         bytes = sv_size_align(bytes + base->bytes, ALIGNMENT);
     }
     char *memory = sv_arena_alloc(&plan->arena, bytes + ALIGNMENT);
     if (!memory) return no_memory(bytes);
     plan->constants = (uint8_t *)sv_size_align((size_t)memory, ALIGNMENT);
-    for (uint32_t v = 0; v < build->n_value; v++) {
-        const sv_build_value *value = &build->value[v];
-        if (!value->stored || !value->known) continue;
-        const sv_base *base = &build->base[value->storage.base];
-        if (base->space != SV_SPACE_PLAN || base->index != 0 || base->bytes == 0) continue;
-        sv_tensor copy;
-        SV_TRY(sv_tensor_copy(&plan->arena, value->known, &copy));
-        memcpy(plan->constants + base->offset, copy.data, base->bytes);
-    }
     for (uint32_t b = 0; b < build->n_base; b++) {
-        if (build->base[b].space == SV_SPACE_PLAN && build->base[b].index == 0)
-            build->base[b].index = plan->segment;
+        const sv_base *base = &build->base[b];
+        if (base->constant == SV_NO_INDEX || base->bytes == 0) continue;
+        sv_tensor copy;
+        SV_TRY(sv_tensor_copy(&plan->arena, build->value[base->constant].known, &copy));
+        memcpy(plan->constants + base->offset, copy.data, base->bytes);
     }
     return SV_OK;
 }

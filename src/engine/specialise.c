@@ -183,8 +183,14 @@ static sv_status gather(sv_build *build, const sv_program_node *node, sv_type *t
     return SV_OK;
 }
 
-static bool all_known(const sv_program_node *node, const sv_tensor *const *known)
+/* The tensors from which the node can be computed now: values that are known, or types where types are
+ * all that it reads. */
+static bool computable(const sv_program_node *node, const sv_type *type, const sv_tensor *const *known,
+                       sv_tensor *typed, const sv_tensor **from)
 {
+    if (sv_op_desc_get(node->node->op)->traits & SV_TRAIT_RANDOM) return false;
+    if (sv_op_by_type(node->node, type, typed, from)) return true;
+    if (node->n_in) memcpy(from, known, node->n_in * sizeof(*from));
     for (uint32_t i = 0; i < node->n_in; i++) {
         if (node->in[i] != SV_NO_VALUE && !known[i]) return false;
     }
@@ -314,9 +320,12 @@ static sv_status walk_node(sv_walk *walk, uint32_t at)
     for (uint32_t i = 0; infer.asked && i < node->n_in && i < 32; i++) {
         if (infer.asked >> i & 1) return stop_for_value(walk, at, node->in[i]);
     }
-    bool random = sv_op_desc_get(node->node->op)->traits & SV_TRAIT_RANDOM;
-    if (!random && all_known(node, known) && (infer.dynamic || small_outputs(node, type + node->n_in)))
-        return compute(build, node, known);
+    sv_tensor *typed = scratch_array(build, node->n_in, sizeof(*typed));
+    const sv_tensor **from = scratch_array(build, node->n_in, sizeof(*from));
+    if (!typed || !from) return no_memory(node, node->n_in * sizeof(*typed));
+    if (computable(node, type, known, typed, from) &&
+        (infer.dynamic || small_outputs(node, type + node->n_in)))
+        return compute(build, node, from);
     if (infer.dynamic) {
         bool measured = at == build->plan->at && build->request->size;
         if (!measured) return stop_for_size(walk, at, type, known, map);

@@ -29,7 +29,8 @@ sv_status sv_build_add_base(sv_build *build, uint32_t space, uint32_t index, uin
         return no_memory(sizeof(sv_base));
     build->base = array;
     build->base[build->n_base] = (sv_base){.space = space, .index = index, .bytes = bytes,
-                                           .first = UINT32_MAX, .merged = SV_NO_INDEX};
+                                           .first = UINT32_MAX, .merged = SV_NO_INDEX,
+                                           .constant = SV_NO_INDEX};
     *out = build->n_base++;
     return SV_OK;
 }
@@ -182,12 +183,17 @@ static sv_status assign(sv_build *build, uint32_t v, uint8_t layout)
 
 /* ---- storage of what is read ------------------------------------------------------------------------------ */
 
-static sv_status constant_base(sv_build *build, sv_build_value *value)
+static sv_status constant_base(sv_build *build, uint32_t v)
 {
+    sv_build_value *value = &build->value[v];
     sv_desc desc = sv_layout_dense(&value->type);
     uint32_t constant = SV_NO_INDEX;
     if (value->program != SV_NO_INDEX) constant = program_of(build)->value[value->program].constant;
-    if (constant == SV_NO_INDEX) return own_base(build, value, &desc, SV_SPACE_PLAN, 0);
+    if (constant == SV_NO_INDEX) {
+        SV_TRY(own_base(build, value, &desc, SV_SPACE_PLAN, build->plan->segment));
+        build->base[value->storage.base].constant = v;
+        return SV_OK;
+    }
     uint32_t derived = build->compiled->derived[constant];
     if (derived != SV_NO_INDEX) return own_base(build, value, &desc, SV_SPACE_WEIGHT, derived);
     return own_base(build, value, &desc, SV_SPACE_CONSTANT, constant);
@@ -203,7 +209,7 @@ static sv_status outside_storage(sv_build *build, uint32_t v)
         sv_desc desc = sv_layout_dense(&value->type);
         return own_base(build, value, &desc, SV_SPACE_INPUT, from->input);
     }
-    if (value->known || (from && from->constant != SV_NO_INDEX)) return constant_base(build, value);
+    if (value->known || (from && from->constant != SV_NO_INDEX)) return constant_base(build, v);
     const sv_plan *parent = build->plan->parent;
     if (!parent || parent->place[p].type.dtype == SV_DTYPE_NONE)
         return sv_error_internal("value '%s' is read before it is made", from ? from->name : "");

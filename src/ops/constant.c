@@ -325,7 +325,7 @@ static sv_status shape_emit(sv_emit *e)
 }
 
 const sv_op_desc sv_op_desc_Shape = {.op = SV_OP_Shape, .min_in = 1, .max_in = 1, .min_out = 1,
-                                     .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = shape_infer,
+                                     .max_out = 1, .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY, .infer = shape_infer,
                                      .emit = shape_emit};
 
 static sv_status size_infer(sv_infer *x)
@@ -346,5 +346,5 @@ static sv_status size_emit(sv_emit *e)
 }
 
 const sv_op_desc sv_op_desc_Size = {.op = SV_OP_Size, .min_in = 1, .max_in = 1, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = size_infer,
+                                    .max_out = 1, .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY, .infer = size_infer,
                                     .emit = size_emit};

@@ -211,6 +211,18 @@ static sv_status measure(sv_eval *x, const sv_op_desc *desc, const sv_tensor *co
     return SV_OK;
 }
 
+bool sv_op_by_type(const sv_node *node, const sv_type *type, sv_tensor *store, const sv_tensor **in)
+{
+    const sv_op_desc *desc = sv_op_desc_get(node->op);
+    if (!desc || !(desc->traits & SV_TRAIT_TYPE_ONLY)) return false;
+    for (uint32_t i = 0; i < node->n_in; i++) {
+        if (type[i].dtype == SV_DTYPE_NONE || !sv_shape_known(&type[i].shape)) return false;
+        store[i] = (sv_tensor){.dtype = type[i].dtype, .shape = type[i].shape};
+        in[i] = &store[i];
+    }
+    return true;
+}
+
 sv_status sv_op_eval(const sv_module *module, const sv_node *node, const sv_tensor *const *in,
                      sv_tensor *out, sv_arena *arena)
 {

@@ -72,15 +72,21 @@ static sv_status fold(sv_graph_inference *x, const sv_node *node, const sv_tenso
 {
     const sv_op_desc *desc = sv_op_desc_get(node->op);
     if (!desc->emit || desc->traits & SV_TRAIT_RANDOM || infer->dynamic || node->n_fused) return SV_OK;
-    for (uint32_t i = 0; i < node->n_in; i++) {
-        if (node->in[i] != SV_NO_VALUE && !in[i]) return SV_OK;
+    sv_tensor *typed = sv_arena_array(&x->arena, node->n_in, sizeof(*typed));
+    const sv_tensor **all = sv_arena_array(&x->arena, node->n_in, sizeof(*all));
+    if (!typed || !all) return sv_error_memory(node->op_name, node->n_in * sizeof(*typed));
+    if (!sv_op_by_type(node, infer->in, typed, all)) {
+        for (uint32_t i = 0; i < node->n_in; i++) {
+            if (node->in[i] != SV_NO_VALUE && !in[i]) return SV_OK;
+            all[i] = in[i];
+        }
     }
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (node->out[i] != SV_NO_VALUE && !small(&infer->out[i])) return SV_OK;
     }
     sv_tensor *out = sv_arena_array(&x->arena, node->n_out, sizeof(*out));
     if (!out) return sv_error_memory(node->op_name, node->n_out * sizeof(*out));
-    SV_TRY(sv_op_eval(x->graph->module, node, in, out, &x->arena));
+    SV_TRY(sv_op_eval(x->graph->module, node, all, out, &x->arena));
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (node->out[i] != SV_NO_VALUE) x->known[node->out[i]] = &out[i];
     }

@@ -64,6 +64,7 @@ typedef enum sv_trait {
     SV_TRAIT_FUSE_TAIL = 1 << 3,    /* may be fused behind another (activations, Add, Mul) */
     SV_TRAIT_RANDOM = 1 << 4,       /* not folded, not merged */
     SV_TRAIT_SHAPE = 1 << 5,        /* cheap integer work on shapes: folded at specialisation */
+    SV_TRAIT_TYPE_ONLY = 1 << 6,    /* reads its inputs' types, not their elements (Shape, Size) */
 } sv_trait;
 
 typedef enum sv_control { SV_CONTROL_NONE, SV_CONTROL_IF, SV_CONTROL_LOOP, SV_CONTROL_SCAN } sv_control;
@@ -104,6 +105,11 @@ SV_MUST_USE sv_status sv_op_infer(sv_infer *x);
 SV_MUST_USE sv_status sv_graph_infer(sv_graph *graph);
 
 /* ---- evaluation of one node (for folding, shape arithmetic, and tests) -------------------------- */
+
+/* Puts typed tensors without elements into store[i] and in[i] for a node whose results depend only on
+ * the types of its inputs (SV_TRAIT_TYPE_ONLY), so that it can be evaluated; false: it is no such node,
+ * or a shape is not known. */
+bool sv_op_by_type(const sv_node *node, const sv_type *type, sv_tensor *store, const sv_tensor **in);
 
 /* Computes the node with the reference rows into `arena`. in[i] NULL: omitted. Outputs must have sizes
  * that do not depend on running, or the operator has `measure`. Not for control operators. */
