@@ -7,12 +7,6 @@
 #include "kernels/elementwise.h"
 #include "kernels/vecmath_tmpl.h"
 
-/* max(low, min(high, x)); NaN stays. low <= high. */
-SV_INLINE sv_vf vf_clip(sv_vf x, sv_vf low, sv_vf high)
-{
-    return vf_min(high, vf_max(low, x));
-}
-
 SV_INLINE sv_vf vf_elu(sv_vf x, sv_vf alpha)
 {
     return vf_select(vf_less(x, vf_zero()), alpha * vf_expm1(x), x);

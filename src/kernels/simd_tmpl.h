@@ -173,6 +173,12 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 #endif
 #endif
 
+/* x within [low, high], low <= high; NaN stays. */
+SV_INLINE sv_vf vf_clip(sv_vf x, sv_vf low, sv_vf high)
+{
+    return vf_min(high, vf_max(low, x));
+}
+
 /* Sum and greatest of the lanes, in a fixed order: halves onto each other. */
 SV_INLINE float vf_sum(sv_vf x)
 {

@@ -1,0 +1,2 @@
+/* Tiles for AVX2. The loops are in tile_kernel_tmpl.h. */
+#include "kernels/tile_kernel_tmpl.h"

@@ -1,0 +1,180 @@
+/* The micro-kernels of tile_tmpl.h and the epilogues that they cannot do themselves. Included by
+ * tile_<level>.c alone: these are large, and every family of the level shares them. */
+#include "kernels/activation_tmpl.h"
+#include "kernels/tile_tmpl.h"
+#include "kernels/unary/unary_scalar.h"
+
+/* ---- epilogues ----------------------------------------------------------------------------- */
+
+#define TILE_ACTIVATION(name)                                                                      \
+    case SV_UNARY_##name:                                                                          \
+        if (!vf_activate_has(SV_UNARY_##name)) break;                                              \
+        for (int64_t i = 0; i < n; i += SV_VF) {                                                   \
+            vf_store(x + i, vf_activate(SV_UNARY_##name, vf_load(x + i), va, vb));                 \
+        }                                                                                          \
+        return;
+
+/* In place over n elements, n a multiple of SV_VF. */
+static void tile_activate(sv_unary op, float *x, int64_t n, float a, float b)
+{
+    const sv_vf va = vf_set1(a), vb = vf_set1(b);
+    switch (op) {
+#define UNARY TILE_ACTIVATION
+#include "kernels/unary.inc"
+#undef UNARY
+    default:
+        break;
+    }
+    for (int64_t i = 0; i < n; i++) x[i] = sv_unary_apply_f32(op, x[i], a, b);
+}
+
+/* n values of an operand with a stride, n <= SV_VF. */
+SV_INLINE sv_vf tile_side(const float *from, int64_t step, int64_t n)
+{
+    if (step == 1) return n == SV_VF ? vf_load(from) : vf_load_n(from, n);
+    if (step == 0) return vf_set1(*from);
+    float lane[SV_VF] = {0};
+    for (int64_t i = 0; i < n; i++) lane[i] = from[i * step];
+    return vf_load(lane);
+}
+
+/* Adds or multiplies item `index`'s operand into the tile x, [rows][pitch]. */
+static void tile_combine(const tile_epilogue *epilogue, uint32_t index, const tile_rows *rows,
+                         const tile_panel *panel, float *x, int64_t pitch)
+{
+    int8_t side = epilogue->side[index];
+    bool multiply = epilogue->list->item[index].kind == SV_EPI_MUL;
+    int64_t step = side < 0 ? 1 : epilogue->step[index];
+    for (int32_t row = 0; row < rows->n; row++) {
+        const float *from = side < 0 ? epilogue->operand[index] : rows->side[side * rows->n + row];
+        from += panel->column * step;
+        for (int64_t j = 0; j < panel->columns; j += SV_VF) {
+            int64_t left = panel->columns - j;
+            sv_vf other = tile_side(from + j * step, step, left < SV_VF ? left : SV_VF);
+            sv_vf value = vf_load(x + row * pitch + j);
+            vf_store(x + row * pitch + j, multiply ? value * other : value + other);
+        }
+    }
+}
+
+/* The whole epilogue on a tile of plain sums, [rows][pitch], then y. */
+static void tile_epilogue_run(const tile_epilogue *epilogue, const tile_rows *rows,
+                              const tile_panel *panel, float *x, int64_t pitch)
+{
+    for (uint32_t i = 0; i < epilogue->list->n; i++) {
+        const sv_epilogue_item *item = &epilogue->list->item[i];
+        if (item->kind == SV_EPI_UNARY) {
+            tile_activate((sv_unary)item->unary, x, rows->n * pitch, item->a, item->b);
+        } else {
+            tile_combine(epilogue, i, rows, panel, x, pitch);
+        }
+    }
+    for (int32_t row = 0; row < rows->n; row++) {
+        const float *from = x + row * pitch;
+        float *to = rows->y[row] + panel->column * panel->y_step;
+        if (panel->y_step == 1) {
+            memcpy(to, from, (size_t)panel->columns * sizeof *to);
+        } else {
+            for (int32_t j = 0; j < panel->columns; j++) to[j * panel->y_step] = from[j];
+        }
+    }
+}
+
+/* ---- micro-kernels ------------------------------------------------------------------------- */
+
+#if TILE_MR == 14
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11) F(12) F(13)
+#define TILE_EACH_MORE(F) F(7) F(8) F(9) F(10) F(11) F(12) F(13) F(14)
+#elif TILE_MR == 12
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5) F(6) F(7) F(8) F(9) F(10) F(11)
+#define TILE_EACH_MORE(F) F(7) F(8) F(9) F(10) F(11) F(12)
+#else
+#define TILE_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5)
+#define TILE_EACH_MORE(F)
+#endif
+#define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
+
+/* The accumulators are named variables, not an array: every compiler then keeps them in registers. */
+SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
+{
+    sv_vf start0 = vf_zero(), start1 = vf_zero();
+    if (job->bias && !job->scaled) {
+        start0 = tile_load(job->bias, job->columns);
+        if (nv > 1) start1 = tile_load(job->bias + SV_VF, job->columns - SV_VF);
+    }
+#define TILE_DECLARE(i) sv_vf c##i##_0 = start0, c##i##_1 = start1;
+    TILE_EACH_ROW(TILE_DECLARE)
+    const float *panel = job->panel, *const *x = job->x;
+    const int64_t step = job->step, depth = job->depth;
+    for (int64_t tap = job->taps; tap > 0; tap--) {
+#define TILE_POINT(i) const float *x##i = x[i < mr ? i : 0] + job->x_offset;
+        TILE_EACH_ROW(TILE_POINT)
+        x += mr;
+        for (int64_t k = 0; k < depth; k++) {
+            sv_vf b0 = vf_load(panel), b1 = nv > 1 ? vf_load(panel + SV_VF) : b0;
+            panel += step;
+#define TILE_STEP(i)                                                                               \
+    if (i < mr) {                                                                                  \
+        sv_vf a = vf_set1(x##i[k]);                                                                \
+        c##i##_0 = vf_fma(a, b0, c##i##_0);                                                        \
+        if (nv > 1) c##i##_1 = vf_fma(a, b1, c##i##_1);                                            \
+    }
+            TILE_EACH_ROW(TILE_STEP)
+        }
+    }
+#define TILE_FINISH(i)                                                                             \
+    if (i < mr) {                                                                                  \
+        tile_finish(job, i, 0, c##i##_0);                                                          \
+        if (nv > 1) tile_finish(job, i, 1, c##i##_1);                                              \
+    }
+    TILE_EACH_ROW(TILE_FINISH)
+}
+
+#define TILE_DEFINE(mr)                                                                            \
+    static void tile_##mr##_1(const tile_job *job) { tile_kernel(mr, 1, job); }                    \
+    static void tile_##mr##_2(const tile_job *job) { tile_kernel(mr, 2, job); }
+TILE_EACH_HEIGHT(TILE_DEFINE)
+
+#define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
+static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
+
+void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
+                       const tile_rows *rows, const tile_panel *panel)
+{
+    tile_job job = {.x = rows->x,
+                    .panel = panel->at,
+                    .step = panel->step,
+                    .taps = panel->taps,
+                    .depth = panel->depth,
+                    .x_offset = panel->x_offset,
+                    .real_columns = panel->columns,
+                    .scaled = epilogue->alpha != 1.0f,
+                    .alpha = epilogue->alpha,
+                    .low = -__builtin_inff(),
+                    .high = __builtin_inff()};
+    bool whole = TILE_MASKS || panel->columns == vectors * SV_VF;
+    if (epilogue->direct && whole && panel->y_step == 1) {
+        job.y = rows->y;
+        job.add = epilogue->add < 0 ? NULL : rows->side + epilogue->add * rows->n;
+        job.bias = epilogue->bias ? epilogue->bias + panel->column : NULL;
+        job.column = panel->column;
+        job.columns = panel->columns;
+        job.low = epilogue->low;
+        job.high = epilogue->high;
+        kernel(&job);
+        return;
+    }
+    float x[TILE_MR * TILE_NR] __attribute__((aligned(64))), *to[TILE_MR];
+    const int64_t pitch = vectors * SV_VF;
+    for (int32_t i = 0; i < rows->n; i++) to[i] = x + i * pitch;
+    job.y = to;
+    job.columns = (int32_t)pitch;
+    kernel(&job);
+    tile_epilogue_run(epilogue, rows, panel, x, pitch);
+}
+
+void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
+{
+    int vectors = panel->columns > SV_VF ? 2 : 1;
+    tile_apply(tile_table[rows->n - 1][vectors - 1], vectors, epilogue, rows, panel);
+}
