@@ -1,5 +1,5 @@
-/* Reading SequenceProto, OptionalProto and MapProto. Depth is bounded by the reader's budget, and here
- * for callers without one. */
+/* Reading SequenceProto, OptionalProto and MapProto. Depth is bounded by the reader's budget, and
+ * here for callers without one. */
 #include "base/status.h"
 #include "codec/tensor_proto.h"
 #include "codec/tensor_proto_fields.h"
@@ -20,22 +20,32 @@ static sv_status read_datum(context *c, const sv_reader *message, sv_kind kind, 
 static uint32_t field_of_element(int32_t element)
 {
     switch (element) {
-    case SV_ELEMENT_TENSOR: return SV_DATUM_TENSOR;
-    case SV_ELEMENT_SPARSE_TENSOR: return SV_DATUM_SPARSE_TENSOR;
-    case SV_ELEMENT_SEQUENCE: return SV_DATUM_SEQUENCE;
-    case SV_ELEMENT_MAP: return SV_DATUM_MAP;
-    case SV_ELEMENT_OPTIONAL: return SV_DATUM_OPTIONAL;
-    default: return 0;
+    case SV_ELEMENT_TENSOR:
+        return SV_DATUM_TENSOR;
+    case SV_ELEMENT_SPARSE_TENSOR:
+        return SV_DATUM_SPARSE_TENSOR;
+    case SV_ELEMENT_SEQUENCE:
+        return SV_DATUM_SEQUENCE;
+    case SV_ELEMENT_MAP:
+        return SV_DATUM_MAP;
+    case SV_ELEMENT_OPTIONAL:
+        return SV_DATUM_OPTIONAL;
+    default:
+        return 0;
     }
 }
 
 static sv_kind kind_of_field(uint32_t number)
 {
     switch (number) {
-    case SV_DATUM_SEQUENCE: return SV_KIND_SEQUENCE;
-    case SV_DATUM_MAP: return SV_KIND_MAP;
-    case SV_DATUM_OPTIONAL: return SV_KIND_OPTIONAL;
-    default: return SV_KIND_TENSOR;
+    case SV_DATUM_SEQUENCE:
+        return SV_KIND_SEQUENCE;
+    case SV_DATUM_MAP:
+        return SV_KIND_MAP;
+    case SV_DATUM_OPTIONAL:
+        return SV_KIND_OPTIONAL;
+    default:
+        return SV_KIND_TENSOR;
     }
 }
 
@@ -67,7 +77,8 @@ static sv_status count_elements(const sv_reader *message, uint32_t *number, size
             SV_TRY(sv_pb_int32(&field, "elem_type", &element));
         if (field.number < SV_DATUM_TENSOR || field.number > SV_DATUM_OPTIONAL) continue;
         if (found && found != field.number)
-            return sv_reader_error(&field.bytes, "elements of two kinds in one sequence or optional");
+            return sv_reader_error(&field.bytes,
+                                   "elements of two kinds in one sequence or optional");
         found = field.number;
         ++*count;
     }
@@ -102,7 +113,7 @@ static sv_status read_elements(context *c, const sv_reader *message, sv_datum *o
     return SV_OK;
 }
 
-/* ---- maps ------------------------------------------------------------------------------------------- */
+/* ---- maps ---------------------------------------------------------------------------------- */
 
 typedef struct map_survey {
     int32_t key_type;
@@ -119,15 +130,23 @@ static sv_status survey_map(const sv_reader *message, map_survey *s)
         sv_pb_items items;
         SV_TRY(sv_pb_next(&reader, &field));
         switch (field.number) {
-        case 0: return SV_OK;
-        case SV_MAP_KEY_TYPE: SV_TRY(sv_pb_int32(&field, "key_type", &s->key_type)); break;
+        case 0:
+            return SV_OK;
+        case SV_MAP_KEY_TYPE:
+            SV_TRY(sv_pb_int32(&field, "key_type", &s->key_type));
+            break;
         case SV_MAP_KEYS:
             SV_TRY(sv_pb_items_begin(&field, SV_PB_VARINT, "keys", &items));
             s->ints += sv_pb_items_count(&items);
             break;
-        case SV_MAP_STRING_KEYS: s->texts++; break;
-        case SV_MAP_VALUES: s->values = field; break;
-        default: break;
+        case SV_MAP_STRING_KEYS:
+            s->texts++;
+            break;
+        case SV_MAP_VALUES:
+            s->values = field;
+            break;
+        default:
+            break;
         }
     }
 }
@@ -160,8 +179,8 @@ static sv_status put_int_keys(const sv_pb_field *field, sv_tensor *keys, size_t 
 static sv_status read_keys(context *c, const sv_reader *message, const map_survey *s, sv_datum *out)
 {
     bool text = s->key_type == SV_STRING;
-    sv_dtype dtype = s->key_type > 0 && s->key_type < SV_DTYPE_COUNT ? (sv_dtype)s->key_type
-                                                                       : SV_DTYPE_NONE;
+    sv_dtype dtype =
+        s->key_type > 0 && s->key_type < SV_DTYPE_COUNT ? (sv_dtype)s->key_type : SV_DTYPE_NONE;
     if (!text && !sv_dtype_is_integer(dtype))
         return sv_reader_error(message, "map keys of type %d, expected integers or strings",
                                (int)s->key_type);
@@ -205,7 +224,7 @@ static sv_status read_map(context *c, const sv_reader *message, sv_datum *out)
     return SV_OK;
 }
 
-/* ---- all kinds ---------------------------------------------------------------------------------------- */
+/* ---- all kinds ----------------------------------------------------------------------------- */
 
 static sv_status read_datum(context *c, const sv_reader *message, sv_kind kind, sv_datum *out)
 {
@@ -241,8 +260,8 @@ static sv_status read_name(const sv_reader *message, sv_kind kind, sv_string *ou
     }
 }
 
-sv_status sv_datum_proto_read(const sv_reader *message, sv_kind kind, const sv_tensor_source *source,
-                              sv_datum *out, sv_string *name)
+sv_status sv_datum_proto_read(const sv_reader *message, sv_kind kind,
+                              const sv_tensor_source *source, sv_datum *out, sv_string *name)
 {
     context c = {.source = source};
     sv_string found;

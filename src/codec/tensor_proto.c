@@ -1,5 +1,5 @@
-/* Reading a TensorProto: its fields are surveyed first, and only when type, shape and the bytes that
- * are there agree is memory taken. Sequences, optionals and maps are in datum_proto.c. */
+/* Reading a TensorProto: its fields are surveyed first, and only when type, shape and the bytes
+ * that are there agree is memory taken. Sequences, optionals and maps are in datum_proto.c. */
 #include "codec/tensor_proto.h"
 
 #include "base/alloc.h"
@@ -57,30 +57,42 @@ static uint32_t field_of(sv_dtype dtype)
 {
     switch (dtype) {
     case SV_F32:
-    case SV_C64: return SV_TENSOR_FLOAT_DATA;
+    case SV_C64:
+        return SV_TENSOR_FLOAT_DATA;
     case SV_F64:
-    case SV_C128: return SV_TENSOR_DOUBLE_DATA;
-    case SV_I64: return SV_TENSOR_INT64_DATA;
+    case SV_C128:
+        return SV_TENSOR_DOUBLE_DATA;
+    case SV_I64:
+        return SV_TENSOR_INT64_DATA;
     case SV_U32:
-    case SV_U64: return SV_TENSOR_UINT64_DATA;
-    case SV_STRING: return SV_TENSOR_STRING_DATA;
-    default: return SV_TENSOR_INT32_DATA;
+    case SV_U64:
+        return SV_TENSOR_UINT64_DATA;
+    case SV_STRING:
+        return SV_TENSOR_STRING_DATA;
+    default:
+        return SV_TENSOR_INT32_DATA;
     }
 }
 
 static const char *field_name(uint32_t number)
 {
     switch (number) {
-    case SV_TENSOR_FLOAT_DATA: return "float_data";
-    case SV_TENSOR_INT32_DATA: return "int32_data";
-    case SV_TENSOR_STRING_DATA: return "string_data";
-    case SV_TENSOR_INT64_DATA: return "int64_data";
-    case SV_TENSOR_DOUBLE_DATA: return "double_data";
-    default: return "uint64_data";
+    case SV_TENSOR_FLOAT_DATA:
+        return "float_data";
+    case SV_TENSOR_INT32_DATA:
+        return "int32_data";
+    case SV_TENSOR_STRING_DATA:
+        return "string_data";
+    case SV_TENSOR_INT64_DATA:
+        return "int64_data";
+    case SV_TENSOR_DOUBLE_DATA:
+        return "double_data";
+    default:
+        return "uint64_data";
     }
 }
 
-/* ---- the survey --------------------------------------------------------------------------------- */
+/* ---- the survey ---------------------------------------------------------------------------- */
 
 static sv_status survey_dims(survey *s, const sv_pb_field *field)
 {
@@ -127,7 +139,8 @@ static sv_status take_text(const sv_pb_field *field, const char *what, sv_string
     return SV_OK;
 }
 
-/* One key and value of external_data; keys that only help checking (checksum, basepath) are skipped. */
+/* One key and value of external_data; keys that only help checking (checksum, basepath) are
+ * skipped. */
 static sv_status survey_external(survey *s, const sv_pb_field *field)
 {
     sv_reader entry;
@@ -164,21 +177,25 @@ static sv_status survey_field(survey *s, const sv_pb_field *field)
 {
     int32_t number;
     switch (field->number) {
-    case SV_TENSOR_DIMS: return survey_dims(s, field);
+    case SV_TENSOR_DIMS:
+        return survey_dims(s, field);
     case SV_TENSOR_DATA_TYPE:
         SV_TRY(sv_pb_int32(field, "data_type", &number));
         s->type.dtype = number > 0 && number < SV_DTYPE_COUNT ? (sv_dtype)number : SV_DTYPE_NONE;
         if (s->type.dtype == SV_DTYPE_NONE)
             return fail(s, "%" PRId32 " is no element type", number);
         return SV_OK;
-    case SV_TENSOR_SEGMENT: return fail(s, "segmented tensors are not supported");
-    case SV_TENSOR_NAME: return take_text(field, "name", &s->name);
+    case SV_TENSOR_SEGMENT:
+        return fail(s, "segmented tensors are not supported");
+    case SV_TENSOR_NAME:
+        return take_text(field, "name", &s->name);
     case SV_TENSOR_RAW_DATA:
         if (field->wire != SV_PB_BYTES) return fail(s, "raw_data are no bytes");
         s->raw = field->bytes;
         s->has_raw = true;
         return SV_OK;
-    case SV_TENSOR_EXTERNAL_DATA: return survey_external(s, field);
+    case SV_TENSOR_EXTERNAL_DATA:
+        return survey_external(s, field);
     case SV_TENSOR_DATA_LOCATION:
         SV_TRY(sv_pb_int32(field, "data_location", &number));
         s->is_external = number == SV_LOCATION_EXTERNAL;
@@ -188,8 +205,10 @@ static sv_status survey_field(survey *s, const sv_pb_field *field)
     case SV_TENSOR_STRING_DATA:
     case SV_TENSOR_INT64_DATA:
     case SV_TENSOR_DOUBLE_DATA:
-    case SV_TENSOR_UINT64_DATA: return survey_items(s, field);
-    default: return SV_OK;
+    case SV_TENSOR_UINT64_DATA:
+        return survey_items(s, field);
+    default:
+        return SV_OK;
     }
 }
 
@@ -219,7 +238,7 @@ static sv_status survey_all(survey *s)
     return SV_OK;
 }
 
-/* ---- raw bytes ------------------------------------------------------------------------------------ */
+/* ---- raw bytes ----------------------------------------------------------------------------- */
 
 /* Types of 4 and 2 bits: several elements in a byte of a file. */
 static bool is_packed(const sv_dtype_info *info)
@@ -238,14 +257,16 @@ static bool usable_in_place(const sv_dtype_info *info, const uint8_t *data, size
     if (is_packed(info) || (uintptr_t)data % alignment_of(info)) return false;
     if (info->class_ != SV_CLASS_BOOL) return true;
     uint8_t any = 0;
-    for (size_t i = 0; i < size; i++) any |= data[i];
+    for (size_t i = 0; i < size; i++)
+        any |= data[i];
     return any <= 1;
 }
 
 /* Elements of 4 or 2 bits, the first in the lowest bits, to one byte each. */
 static void unpack_bits(const sv_dtype_info *info, const uint8_t *from, size_t count, uint8_t *to)
 {
-    unsigned bits = info->bits, per_byte = 8 / bits, mask = (1u << bits) - 1, sign = 1u << (bits - 1);
+    unsigned bits = info->bits, per_byte = 8 / bits, mask = (1u << bits) - 1,
+             sign = 1u << (bits - 1);
     bool is_signed = info->class_ == SV_CLASS_INT;
     for (size_t i = 0; i < count; i++) {
         unsigned value = from[i / per_byte] >> (i % per_byte * bits) & mask;
@@ -288,7 +309,8 @@ static sv_status from_stored(const survey *s, const uint8_t *data, size_t size, 
     else if (size)
         memcpy(to, data, size);
     if (info->class_ == SV_CLASS_BOOL)
-        for (size_t i = 0; i < count; i++) to[i] = to[i] != 0;
+        for (size_t i = 0; i < count; i++)
+            to[i] = to[i] != 0;
     return SV_OK;
 }
 
@@ -321,7 +343,7 @@ static sv_status read_external(survey *s, size_t count, sv_tensor *out)
     return from_stored(s, data, expected, blob, count, out);
 }
 
-/* ---- typed data ----------------------------------------------------------------------------------- */
+/* ---- typed data ---------------------------------------------------------------------------- */
 
 static void put_item(sv_dtype dtype, uint8_t *to, size_t i, uint64_t bits)
 {
@@ -331,7 +353,8 @@ static void put_item(sv_dtype dtype, uint8_t *to, size_t i, uint64_t bits)
     memcpy(to + i * size, &bits, size); /* little-endian, as all that Serval runs on */
 }
 
-/* Each item holds one element (half of one for complex types, a packed byte for those of few bits). */
+/* Each item holds one element (half of one for complex types, a packed byte for those of
+ * few bits). */
 static sv_status decode_items(const survey *s, uint32_t number, uint8_t *to)
 {
     sv_reader reader = s->message;
@@ -391,7 +414,7 @@ static sv_status read_strings(const survey *s, size_t count, sv_tensor *out)
     }
 }
 
-/* ---- all together ------------------------------------------------------------------------------------ */
+/* ---- all together -------------------------------------------------------------------------- */
 
 static sv_status check_items(const survey *s, size_t count)
 {

@@ -31,16 +31,17 @@ typedef struct sv_tensor_source {
     void *self;
 } sv_tensor_source;
 
-/* Reads a TensorProto that fills `message`. Raw data that are aligned to their elements and take whole
- * bytes stay in the blob: then out->blob names it, and the caller holds the reference. Everything else
- * lies in the arena. `*name` (may be NULL) is borrowed from the message. Errors name the byte offset
- * and the tensor: INVALID_ARGUMENT for sizes that do not match, unknown element types, ranks beyond
- * SV_MAX_RANK and segments; UNIMPLEMENTED for external data without `external`. */
+/* Reads a TensorProto that fills `message`. Raw data that are aligned to their elements and take
+ * whole bytes stay in the blob: then out->blob names it, and the caller holds the reference.
+ * Everything else lies in the arena. `*name` (may be NULL) is borrowed from the message. Errors
+ * name the byte offset and the tensor: INVALID_ARGUMENT for sizes that do not match, unknown
+ * element types, ranks beyond SV_MAX_RANK and segments; UNIMPLEMENTED for external data without
+ * `external`. */
 SV_MUST_USE sv_status sv_tensor_proto_read(const sv_reader *message, const sv_tensor_source *source,
                                            sv_tensor *out, sv_string *name);
 
-/* Reads a message of the kind's type: TensorProto, SequenceProto, OptionalProto or MapProto. The datum
- * and all below it live as long as the source's arena and blob. */
+/* Reads a message of the kind's type: TensorProto, SequenceProto, OptionalProto or MapProto. The
+ * datum and all below it live as long as the source's arena and blob. */
 SV_MUST_USE sv_status sv_datum_proto_read(const sv_reader *message, sv_kind kind,
                                           const sv_tensor_source *source, sv_datum *out,
                                           sv_string *name);

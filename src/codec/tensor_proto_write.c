@@ -48,25 +48,33 @@ void sv_tensor_proto_write(sv_text *text, const sv_tensor *tensor, const char *n
 static uint32_t field_of_kind(sv_kind kind)
 {
     switch (kind) {
-    case SV_KIND_SEQUENCE: return SV_DATUM_SEQUENCE;
-    case SV_KIND_OPTIONAL: return SV_DATUM_OPTIONAL;
-    case SV_KIND_MAP: return SV_DATUM_MAP;
-    default: return SV_DATUM_TENSOR;
+    case SV_KIND_SEQUENCE:
+        return SV_DATUM_SEQUENCE;
+    case SV_KIND_OPTIONAL:
+        return SV_DATUM_OPTIONAL;
+    case SV_KIND_MAP:
+        return SV_DATUM_MAP;
+    default:
+        return SV_DATUM_TENSOR;
     }
 }
 
 static int element_of_kind(sv_kind kind)
 {
     switch (kind) {
-    case SV_KIND_SEQUENCE: return SV_ELEMENT_SEQUENCE;
-    case SV_KIND_OPTIONAL: return SV_ELEMENT_OPTIONAL;
-    case SV_KIND_MAP: return SV_ELEMENT_MAP;
-    default: return SV_ELEMENT_TENSOR;
+    case SV_KIND_SEQUENCE:
+        return SV_ELEMENT_SEQUENCE;
+    case SV_KIND_OPTIONAL:
+        return SV_ELEMENT_OPTIONAL;
+    case SV_KIND_MAP:
+        return SV_ELEMENT_MAP;
+    default:
+        return SV_ELEMENT_TENSOR;
     }
 }
 
-/* The contents of a SequenceProto or an OptionalProto. An empty one does not know what it would hold;
- * a tensor is by far the likeliest. */
+/* The contents of a SequenceProto or an OptionalProto. An empty one does not know what it would
+ * hold; a tensor is by far the likeliest. */
 static void put_elements(sv_text *text, const sv_datum *datum)
 {
     sv_kind kind = datum->count ? datum->item[0].kind : SV_KIND_TENSOR;

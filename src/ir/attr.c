@@ -56,7 +56,7 @@ sv_graph *sv_node_graph(const sv_node *node, const char *name)
     return attr ? attr->u.graphs[0] : NULL;
 }
 
-/* ---- setting ---------------------------------------------------------------------------------- */
+/* ---- setting ------------------------------------------------------------------------------- */
 
 sv_status sv_node_add_attr(sv_module *module, sv_node *node, const sv_attr *attr)
 {

@@ -1,4 +1,5 @@
-/* Building graphs and rewiring them. Order, producers and use counts are restored by normalize.c. */
+/* Building graphs and rewiring them. Order, producers and use counts are restored
+ * by normalize.c. */
 #include "base/status.h"
 #include "ir/module.h"
 #include "ir/nested.h"
@@ -39,8 +40,8 @@ sv_status sv_graph_add_value(sv_graph *graph, const char *name, sv_value_id *out
     const char *copy;
     SV_TRY(copy_text(graph->module, name, &copy));
     void *array = graph->value;
-    SV_TRY(grow(graph->module, &array, &graph->value_capacity, graph->n_value,
-                sizeof *graph->value));
+    SV_TRY(
+        grow(graph->module, &array, &graph->value_capacity, graph->n_value, sizeof *graph->value));
     graph->value = array;
     graph->value[graph->n_value] = (sv_value){
         .name = copy,
@@ -92,8 +93,10 @@ static sv_status make_ends(sv_module *module, sv_node *node)
     node->out = sv_arena_array(&module->arena, node->n_out, sizeof *node->out);
     if (!node->in || !node->out)
         return sv_error_memory("a node", ((size_t)node->n_in + node->n_out) * sizeof *node->in);
-    for (uint32_t i = 0; i < node->n_in; i++) node->in[i] = SV_NO_VALUE;
-    for (uint32_t i = 0; i < node->n_out; i++) node->out[i] = SV_NO_VALUE;
+    for (uint32_t i = 0; i < node->n_in; i++)
+        node->in[i] = SV_NO_VALUE;
+    for (uint32_t i = 0; i < node->n_out; i++)
+        node->out[i] = SV_NO_VALUE;
     return SV_OK;
 }
 
@@ -136,7 +139,7 @@ sv_status sv_node_add_input(sv_module *module, sv_node *node, sv_value_id value)
     return SV_OK;
 }
 
-/* ---- rewiring --------------------------------------------------------------------------------- */
+/* ---- rewiring ------------------------------------------------------------------------------ */
 
 static uint32_t replace_in(sv_value_id *ids, uint32_t count, sv_value_id from, sv_value_id to)
 {
@@ -170,7 +173,7 @@ void sv_graph_replace_uses(sv_graph *graph, sv_value_id from, sv_value_id to)
     graph->value[to].uses += moved;
 }
 
-/* ---- small constants ---------------------------------------------------------------------------- */
+/* ---- small constants ----------------------------------------------------------------------- */
 
 static sv_status small_constant(sv_graph *graph, sv_dtype dtype, const void *data, int64_t count,
                                 bool scalar, sv_value_id *out)

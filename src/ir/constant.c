@@ -28,8 +28,8 @@ static uint64_t hash_vector(uint64_t seed, const float *vector, const sv_constan
 uint64_t sv_constant_hash(sv_constant *constant)
 {
     if (constant->hash) return constant->hash;
-    uint64_t hash =
-        constant->datum ? hash_datum(1, constant->datum, HASH_DEPTH) : sv_tensor_hash(&constant->source);
+    uint64_t hash = constant->datum ? hash_datum(1, constant->datum, HASH_DEPTH)
+                                    : sv_tensor_hash(&constant->source);
     if (sv_constant_derived(constant)) {
         hash = sv_hash_bytes(hash, &constant->axis, sizeof constant->axis);
         hash = hash_vector(hash, constant->scale, constant);
@@ -61,7 +61,8 @@ sv_status sv_constant_value(const sv_constant *constant, sv_arena *arena, sv_ten
         for (int64_t j = 0; j < size; j++) {
             float scale = constant->scale ? constant->scale[j] : 1.0f;
             float shift = constant->shift ? constant->shift[j] : 0.0f;
-            for (int64_t i = 0; i < inner; i++) *to++ = *from++ * scale + shift;
+            for (int64_t i = 0; i < inner; i++)
+                *to++ = *from++ * scale + shift;
         }
     }
     *out = result;

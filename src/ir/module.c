@@ -1,4 +1,5 @@
-/* Modules: their life, blobs, constants, symbols and opset imports. Graphs are built in builder.c. */
+/* Modules: their life, blobs, constants, symbols and opset imports. Graphs are built
+ * in builder.c. */
 #include "ir/module.h"
 #include "base/alloc.h"
 #include "base/status.h"
@@ -38,7 +39,8 @@ void sv_module_destroy(sv_module *module)
 {
     if (!module) return;
     const sv_allocator *allocator = module->arena.allocator;
-    for (uint32_t i = 0; i < module->n_blob; i++) sv_blob_unref(module->blob[i]);
+    for (uint32_t i = 0; i < module->n_blob; i++)
+        sv_blob_unref(module->blob[i]);
     sv_names_release(&box_of(module)->symbols);
     sv_arena_release(&module->arena);
     sv_free(allocator, module, sizeof(module_box));
@@ -63,9 +65,9 @@ sv_status sv_module_add_constant(sv_module *module, const char *name, const sv_t
     if (module->n_constant == SV_NO_INDEX) return sv_error_memory("constants", SIZE_MAX);
     const char *copy = *name ? sv_arena_copy_text(&module->arena, name, strlen(name)) : "";
     void *array = module->constant;
-    if (!copy || !sv_arena_grow(&module->arena, &array, &module->constant_capacity,
-                                module->n_constant, module->n_constant + 1,
-                                sizeof *module->constant))
+    if (!copy ||
+        !sv_arena_grow(&module->arena, &array, &module->constant_capacity, module->n_constant,
+                       module->n_constant + 1, sizeof *module->constant))
         return sv_error_memory("the list of constants", sizeof *module->constant);
     module->constant = array;
     module->constant[module->n_constant] = (sv_constant){.name = copy, .source = *tensor};
@@ -73,7 +75,7 @@ sv_status sv_module_add_constant(sv_module *module, const char *name, const sv_t
     return SV_OK;
 }
 
-/* ---- symbols --------------------------------------------------------------------------------- */
+/* ---- symbols ------------------------------------------------------------------------------- */
 
 sv_status sv_module_symbol(sv_module *module, const char *name, int64_t *out)
 {

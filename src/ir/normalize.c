@@ -1,5 +1,6 @@
-/* Restoring what rewriting breaks: dead nodes leave, nodes stand in topological order, producers and
- * use counts are right. Linear in nodes and edges, and without recursion except over nested graphs. */
+/* Restoring what rewriting breaks: dead nodes leave, nodes stand in topological order, producers
+ * and use counts are right. Linear in nodes and edges, and without recursion except over nested
+ * graphs. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "ir/module.h"
@@ -9,7 +10,8 @@
 
 enum { NODE_DEAD, NODE_LIVE, NODE_OPEN, NODE_DONE };
 
-/* The graph's nodes as numbers: `edge[first[n]] .. edge[first[n + 1])` are the nodes that n needs. */
+/* The graph's nodes as numbers: `edge[first[n]] .. edge[first[n + 1])` are the nodes that
+ * n needs. */
 typedef struct order {
     sv_graph *graph;
     uint32_t n_node; /* before anything is dropped */
@@ -49,7 +51,8 @@ static sv_status check_outputs(const sv_graph *graph)
 
 static sv_status set_producers(sv_graph *graph)
 {
-    for (uint32_t v = 0; v < graph->n_value; v++) graph->value[v].producer = SV_NO_INDEX;
+    for (uint32_t v = 0; v < graph->n_value; v++)
+        graph->value[v].producer = SV_NO_INDEX;
     for (uint32_t n = 0; n < graph->n_node; n++) {
         const sv_node *node = graph->node[n];
         if (node->dead) continue;
@@ -59,7 +62,8 @@ static sv_status set_producers(sv_graph *graph)
             sv_value *value = &graph->value[node->out[o]];
             if (value->producer != SV_NO_INDEX)
                 return sv_error_invalid("graph '%s': value '%s' is defined by node '%s' and again "
-                                        "by node '%s'", graph->name, value->name,
+                                        "by node '%s'",
+                                        graph->name, value->name,
                                         node_name(graph->node[value->producer]), node_name(node));
             value->producer = n;
             value->output = o;
@@ -68,7 +72,8 @@ static sv_status set_producers(sv_graph *graph)
     return SV_OK;
 }
 
-/* Calls `visit` with every value of the graph that the node reads, itself or in its nested graphs. */
+/* Calls `visit` with every value of the graph that the node reads, itself or in its
+ * nested graphs. */
 static sv_status visit_reads(sv_graph *graph, const sv_node *node,
                              void (*visit)(void *self, uint32_t n, sv_value *value), void *self,
                              uint32_t n)
@@ -136,8 +141,7 @@ static sv_status order_init(order *o)
     if (!o->first || !o->state || !o->stack || !o->cursor || !o->sorted)
         return sv_error_memory("sorting a graph", n * sizeof *o->first);
     for (uint32_t i = 0; i < n; i++)
-        if (!graph->node[i]->dead)
-            SV_TRY(visit_reads(graph, graph->node[i], count_edge, o, i));
+        if (!graph->node[i]->dead) SV_TRY(visit_reads(graph, graph->node[i], count_edge, o, i));
     if (o->n_edge) {
         o->edge = sv_alloc(a, o->n_edge * sizeof *o->edge);
         if (!o->edge) return sv_error_memory("sorting a graph", o->n_edge * sizeof *o->edge);
@@ -191,7 +195,8 @@ static sv_status sort_from(order *o, uint32_t root, uint32_t *n_sorted)
         uint32_t needed = o->edge[o->cursor[n]++];
         if (o->state[needed] == NODE_OPEN)
             return sv_error_invalid("graph '%s': node '%s' (%s) needs its own result: the graph "
-                                    "has a cycle", o->graph->name, o->graph->node[needed]->name,
+                                    "has a cycle",
+                                    o->graph->name, o->graph->node[needed]->name,
                                     o->graph->node[needed]->op_name);
         if (o->state[needed] == NODE_DONE) continue;
         o->state[needed] = NODE_OPEN;
@@ -207,8 +212,10 @@ static sv_status settle(sv_graph *graph, sv_node **sorted, uint32_t count)
     if (count) memcpy(graph->node, sorted, count * sizeof *sorted);
     graph->n_node = count;
     SV_TRY(set_producers(graph));
-    for (uint32_t v = 0; v < graph->n_value; v++) graph->value[v].uses = 0;
-    for (uint32_t i = 0; i < graph->n_out; i++) graph->value[graph->out[i]].uses++;
+    for (uint32_t v = 0; v < graph->n_value; v++)
+        graph->value[v].uses = 0;
+    for (uint32_t i = 0; i < graph->n_out; i++)
+        graph->value[graph->out[i]].uses++;
     for (uint32_t n = 0; n < count; n++)
         SV_TRY(visit_reads(graph, graph->node[n], count_use, NULL, n));
     return SV_OK;

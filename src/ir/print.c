@@ -13,7 +13,8 @@ static void print_graph(const sv_graph *graph, sv_text *text, uint32_t indent);
 
 static void put_indent(sv_text *text, uint32_t indent)
 {
-    for (uint32_t i = 0; i < indent; i++) sv_text_puts(text, "  ");
+    for (uint32_t i = 0; i < indent; i++)
+        sv_text_puts(text, "  ");
 }
 
 static void put_dim(const sv_module *module, sv_text *text, int64_t dim)
@@ -50,7 +51,8 @@ static void put_type(const sv_module *module, sv_text *text, const sv_value_type
         put_tensor_type(module, text, &type->tensor);
     else
         sv_text_putc(text, '?');
-    while (open-- > 0) sv_text_putc(text, ')');
+    while (open-- > 0)
+        sv_text_putc(text, ')');
 }
 
 static void put_value(const sv_graph *graph, sv_text *text, sv_value_id id)
@@ -84,20 +86,40 @@ static void put_tensor(sv_text *text, const sv_module *module, const sv_tensor *
 static void put_item(sv_text *text, const sv_module *module, const sv_attr *attr, uint32_t i)
 {
     switch (attr->kind) {
-    case SV_ATTR_FLOAT: sv_text_put_f32(text, attr->u.f); break;
-    case SV_ATTR_INT: sv_text_put_i64(text, attr->u.i); break;
-    case SV_ATTR_STRING: put_string(text, attr->u.s); break;
-    case SV_ATTR_FLOATS: sv_text_put_f32(text, attr->u.floats[i]); break;
-    case SV_ATTR_INTS: sv_text_put_i64(text, attr->u.ints[i]); break;
-    case SV_ATTR_STRINGS: put_string(text, attr->u.strings[i]); break;
+    case SV_ATTR_FLOAT:
+        sv_text_put_f32(text, attr->u.f);
+        break;
+    case SV_ATTR_INT:
+        sv_text_put_i64(text, attr->u.i);
+        break;
+    case SV_ATTR_STRING:
+        put_string(text, attr->u.s);
+        break;
+    case SV_ATTR_FLOATS:
+        sv_text_put_f32(text, attr->u.floats[i]);
+        break;
+    case SV_ATTR_INTS:
+        sv_text_put_i64(text, attr->u.ints[i]);
+        break;
+    case SV_ATTR_STRINGS:
+        put_string(text, attr->u.strings[i]);
+        break;
     case SV_ATTR_TENSOR:
-    case SV_ATTR_TENSORS: put_tensor(text, module, &attr->u.tensor[i]); break;
+    case SV_ATTR_TENSORS:
+        put_tensor(text, module, &attr->u.tensor[i]);
+        break;
     case SV_ATTR_GRAPH:
-    case SV_ATTR_GRAPHS: sv_text_puts(text, "graph"); break;
+    case SV_ATTR_GRAPHS:
+        sv_text_puts(text, "graph");
+        break;
     case SV_ATTR_SPARSE_TENSOR:
-    case SV_ATTR_SPARSE_TENSORS: sv_text_puts(text, "sparse"); break;
+    case SV_ATTR_SPARSE_TENSORS:
+        sv_text_puts(text, "sparse");
+        break;
     case SV_ATTR_TYPE:
-    case SV_ATTR_TYPES: put_type(module, text, &attr->u.type[i]); break;
+    case SV_ATTR_TYPES:
+        put_type(module, text, &attr->u.type[i]);
+        break;
     }
 }
 
@@ -209,5 +231,6 @@ void sv_node_title(const sv_node *node, char *out, size_t size)
     int used = plain ? snprintf(out, size, "%s", node->op_name)
                      : snprintf(out, size, "%s.%s", node->domain, node->op_name);
     for (uint32_t i = 0; i < node->n_fused && used >= 0 && (size_t)used < size; i++)
-        used += snprintf(out + used, size - (size_t)used, "+%s", sv_op_get(node->fused[i].op)->name);
+        used +=
+            snprintf(out + used, size - (size_t)used, "+%s", sv_op_get(node->fused[i].op)->name);
 }

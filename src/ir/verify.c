@@ -1,5 +1,5 @@
-/* The verifier: what everybody may rely on after an import or a pass. It knows no operator: how many
- * inputs one takes, and of which types, is checked by ops/. */
+/* The verifier: what everybody may rely on after an import or a pass. It knows no operator: how
+ * many inputs one takes, and of which types, is checked by ops/. */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "ir/module.h"
@@ -17,7 +17,7 @@ static const char *title(const sv_node *node)
     return *node->name ? node->name : node->op_name;
 }
 
-/* ---- types and constants ---------------------------------------------------------------------- */
+/* ---- types and constants ------------------------------------------------------------------- */
 
 static sv_status check_shape(const sv_module *module, const sv_shape *shape, const char *what)
 {
@@ -101,7 +101,7 @@ static sv_status check_constant(const sv_constant *constant, uint32_t index)
     return SV_OK;
 }
 
-/* ---- graphs ------------------------------------------------------------------------------------ */
+/* ---- graphs -------------------------------------------------------------------------------- */
 
 /* Where a value comes from; it must be exactly one. */
 enum { FROM_INPUT = 1, FROM_CONSTANT = 2, FROM_CAPTURE = 4, FROM_NODE = 8 };
@@ -109,12 +109,12 @@ enum { FROM_INPUT = 1, FROM_CONSTANT = 2, FROM_CAPTURE = 4, FROM_NODE = 8 };
 typedef struct checker {
     const sv_module *module;
     const sv_graph *graph;
-    uint8_t *from;   /* [n_value] */
+    uint8_t *from; /* [n_value] */
     sv_names names;
 } checker;
 
-static sv_status check_graph(const sv_module *module, const sv_graph *graph,
-                             const sv_graph *parent, uint32_t depth);
+static sv_status check_graph(const sv_module *module, const sv_graph *graph, const sv_graph *parent,
+                             uint32_t depth);
 
 static sv_status check_value(checker *c, uint32_t id)
 {
@@ -133,7 +133,8 @@ static sv_status check_value(checker *c, uint32_t id)
     if (value->outer != SV_NO_VALUE) {
         if (!graph->parent || value->outer >= graph->parent->n_value)
             return sv_error_invalid("%s: it captures value %u, which the graph around '%s' does "
-                                    "not have", what, value->outer, graph->name);
+                                    "not have",
+                                    what, value->outer, graph->name);
         c->from[id] |= FROM_CAPTURE;
     }
     /* One constant may be seen by several values, and values without users may stay behind. */
@@ -186,7 +187,8 @@ static sv_status check_attrs(checker *c, const sv_node *node)
         const sv_attr *attr = &node->attr[i];
         if (!attr->name || attr->kind < SV_ATTR_FLOAT || attr->kind > SV_ATTR_TYPES)
             return sv_error_invalid("graph '%s', node '%s': attribute %u has no name or a kind "
-                                    "that is none", c->graph->name, title(node), i);
+                                    "that is none",
+                                    c->graph->name, title(node), i);
         bool tensor = attr->kind == SV_ATTR_TENSOR || attr->kind == SV_ATTR_TENSORS;
         uint32_t count = attr->kind == SV_ATTR_TENSOR ? 1 : attr->count;
         for (uint32_t t = 0; tensor && !attr->reference && t < count; t++) {
@@ -249,20 +251,21 @@ static sv_status check_node(checker *c, uint32_t n, uint32_t depth)
 static sv_status check_contents(checker *c, uint32_t depth)
 {
     const sv_graph *graph = c->graph;
-    for (uint32_t v = 0; v < graph->n_value; v++) SV_TRY(check_value(c, v));
+    for (uint32_t v = 0; v < graph->n_value; v++)
+        SV_TRY(check_value(c, v));
     SV_TRY(check_inputs(c));
-    for (uint32_t n = 0; n < graph->n_node; n++) SV_TRY(check_node(c, n, depth));
+    for (uint32_t n = 0; n < graph->n_node; n++)
+        SV_TRY(check_node(c, n, depth));
     for (uint32_t i = 0; i < graph->n_out; i++)
         if (graph->out[i] >= graph->n_value || !c->from[graph->out[i]])
-            return sv_error_invalid("graph '%s': output %u '%s' is not defined", graph->name, i,
-                                    graph->out[i] < graph->n_value
-                                        ? graph->value[graph->out[i]].name
-                                        : "");
+            return sv_error_invalid(
+                "graph '%s': output %u '%s' is not defined", graph->name, i,
+                graph->out[i] < graph->n_value ? graph->value[graph->out[i]].name : "");
     return SV_OK;
 }
 
-static sv_status check_graph(const sv_module *module, const sv_graph *graph,
-                             const sv_graph *parent, uint32_t depth)
+static sv_status check_graph(const sv_module *module, const sv_graph *graph, const sv_graph *parent,
+                             uint32_t depth)
 {
     if (depth > SV_MAX_NESTING)
         return sv_error_invalid("graph '%s': graphs are nested more than %d deep", graph->name,

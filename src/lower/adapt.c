@@ -13,8 +13,8 @@ sv_status sv_adapt_error(const sv_node *node, sv_code code, const char *format, 
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return sv_error(code, "node '%s' (%s, version %d): %s", node->name, node->op_name, node->version,
-                    text);
+    return sv_error(code, "node '%s' (%s, version %d): %s", node->name, node->op_name,
+                    node->version, text);
 }
 
 bool sv_adapt_has_input(const sv_node *node, uint32_t index)
@@ -24,7 +24,8 @@ bool sv_adapt_has_input(const sv_node *node, uint32_t index)
 
 sv_status sv_adapt_set_input(sv_adapt *x, sv_node *node, uint32_t index, sv_value_id value)
 {
-    while (node->n_in <= index) SV_TRY(sv_node_add_input(x->module, node, SV_NO_VALUE));
+    while (node->n_in <= index)
+        SV_TRY(sv_node_add_input(x->module, node, SV_NO_VALUE));
     node->in[index] = value;
     return SV_OK;
 }
@@ -44,8 +45,8 @@ sv_status sv_adapt_ints_to_input(sv_adapt *x, sv_node *node, const char *name, u
     const sv_attr *attr = sv_node_attr(node, name);
     if (!attr) return SV_OK;
     if (attr->reference || (attr->kind != SV_ATTR_INTS && attr->kind != SV_ATTR_INT))
-        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT,
-                              "attribute '%s': expected integers", name);
+        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT, "attribute '%s': expected integers",
+                              name);
     sv_value_id value;
     if (attr->kind == SV_ATTR_INTS)
         SV_TRY(sv_graph_constant_i64(x->graph, attr->u.ints, attr->count, false, &value));

@@ -25,7 +25,7 @@ typedef sv_status (*sv_adapter)(sv_adapt *x, sv_node *node);
 #include "lower/adapters.inc"
 #undef ADAPT
 
-/* ---- helpers (adapt.c) ---------------------------------------------------------------------------- */
+/* ---- helpers (adapt.c) --------------------------------------------------------------------- */
 
 /* UNIMPLEMENTED or INVALID_ARGUMENT, naming the node. */
 SV_MUST_USE SV_NONNULL_RESULT sv_status sv_adapt_error(const sv_node *node, sv_code code,

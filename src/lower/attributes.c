@@ -31,7 +31,8 @@ sv_status sv_adapt_split_axis(sv_adapt *x, sv_node *node)
     return sv_node_set_int(x->module, node, "axis", 0);
 }
 
-/* Before 13 sizes were an attribute; before 18 the number of equal parts was that of the outputs. */
+/* Before 13 sizes were an attribute; before 18 the number of equal parts was that of
+ * the outputs. */
 sv_status sv_adapt_split(sv_adapt *x, sv_node *node)
 {
     if (node->version < 13) SV_TRY(sv_adapt_ints_to_input(x, node, "split", 1));
@@ -111,7 +112,7 @@ sv_status sv_adapt_dft_axis(sv_adapt *x, sv_node *node)
     return sv_adapt_set_input(x, node, 2, value);
 }
 
-/* ---- names, types and defaults --------------------------------------------------------------------- */
+/* ---- names, types and defaults ------------------------------------------------------------- */
 
 sv_status sv_adapt_axis_one(sv_adapt *x, sv_node *node)
 {
@@ -144,10 +145,8 @@ sv_status sv_adapt_lp_power(sv_adapt *x, sv_node *node)
 /* The defaults were shorter before 6. */
 sv_status sv_adapt_selu(sv_adapt *x, sv_node *node)
 {
-    if (!sv_node_attr(node, "alpha"))
-        SV_TRY(sv_node_set_float(x->module, node, "alpha", 1.6732f));
-    if (!sv_node_attr(node, "gamma"))
-        SV_TRY(sv_node_set_float(x->module, node, "gamma", 1.0507f));
+    if (!sv_node_attr(node, "alpha")) SV_TRY(sv_node_set_float(x->module, node, "alpha", 1.6732f));
+    if (!sv_node_attr(node, "gamma")) SV_TRY(sv_node_set_float(x->module, node, "gamma", 1.0507f));
     return SV_OK;
 }
 
@@ -161,8 +160,7 @@ sv_status sv_adapt_grid_mode(sv_adapt *x, sv_node *node)
 
 sv_status sv_adapt_roi_align(sv_adapt *x, sv_node *node)
 {
-    return sv_node_set_text(x->module, node, "coordinate_transformation_mode",
-                            "output_half_pixel");
+    return sv_node_set_text(x->module, node, "coordinate_transformation_mode", "output_half_pixel");
 }
 
 /* Whether the sequence of states is wanted is seen from the output's name. */

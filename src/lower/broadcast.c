@@ -6,21 +6,26 @@ static int32_t needed_rank(const sv_adapt *x, const sv_node *node, uint32_t inpu
     return sv_adapt_has_input(node, input) ? sv_adapt_rank(x, node->in[input]) : -1;
 }
 
-/* Dimension 0 of input 1 stands beside dimension `axis` of input 0: dimensions of size 1 behind it make
- * the same of today's broadcasting, which aligns the last ones. */
+/* Dimension 0 of input 1 stands beside dimension `axis` of input 0: dimensions of size 1 behind it
+ * make the same of today's broadcasting, which aligns the last ones. */
 static sv_status align_at(sv_adapt *x, sv_node *node, int64_t axis)
 {
     int32_t a = needed_rank(x, node, 0), b = needed_rank(x, node, 1);
     if (a < 0 || b < 0)
-        return sv_adapt_error(node, SV_CODE_UNIMPLEMENTED, "it broadcasts from axis %lld, but the "
-                              "ranks of its inputs are not known", (long long)axis);
+        return sv_adapt_error(node, SV_CODE_UNIMPLEMENTED,
+                              "it broadcasts from axis %lld, but the "
+                              "ranks of its inputs are not known",
+                              (long long)axis);
     if (axis < 0) axis += a;
     if (axis < 0 || axis + b > a)
-        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT, "axis %lld: rank %d does not fit into "
-                              "rank %d there", (long long)axis, b, a);
+        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT,
+                              "axis %lld: rank %d does not fit into "
+                              "rank %d there",
+                              (long long)axis, b, a);
     int64_t axes[SV_MAX_RANK];
     uint32_t count = 0;
-    for (int32_t i = b; i < a - axis; i++) axes[count++] = i;
+    for (int32_t i = b; i < a - axis; i++)
+        axes[count++] = i;
     if (count == 0) return SV_OK;
     sv_value_id in[2] = {node->in[1], SV_NO_VALUE};
     SV_TRY(sv_graph_constant_i64(x->graph, axes, count, false, &in[1]));
@@ -65,7 +70,8 @@ sv_status sv_adapt_tile(sv_adapt *x, sv_node *node)
     if (!sv_shape_axis(&shape, (int64_t)sv_tensor_get_f64(axis, 0), &at))
         return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT, "axis beyond rank %d", rank);
     int64_t repeats[SV_MAX_RANK];
-    for (int32_t i = 0; i < rank; i++) repeats[i] = 1;
+    for (int32_t i = 0; i < rank; i++)
+        repeats[i] = 1;
     repeats[at] = (int64_t)sv_tensor_get_f64(tiles, 0);
     node->n_in = 2;
     return sv_graph_constant_i64(x->graph, repeats, rank, false, &node->in[1]);

@@ -8,10 +8,18 @@ static bool from_attr(const sv_attr *attr, sv_tensor *out)
 {
     sv_tensor t = {.shape = {.rank = 0}};
     switch (attr->kind) {
-    case SV_ATTR_TENSOR: *out = *attr->u.tensor; return true;
-    case SV_ATTR_FLOAT: t.dtype = SV_F32; break;
-    case SV_ATTR_INT: t.dtype = SV_I64; break;
-    case SV_ATTR_STRING: t.dtype = SV_STRING; break;
+    case SV_ATTR_TENSOR:
+        *out = *attr->u.tensor;
+        return true;
+    case SV_ATTR_FLOAT:
+        t.dtype = SV_F32;
+        break;
+    case SV_ATTR_INT:
+        t.dtype = SV_I64;
+        break;
+    case SV_ATTR_STRING:
+        t.dtype = SV_STRING;
+        break;
     case SV_ATTR_FLOATS:
         t.dtype = SV_F32;
         t.data = (void *)(uintptr_t)attr->u.floats;
@@ -24,7 +32,8 @@ static bool from_attr(const sv_attr *attr, sv_tensor *out)
         t.dtype = SV_STRING;
         t.data = (void *)(uintptr_t)attr->u.strings;
         break;
-    default: return false;
+    default:
+        return false;
     }
     if (attr->kind == SV_ATTR_FLOAT || attr->kind == SV_ATTR_INT || attr->kind == SV_ATTR_STRING) {
         t.data = (void *)(uintptr_t)&attr->u;
@@ -38,9 +47,9 @@ static bool from_attr(const sv_attr *attr, sv_tensor *out)
 
 static const sv_attr *value_of(const sv_node *node)
 {
-    static const char *const names[] = {"value", "sparse_value", "value_float", "value_floats",
-                                        "value_int", "value_ints", "value_string",
-                                        "value_strings"};
+    static const char *const names[] = {"value",        "sparse_value", "value_float",
+                                        "value_floats", "value_int",    "value_ints",
+                                        "value_string", "value_strings"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const sv_attr *attr = sv_node_attr(node, names[i]);
         if (attr && !attr->reference) return attr;
@@ -61,8 +70,7 @@ sv_status sv_adapt_constant(sv_adapt *x, sv_node *node)
     SV_TRY(sv_module_add_constant(x->module, value->name, &tensor, &constant));
     value->constant = constant;
     value->producer = SV_NO_INDEX;
-    value->type = (sv_value_type){.kind = SV_KIND_TENSOR,
-                                  .tensor = {tensor.dtype, tensor.shape}};
+    value->type = (sv_value_type){.kind = SV_KIND_TENSOR, .tensor = {tensor.dtype, tensor.shape}};
     node->dead = true;
     return SV_OK;
 }

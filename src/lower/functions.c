@@ -1,5 +1,5 @@
-/* Inlining the functions that a model brings along. Expansion is bounded, because functions that call
- * functions double as often as a file likes. */
+/* Inlining the functions that a model brings along. Expansion is bounded, because functions that
+ * call functions double as often as a file likes. */
 #include "base/status.h"
 #include "ir/names.h"
 #include "ir/nested.h"
@@ -16,7 +16,7 @@ typedef struct inliner {
     sv_module *module;
     sv_names functions; /* "domain\nname\noverload" to index */
     sv_arena keys;
-    uint8_t *state;     /* [n_function], for the check of recursion */
+    uint8_t *state; /* [n_function], for the check of recursion */
     size_t created;
 } inliner;
 
@@ -30,7 +30,7 @@ typedef struct call {
     bool *named;      /* [body->n_value]: the value is an output of the call itself */
 } call;
 
-/* ---- finding functions ----------------------------------------------------------------------------- */
+/* ---- finding functions --------------------------------------------------------------------- */
 
 static const char *key_of(sv_arena *arena, const char *domain, const char *name,
                           const char *overload)
@@ -58,7 +58,7 @@ static sv_status find_function(inliner *x, sv_arena *scratch, const sv_node *nod
     return SV_OK;
 }
 
-/* ---- recursion -------------------------------------------------------------------------------------- */
+/* ---- recursion ----------------------------------------------------------------------------- */
 
 enum { NOT_SEEN, OPEN, DONE };
 
@@ -93,14 +93,16 @@ static sv_status check_function(inliner *x, sv_arena *scratch, uint32_t index, u
     return SV_OK;
 }
 
-/* ---- copying a body ------------------------------------------------------------------------------------ */
+/* ---- copying a body ------------------------------------------------------------------------ */
 
 static sv_status charge(inliner *x, size_t count)
 {
     x->created += count;
     if (x->created <= MAX_CREATED) return SV_OK;
-    return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "%s: its functions expand to more than %u nodes and "
-                    "values", x->module->origin, MAX_CREATED);
+    return sv_error(SV_CODE_RESOURCE_EXHAUSTED,
+                    "%s: its functions expand to more than %u nodes and "
+                    "values",
+                    x->module->origin, MAX_CREATED);
 }
 
 static sv_value_id mapped(const sv_value_id *map, sv_value_id id)
@@ -108,7 +110,8 @@ static sv_value_id mapped(const sv_value_id *map, sv_value_id id)
     return id == SV_NO_VALUE ? SV_NO_VALUE : map[id];
 }
 
-/* The attribute with a reference replaced by the call's attribute, or the default; false: neither. */
+/* The attribute with a reference replaced by the call's attribute, or the default;
+ * false: neither. */
 static bool resolve_attr(const call *c, const sv_attr *from, sv_attr *out)
 {
     *out = *from;
@@ -162,11 +165,13 @@ static sv_status copy_node(call *c, const sv_node *from, sv_graph *graph, const 
     to->op_name = from->op_name;
     to->overload = from->overload;
     to->version = from->version;
-    for (uint32_t i = 0; i < from->n_in; i++) to->in[i] = mapped(map, from->in[i]);
+    for (uint32_t i = 0; i < from->n_in; i++)
+        to->in[i] = mapped(map, from->in[i]);
     to->n_out = from->n_out;
     to->out = sv_arena_array(&graph->module->arena, from->n_out, sizeof *to->out);
     if (!to->out) return sv_error_memory("a node", from->n_out * sizeof *to->out);
-    for (uint32_t i = 0; i < from->n_out; i++) to->out[i] = mapped(map, from->out[i]);
+    for (uint32_t i = 0; i < from->n_out; i++)
+        to->out[i] = mapped(map, from->out[i]);
     return copy_attrs(c, from, graph, map, to);
 }
 
@@ -196,42 +201,46 @@ static sv_status copy_graph(call *c, const sv_graph *from, sv_graph *parent,
     SV_TRY(sv_graph_create(c->x->module, parent, from->name, &to));
     for (uint32_t v = 0; v < from->n_value; v++)
         SV_TRY(copy_value(to, &from->value[v], parent_map, &map[v]));
-    for (uint32_t i = 0; i < from->n_in; i++) SV_TRY(sv_graph_add_input(to, map[from->in[i]]));
-    for (uint32_t n = 0; n < from->n_node; n++) SV_TRY(copy_node(c, from->node[n], to, map));
+    for (uint32_t i = 0; i < from->n_in; i++)
+        SV_TRY(sv_graph_add_input(to, map[from->in[i]]));
+    for (uint32_t n = 0; n < from->n_node; n++)
+        SV_TRY(copy_node(c, from->node[n], to, map));
     for (uint32_t i = 0; i < from->n_out; i++) {
         if (map[from->out[i]] == SV_NO_VALUE)
             return sv_error_invalid("node '%s' (%s): a nested graph returns an input that the call "
-                                    "leaves out", c->node->name, c->node->op_name);
+                                    "leaves out",
+                                    c->node->name, c->node->op_name);
         SV_TRY(sv_graph_add_output(to, map[from->out[i]]));
     }
     *out = to;
     return SV_OK;
 }
 
-/* ---- one call ------------------------------------------------------------------------------------------- */
+/* ---- one call ------------------------------------------------------------------------------ */
 
 static sv_status check_call(const call *c)
 {
     const sv_graph *body = c->function->body;
     if (c->node->n_in <= body->n_in && c->node->n_out <= body->n_out) return SV_OK;
     return sv_error_invalid("node '%s' (%s): function with %u inputs and %u outputs is called with "
-                            "%u and %u", c->node->name, c->node->op_name, body->n_in, body->n_out,
-                            c->node->n_in, c->node->n_out);
+                            "%u and %u",
+                            c->node->name, c->node->op_name, body->n_in, body->n_out, c->node->n_in,
+                            c->node->n_out);
 }
 
 /* Inputs are the call's; results of the body's nodes that are outputs become the call's results. */
 static sv_status map_values(call *c)
 {
     const sv_graph *body = c->function->body;
-    for (uint32_t v = 0; v < body->n_value; v++) c->map[v] = SV_NO_VALUE;
+    for (uint32_t v = 0; v < body->n_value; v++)
+        c->map[v] = SV_NO_VALUE;
     for (uint32_t i = 0; i < body->n_in; i++) {
         c->map[body->in[i]] = i < c->node->n_in ? c->node->in[i] : SV_NO_VALUE;
         c->named[body->in[i]] = true;
     }
     for (uint32_t i = 0; i < c->node->n_out; i++) {
         sv_value_id v = body->out[i];
-        if (c->named[v] || body->value[v].producer == SV_NO_INDEX ||
-            c->node->out[i] == SV_NO_VALUE)
+        if (c->named[v] || body->value[v].producer == SV_NO_INDEX || c->node->out[i] == SV_NO_VALUE)
             continue;
         c->map[v] = c->node->out[i];
         c->named[v] = true;
@@ -253,8 +262,9 @@ static sv_status pass_through(call *c)
         sv_value_id out = c->node->out[i], from = c->map[body->out[i]];
         if (out == SV_NO_VALUE || from == out) continue;
         if (from == SV_NO_VALUE)
-            return sv_error_invalid("node '%s' (%s): output %u is an input that the call leaves out",
-                                    c->node->name, c->node->op_name, i);
+            return sv_error_invalid(
+                "node '%s' (%s): output %u is an input that the call leaves out", c->node->name,
+                c->node->op_name, i);
         sv_node *identity;
         SV_TRY(sv_graph_add_node(c->graph, SV_OP_Identity, c->node->name, 1, 1, &identity));
         identity->in[0] = from;
@@ -279,7 +289,7 @@ static sv_status inline_call(inliner *x, sv_graph *graph, sv_node *node, uint32_
     return pass_through(&c);
 }
 
-/* ---- all calls ---------------------------------------------------------------------------------------------- */
+/* ---- all calls ----------------------------------------------------------------------------- */
 
 /* Copied nodes are appended, so that this walk meets calls of functions by functions too. */
 static sv_status inline_graph(inliner *x, sv_arena *scratch, sv_graph *graph, uint32_t depth)
@@ -309,7 +319,8 @@ static sv_status inline_all(inliner *x, sv_arena *scratch)
     x->state = sv_arena_array(&x->keys, module->n_function, sizeof *x->state);
     if (!x->state) return sv_error_memory("functions", module->n_function);
     SV_TRY(index_functions(x));
-    for (uint32_t i = 0; i < module->n_function; i++) SV_TRY(check_function(x, scratch, i, 0));
+    for (uint32_t i = 0; i < module->n_function; i++)
+        SV_TRY(check_function(x, scratch, i, 0));
     for (uint32_t i = 0; i < module->n_entry; i++) {
         SV_TRY(inline_graph(x, scratch, module->entry[i].graph, 0));
         SV_TRY(sv_graph_normalize(module->entry[i].graph));

@@ -7,19 +7,19 @@
 #include "ir/module.h"
 
 /* Replaces every call of a function that the model brings along by the function's body, calls in
- * bodies too, with attributes substituted; a function goes before an operator of the same name. Graphs
- * are normalised. Errors: INVALID_ARGUMENT for functions that call themselves and for calls that do
- * not fit; RESOURCE_EXHAUSTED beyond four million nodes and values. */
+ * bodies too, with attributes substituted; a function goes before an operator of the same name.
+ * Graphs are normalised. Errors: INVALID_ARGUMENT for functions that call themselves and for calls
+ * that do not fit; RESOURCE_EXHAUSTED beyond four million nodes and values. */
 SV_MUST_USE sv_status sv_lower_functions(sv_module *module);
 
 /* Rewrites every node of a known operator to the newest version of its operator (node->version says
- * so afterwards), adding nodes where a version's meaning needs them; Constant nodes become constants.
- * Graphs are normalised. Errors: UNIMPLEMENTED, naming the node, for old forms that cannot be told in
- * new ones; INVALID_ARGUMENT for attributes that are missing. */
+ * so afterwards), adding nodes where a version's meaning needs them; Constant nodes become
+ * constants. Graphs are normalised. Errors: UNIMPLEMENTED, naming the node, for old forms that
+ * cannot be told in new ones; INVALID_ARGUMENT for attributes that are missing. */
 SV_MUST_USE sv_status sv_lower_versions(sv_module *module);
 
-/* Replaces operators that are functions of others (sv_op_desc.expand) until none is left. Nodes are of
- * the newest versions and types inferred as far as possible before; infer anew afterwards. */
+/* Replaces operators that are functions of others (sv_op_desc.expand) until none is left. Nodes are
+ * of the newest versions and types inferred as far as possible before; infer anew afterwards. */
 SV_MUST_USE sv_status sv_lower_expand(sv_module *module);
 
 #endif

@@ -41,7 +41,8 @@ sv_status sv_adapt_spatial(sv_adapt *x, sv_node *node)
 }
 
 /* [G] -> [G, 1] -> [G, C / G] -> [C] */
-static sv_status repeat_groups(sv_adapt *x, const sv_node *node, sv_value_id shape, sv_value_id *value)
+static sv_status repeat_groups(sv_adapt *x, const sv_node *node, sv_value_id shape,
+                               sv_value_id *value)
 {
     const int64_t one = 1, all = -1;
     sv_value_id axis, columns[2], flat[2], target;

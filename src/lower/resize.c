@@ -8,8 +8,10 @@ static sv_status set_old_coordinates(sv_adapt *x, sv_node *node, const char *mod
 {
     bool nearest = strcmp(mode, "nearest") == 0;
     if (!nearest && strcmp(mode, "linear") != 0 && strcmp(mode, "bilinear") != 0)
-        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT, "mode '%.40s', expected nearest or "
-                              "linear", mode);
+        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT,
+                              "mode '%.40s', expected nearest or "
+                              "linear",
+                              mode);
     SV_TRY(sv_node_set_text(x->module, node, "mode", nearest ? "nearest" : "linear"));
     SV_TRY(sv_node_set_text(x->module, node, "coordinate_transformation_mode", "asymmetric"));
     return sv_node_set_text(x->module, node, "nearest_mode", "floor");
@@ -38,8 +40,8 @@ static bool is_empty(const sv_adapt *x, const sv_node *node, uint32_t input)
     return type->shape.rank == 1 && type->shape.dim[0] == 0;
 }
 
-/* Inputs could not be left out, only empty. tf_half_pixel_for_nn went: it is half_pixel, half a pixel
- * further, so that rounding down there is rounding half up here. */
+/* Inputs could not be left out, only empty. tf_half_pixel_for_nn went: it is half_pixel, half a
+ * pixel further, so that rounding down there is rounding half up here. */
 sv_status sv_adapt_resize_11(sv_adapt *x, sv_node *node)
 {
     if (is_empty(x, node, 1)) node->in[1] = SV_NO_VALUE;

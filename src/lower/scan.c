@@ -1,5 +1,5 @@
-/* Scan of opset 8 ran over a batch of sequences: a scan over the batch whose body scans one sequence
- * says the same. */
+/* Scan of opset 8 ran over a batch of sequences: a scan over the batch whose body scans one
+ * sequence says the same. */
 #include "lower/adapt.h"
 
 #include <string.h>
@@ -18,7 +18,8 @@ static sv_status survey(const sv_node *node, old_scan *out)
     out->body = sv_node_graph(node, "body");
     if (!out->body || node->n_in < 2 || n_scan < 1 || n_scan > node->n_in - 1 ||
         out->body->n_in != node->n_in - 1)
-        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT, "its inputs, num_scan_inputs and the "
+        return sv_adapt_error(node, SV_CODE_INVALID_ARGUMENT,
+                              "its inputs, num_scan_inputs and the "
                               "inputs of its body do not fit one another");
     out->n_scan = (uint32_t)n_scan;
     out->n_state = node->n_in - 1 - out->n_scan;
@@ -57,7 +58,8 @@ static sv_status build_between(sv_adapt *x, const old_scan *s, sv_graph **out)
         SV_TRY(sv_graph_add_value(between, "", &scan->in[i]));
         SV_TRY(sv_graph_add_input(between, scan->in[i]));
     }
-    for (uint32_t i = 0; i < old->n_out; i++) SV_TRY(sv_graph_add_output(between, scan->out[i]));
+    for (uint32_t i = 0; i < old->n_out; i++)
+        SV_TRY(sv_graph_add_output(between, scan->out[i]));
     SV_TRY(adopt(s->body, between));
     SV_TRY(sv_node_add_attr(x->module, scan, sv_node_attr(old, "body")));
     SV_TRY(sv_node_set_int(x->module, scan, "num_scan_inputs", s->n_scan));
@@ -78,8 +80,8 @@ sv_status sv_adapt_scan_8(sv_adapt *x, sv_node *node)
     if (!body) return sv_error_memory("a graph", sizeof *body);
     SV_TRY(build_between(x, &s, &body[0]));
     node->n_attr = 0;
-    SV_TRY(sv_node_add_attr(x->module, node, &(sv_attr){.name = "body", .kind = SV_ATTR_GRAPH,
-                                                        .u.graphs = body}));
+    SV_TRY(sv_node_add_attr(x->module, node,
+                            &(sv_attr){.name = "body", .kind = SV_ATTR_GRAPH, .u.graphs = body}));
     memmove(node->in, node->in + 1, (node->n_in - 1) * sizeof *node->in);
     node->n_in--;
     return sv_node_set_int(x->module, node, "num_scan_inputs", node->n_in);

@@ -1,5 +1,5 @@
-/* Softmax, LogSoftmax and Hardmax before opset 13 saw their input as a matrix: everything from `axis`
- * on was one row. */
+/* Softmax, LogSoftmax and Hardmax before opset 13 saw their input as a matrix: everything from
+ * `axis` on was one row. */
 #include "lower/adapt.h"
 
 /* Flatten, the operator along the last axis, and back to the input's shape. */

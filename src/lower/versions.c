@@ -33,11 +33,13 @@ typedef struct row_index {
 
 static void index_rows(row_index *index)
 {
-    for (size_t op = 0; op < SV_OP_COUNT; op++) index->first[op] = N_ROWS;
-    for (size_t i = N_ROWS; i-- > 0;) index->first[rows[i].op] = (uint16_t)i;
+    for (size_t op = 0; op < SV_OP_COUNT; op++)
+        index->first[op] = N_ROWS;
+    for (size_t i = N_ROWS; i-- > 0;)
+        index->first[rows[i].op] = (uint16_t)i;
 }
 
-/* ---- ranks on the way --------------------------------------------------------------------------- */
+/* ---- ranks on the way ---------------------------------------------------------------------- */
 
 /* Symbols that inference makes up on the way are nobody's: they become the module's. */
 static sv_status keep_type(sv_adapt *x, sv_value *value, sv_type found)
@@ -62,7 +64,8 @@ static sv_status infer_ranks(sv_adapt *x, const sv_node *node)
     sv_value_type *full = sv_arena_array(&x->scratch, n, sizeof *full);
     const sv_tensor **known = sv_arena_array(&x->scratch, node->n_in, sizeof *known);
     if (!type || !full || !known) return sv_error_memory("inferring ranks", n * sizeof *type);
-    for (size_t i = 0; i < n; i++) type[i].shape = sv_shape_unknown();
+    for (size_t i = 0; i < n; i++)
+        type[i].shape = sv_shape_unknown();
     for (uint32_t i = 0; i < node->n_in; i++) {
         if (node->in[i] == SV_NO_VALUE) continue;
         full[i] = graph->value[node->in[i]].type;
@@ -90,7 +93,7 @@ static sv_status infer_ranks(sv_adapt *x, const sv_node *node)
     return SV_OK;
 }
 
-/* ---- the walk -------------------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------------ */
 
 static sv_status adapt_node(sv_adapt *x, const row_index *index, sv_node *node)
 {
@@ -130,7 +133,8 @@ static sv_status adapt_all(sv_adapt *x, const row_index *index, uint32_t depth)
         bool ranks = node->version < RANKS_MATTER_BELOW;
         SV_TRY(adapt_nested(x, index, node, depth));
         SV_TRY(adapt_node(x, index, node));
-        for (; added < graph->n_node && ranks; added++) SV_TRY(infer_ranks(x, graph->node[added]));
+        for (; added < graph->n_node && ranks; added++)
+            SV_TRY(infer_ranks(x, graph->node[added]));
         if (ranks) SV_TRY(infer_ranks(x, node));
         sv_arena_reset(&x->scratch);
     }
@@ -153,7 +157,8 @@ static sv_status adapt_graph(sv_module *module, sv_graph *graph, sv_adapt *paren
         x.is_input = sv_alloc_zero(allocator, x.n_value);
         if (!x.is_input) return sv_error_memory("adapting a graph", x.n_value);
     }
-    for (uint32_t i = 0; i < graph->n_in; i++) x.is_input[graph->in[i]] = 1;
+    for (uint32_t i = 0; i < graph->n_in; i++)
+        x.is_input[graph->in[i]] = 1;
     sv_arena_init(&x.scratch, allocator);
     sv_status status = adapt_all(&x, index, depth);
     sv_arena_release(&x.scratch);
@@ -174,7 +179,7 @@ sv_status sv_lower_versions(sv_module *module)
     return SV_OK;
 }
 
-/* ---- expansion of function operators --------------------------------------------------------------------- */
+/* ---- expansion of function operators ------------------------------------------------------- */
 
 /* Expansions may hold operators that expand themselves; more rounds than this are a cycle. */
 #define MAX_ROUNDS 16
@@ -205,8 +210,7 @@ sv_status sv_lower_expand(sv_module *module)
         bool any = true;
         for (uint32_t round = 0; any; round++) {
             any = false;
-            if (round == MAX_ROUNDS)
-                return sv_error_internal("operators expand to themselves");
+            if (round == MAX_ROUNDS) return sv_error_internal("operators expand to themselves");
             SV_TRY(expand_graph(module->entry[i].graph, 0, &any));
             if (any) SV_TRY(sv_graph_normalize(module->entry[i].graph));
         }

@@ -10,10 +10,14 @@
 static const char *wire_name(sv_pb_wire wire)
 {
     switch (wire) {
-    case SV_PB_VARINT: return "a varint";
-    case SV_PB_FIXED64: return "64 bits";
-    case SV_PB_BYTES: return "bytes";
-    case SV_PB_FIXED32: return "32 bits";
+    case SV_PB_VARINT:
+        return "a varint";
+    case SV_PB_FIXED64:
+        return "64 bits";
+    case SV_PB_BYTES:
+        return "bytes";
+    case SV_PB_FIXED32:
+        return "32 bits";
     }
     return "nothing";
 }
@@ -71,10 +75,16 @@ sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field)
     field->bytes = tag;
     field->bytes.end = tag.at;
     switch (field->wire) {
-    case SV_PB_VARINT: SV_TRY(read_varint(reader, "a field", &field->value)); break;
+    case SV_PB_VARINT:
+        SV_TRY(read_varint(reader, "a field", &field->value));
+        break;
     case SV_PB_FIXED32:
-    case SV_PB_FIXED64: SV_TRY(read_fixed(reader, field->wire, "a field", &field->value)); break;
-    case SV_PB_BYTES: SV_TRY(read_bytes(reader, &tag, &field->bytes)); break;
+    case SV_PB_FIXED64:
+        SV_TRY(read_fixed(reader, field->wire, "a field", &field->value));
+        break;
+    case SV_PB_BYTES:
+        SV_TRY(read_bytes(reader, &tag, &field->bytes));
+        break;
     default:
         return sv_reader_error(&tag, "field %u has wire type %u, expected 0, 1, 2 or 5",
                                (unsigned)number, (unsigned)(key & 7));
@@ -130,7 +140,8 @@ sv_status sv_pb_double(const sv_pb_field *field, const char *what, double *out)
     return SV_OK;
 }
 
-sv_status sv_pb_bytes(const sv_pb_field *field, const char *what, const uint8_t **data, size_t *size)
+sv_status sv_pb_bytes(const sv_pb_field *field, const char *what, const uint8_t **data,
+                      size_t *size)
 {
     SV_TRY(expect(field, SV_PB_BYTES, what));
     *data = field->bytes.at;
@@ -151,7 +162,7 @@ sv_status sv_pb_message(const sv_pb_field *field, const char *what, sv_reader *o
     return SV_OK;
 }
 
-/* ---- repeated scalars --------------------------------------------------------------------------- */
+/* ---- repeated scalars ---------------------------------------------------------------------- */
 
 static size_t item_size(sv_pb_wire wire)
 {
@@ -181,7 +192,8 @@ size_t sv_pb_items_count(const sv_pb_items *items)
     if (!items->packed) return items->more;
     size_t size = sv_reader_left(&items->at), count = 0;
     if (items->wire != SV_PB_VARINT) return size / item_size(items->wire);
-    for (size_t i = 0; i < size; i++) count += items->at.at[i] < 0x80;
+    for (size_t i = 0; i < size; i++)
+        count += items->at.at[i] < 0x80;
     return count;
 }
 

@@ -1,8 +1,9 @@
 /* Protocol Buffers' wire format (https://protobuf.dev/programming-guides/encoding/): a pull reader
  * over bounded bytes, and a writer into text buffers. What a field means is its readers' matter.
  *
- * By hand, because protobuf-c copies every tensor out of the file and sets no bound on depth. Groups,
- * which proto3 does not have, are refused; unknown fields are passed over by not asking for them. */
+ * By hand, because protobuf-c copies every tensor out of the file and sets no bound on depth.
+ * Groups, which proto3 does not have, are refused; unknown fields are passed over by not asking for
+ * them. */
 #ifndef SV_WIRE_PROTOBUF_H
 #define SV_WIRE_PROTOBUF_H
 
@@ -20,14 +21,15 @@ typedef enum sv_pb_wire {
 typedef struct sv_pb_field {
     uint32_t number; /* 0: the message has ended */
     sv_pb_wire wire;
-    uint64_t value;   /* VARINT, FIXED32, FIXED64: the bits */
-    sv_reader bytes;  /* BYTES: the content; otherwise nothing, at the field's offset */
+    uint64_t value;  /* VARINT, FIXED32, FIXED64: the bits */
+    sv_reader bytes; /* BYTES: the content; otherwise nothing, at the field's offset */
 } sv_pb_field;
 
-/* ---- reading ----------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
-/* Reads the next field and steps over it; number 0 at the end. Errors (INVALID_ARGUMENT with the byte
- * offset): truncated, longer than its message, a varint beyond 64 bits, a group, a bad number. */
+/* Reads the next field and steps over it; number 0 at the end. Errors (INVALID_ARGUMENT with the
+ * byte offset): truncated, longer than its message, a varint beyond 64 bits, a group, a
+ * bad number. */
 SV_MUST_USE sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field);
 
 /* The field's value. Fails when its wire type is another one; `what` names the field. */
@@ -67,7 +69,7 @@ size_t sv_pb_items_count(const sv_pb_items *items);
 /* The next item's bits; `items->more` tells whether there is one. */
 SV_MUST_USE sv_status sv_pb_items_next(sv_pb_items *items, uint64_t *out);
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------- */
 
 /* Errors stick in `text`, see base/text.h. */
 void sv_pb_put_varint(sv_text *text, uint64_t value);

@@ -1,5 +1,5 @@
-/* Writing Protocol Buffers. Lengths of messages are known only at their end: the content is then moved
- * by the few bytes that its length takes beyond one. */
+/* Writing Protocol Buffers. Lengths of messages are known only at their end: the content is then
+ * moved by the few bytes that its length takes beyond one. */
 #include "wire/protobuf.h"
 
 #include <string.h>
@@ -7,7 +7,8 @@
 static size_t encode(uint64_t value, uint8_t out[10])
 {
     size_t size = 0;
-    for (; value >= 0x80; value >>= 7) out[size++] = (uint8_t)(value | 0x80);
+    for (; value >= 0x80; value >>= 7)
+        out[size++] = (uint8_t)(value | 0x80);
     out[size++] = (uint8_t)value;
     return size;
 }
@@ -32,7 +33,8 @@ void sv_pb_put_int(sv_text *text, uint32_t number, int64_t value)
 static void put_little(sv_text *text, uint64_t bits, size_t size)
 {
     uint8_t bytes[8];
-    for (size_t i = 0; i < size; i++) bytes[i] = (uint8_t)(bits >> (8 * i));
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)(bits >> (8 * i));
     sv_text_append(text, bytes, size);
 }
 

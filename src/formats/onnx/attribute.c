@@ -9,20 +9,34 @@
 static uint32_t field_of(sv_attr_kind kind)
 {
     switch (kind) {
-    case SV_ATTR_FLOAT: return ATTR_F;
-    case SV_ATTR_INT: return ATTR_I;
-    case SV_ATTR_STRING: return ATTR_S;
-    case SV_ATTR_TENSOR: return ATTR_T;
-    case SV_ATTR_GRAPH: return ATTR_G;
-    case SV_ATTR_FLOATS: return ATTR_FLOATS;
-    case SV_ATTR_INTS: return ATTR_INTS;
-    case SV_ATTR_STRINGS: return ATTR_STRINGS;
-    case SV_ATTR_TENSORS: return ATTR_TENSORS;
-    case SV_ATTR_GRAPHS: return ATTR_GRAPHS;
-    case SV_ATTR_SPARSE_TENSOR: return ATTR_SPARSE_TENSOR;
-    case SV_ATTR_SPARSE_TENSORS: return ATTR_SPARSE_TENSORS;
-    case SV_ATTR_TYPE: return ATTR_TP;
-    case SV_ATTR_TYPES: return ATTR_TYPE_PROTOS;
+    case SV_ATTR_FLOAT:
+        return ATTR_F;
+    case SV_ATTR_INT:
+        return ATTR_I;
+    case SV_ATTR_STRING:
+        return ATTR_S;
+    case SV_ATTR_TENSOR:
+        return ATTR_T;
+    case SV_ATTR_GRAPH:
+        return ATTR_G;
+    case SV_ATTR_FLOATS:
+        return ATTR_FLOATS;
+    case SV_ATTR_INTS:
+        return ATTR_INTS;
+    case SV_ATTR_STRINGS:
+        return ATTR_STRINGS;
+    case SV_ATTR_TENSORS:
+        return ATTR_TENSORS;
+    case SV_ATTR_GRAPHS:
+        return ATTR_GRAPHS;
+    case SV_ATTR_SPARSE_TENSOR:
+        return ATTR_SPARSE_TENSOR;
+    case SV_ATTR_SPARSE_TENSORS:
+        return ATTR_SPARSE_TENSORS;
+    case SV_ATTR_TYPE:
+        return ATTR_TP;
+    case SV_ATTR_TYPES:
+        return ATTR_TYPE_PROTOS;
     }
     return 0;
 }
@@ -61,7 +75,7 @@ static sv_status read_head(onnx_reader *r, const sv_reader *message, sv_attr *ou
     return SV_OK;
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------------------------- */
 
 /* Items of a repeated field over all its occurrences. */
 static sv_status count_items(const sv_reader *message, uint32_t number, sv_pb_wire wire,
@@ -142,7 +156,7 @@ static sv_status read_string(onnx_reader *r, const sv_pb_field *field, sv_string
     return SV_OK;
 }
 
-/* ---- one value of the kinds that are messages --------------------------------------------------------- */
+/* ---- one value of the kinds that are messages ---------------------------------------------- */
 
 static sv_status read_message(onnx_reader *r, onnx_scope *scope, const sv_pb_field *field,
                               sv_attr_kind kind, void *to)
@@ -150,9 +164,15 @@ static sv_status read_message(onnx_reader *r, onnx_scope *scope, const sv_pb_fie
     sv_reader message;
     SV_TRY(sv_pb_message(field, "an attribute", &message));
     switch (kind) {
-    case SV_ATTR_TENSOR: SV_TRY(onnx_read_tensor(r, &message, to, NULL)); break;
-    case SV_ATTR_SPARSE_TENSOR: SV_TRY(onnx_read_sparse(r, &message, to, NULL)); break;
-    case SV_ATTR_TYPE: SV_TRY(onnx_read_type(r, &message, to)); break;
+    case SV_ATTR_TENSOR:
+        SV_TRY(onnx_read_tensor(r, &message, to, NULL));
+        break;
+    case SV_ATTR_SPARSE_TENSOR:
+        SV_TRY(onnx_read_sparse(r, &message, to, NULL));
+        break;
+    case SV_ATTR_TYPE:
+        SV_TRY(onnx_read_type(r, &message, to));
+        break;
     default:
         if (!scope) return sv_reader_error(&message, "a graph as a function's default");
         SV_TRY(onnx_read_graph(r, scope, &message, to));
@@ -166,22 +186,32 @@ static sv_status read_message(onnx_reader *r, onnx_scope *scope, const sv_pb_fie
 static sv_attr_kind single(sv_attr_kind kind)
 {
     switch (kind) {
-    case SV_ATTR_STRINGS: return SV_ATTR_STRING;
-    case SV_ATTR_TENSORS: return SV_ATTR_TENSOR;
-    case SV_ATTR_GRAPHS: return SV_ATTR_GRAPH;
-    case SV_ATTR_SPARSE_TENSORS: return SV_ATTR_SPARSE_TENSOR;
-    case SV_ATTR_TYPES: return SV_ATTR_TYPE;
-    default: return kind;
+    case SV_ATTR_STRINGS:
+        return SV_ATTR_STRING;
+    case SV_ATTR_TENSORS:
+        return SV_ATTR_TENSOR;
+    case SV_ATTR_GRAPHS:
+        return SV_ATTR_GRAPH;
+    case SV_ATTR_SPARSE_TENSORS:
+        return SV_ATTR_SPARSE_TENSOR;
+    case SV_ATTR_TYPES:
+        return SV_ATTR_TYPE;
+    default:
+        return kind;
     }
 }
 
 static size_t element_size(sv_attr_kind kind)
 {
     switch (kind) {
-    case SV_ATTR_STRING: return sizeof(sv_string);
-    case SV_ATTR_TYPE: return sizeof(sv_value_type);
-    case SV_ATTR_GRAPH: return sizeof(sv_graph *);
-    default: return sizeof(sv_tensor);
+    case SV_ATTR_STRING:
+        return sizeof(sv_string);
+    case SV_ATTR_TYPE:
+        return sizeof(sv_value_type);
+    case SV_ATTR_GRAPH:
+        return sizeof(sv_graph *);
+    default:
+        return sizeof(sv_tensor);
     }
 }
 
@@ -236,14 +266,18 @@ static sv_status read_value(onnx_reader *r, onnx_scope *scope, const sv_reader *
     uint32_t count;
     switch (out->kind) {
     case SV_ATTR_FLOAT:
-    case SV_ATTR_INT: return read_number(message, out);
-    case SV_ATTR_FLOATS: return read_floats(r, message, out);
-    case SV_ATTR_INTS: return read_ints(r, message, out);
+    case SV_ATTR_INT:
+        return read_number(message, out);
+    case SV_ATTR_FLOATS:
+        return read_floats(r, message, out);
+    case SV_ATTR_INTS:
+        return read_ints(r, message, out);
     case SV_ATTR_STRING:
         SV_TRY(onnx_count(message, ATTR_S, &count));
         out->u.s = (sv_string){"", 0};
         return count ? read_elements(r, scope, message, out) : SV_OK;
-    default: return read_elements(r, scope, message, out);
+    default:
+        return read_elements(r, scope, message, out);
     }
 }
 

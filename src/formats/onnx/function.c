@@ -19,16 +19,26 @@ static sv_status read_head(onnx_reader *r, const sv_reader *message, sv_function
         sv_pb_field field;
         SV_TRY(sv_pb_next(&reader, &field));
         switch (field.number) {
-        case 0: return SV_OK;
-        case FUNCTION_NAME: SV_TRY(onnx_keep_text(r, &field, "a function's name", &out->name)); break;
+        case 0:
+            return SV_OK;
+        case FUNCTION_NAME:
+            SV_TRY(onnx_keep_text(r, &field, "a function's name", &out->name));
+            break;
         case FUNCTION_DOMAIN:
             if (sv_reader_left(&field.bytes))
                 SV_TRY(onnx_keep_text(r, &field, "a function's domain", &out->domain));
             break;
-        case FUNCTION_OVERLOAD: SV_TRY(onnx_keep_text(r, &field, "overload", &out->overload)); break;
-        case FUNCTION_ATTRIBUTE: counts->n_attr++; break;
-        case FUNCTION_ATTRIBUTE_PROTO: counts->n_default++; break;
-        default: break;
+        case FUNCTION_OVERLOAD:
+            SV_TRY(onnx_keep_text(r, &field, "overload", &out->overload));
+            break;
+        case FUNCTION_ATTRIBUTE:
+            counts->n_attr++;
+            break;
+        case FUNCTION_ATTRIBUTE_PROTO:
+            counts->n_default++;
+            break;
+        default:
+            break;
         }
     }
 }
@@ -55,7 +65,7 @@ static sv_status read_attributes(onnx_reader *r, const sv_reader *message,
     }
 }
 
-/* ---- the body ------------------------------------------------------------------------------------- */
+/* ---- the body ------------------------------------------------------------------------------ */
 
 static sv_status add_inputs(onnx_reader *r, onnx_scope *scope, const sv_reader *message)
 {

@@ -1,5 +1,6 @@
 /* Reading GraphProto: the names of a graph first, so that nodes may stand in any order, then what
- * refers to them. Names that a nested graph does not have are captured from the graphs around it. */
+ * refers to them. Names that a nested graph does not have are captured from the graphs
+ * around it. */
 #include "base/status.h"
 #include "formats/onnx/fields.h"
 #include "formats/onnx/reader.h"
@@ -7,7 +8,7 @@
 
 #include <string.h>
 
-/* ---- names ---------------------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------- */
 
 sv_status onnx_define(onnx_scope *scope, const sv_pb_field *at, const char *name, sv_value_id *out)
 {
@@ -48,14 +49,16 @@ sv_status onnx_resolve(onnx_scope *scope, const sv_pb_field *at, const char *nam
     size_t size = strlen(name);
     onnx_scope *owner = owner_of(scope, name, size);
     if (!owner)
-        return sv_reader_error(&at->bytes, "'%s' is neither an input, an initializer nor the "
-                               "output of a node", name);
+        return sv_reader_error(&at->bytes,
+                               "'%s' is neither an input, an initializer nor the "
+                               "output of a node",
+                               name);
     SV_TRY(capture(scope, owner, name, size));
     *out = sv_names_find(&scope->names, name, size, SV_NO_VALUE);
     return SV_OK;
 }
 
-/* ---- initialisers ------------------------------------------------------------------------------------- */
+/* ---- initialisers -------------------------------------------------------------------------- */
 
 static sv_status add_initializer(onnx_reader *r, onnx_scope *scope, const sv_pb_field *at)
 {
@@ -79,7 +82,7 @@ static sv_status add_initializer(onnx_reader *r, onnx_scope *scope, const sv_pb_
     return SV_OK;
 }
 
-/* ---- inputs, outputs and types --------------------------------------------------------------------------- */
+/* ---- inputs, outputs and types ------------------------------------------------------------- */
 
 /* A ValueInfoProto; the name is in the reader's scratch text. */
 static sv_status read_value_info(onnx_reader *r, const sv_pb_field *at, const char **name,
@@ -126,10 +129,12 @@ static sv_status add_default(onnx_reader *r, onnx_scope *scope, const sv_pb_fiel
     if (value->constant == SV_NO_INDEX || value->uses++)
         return sv_reader_error(&at->bytes, "the input '%s' appears twice", value->name);
     if (r->module->ir_version < 4 || scope->parent) return SV_OK;
-    if (type->kind != SV_KIND_TENSOR || (type->tensor.dtype != SV_DTYPE_NONE &&
-                                         type->tensor.dtype != value->type.tensor.dtype))
-        return sv_reader_error(&at->bytes, "the input '%s' is declared with another type than its "
-                               "initializer has", value->name);
+    if (type->kind != SV_KIND_TENSOR ||
+        (type->tensor.dtype != SV_DTYPE_NONE && type->tensor.dtype != value->type.tensor.dtype))
+        return sv_reader_error(&at->bytes,
+                               "the input '%s' is declared with another type than its "
+                               "initializer has",
+                               value->name);
     if (type->tensor.shape.rank >= 0) value->type.tensor.shape = type->tensor.shape;
     return sv_graph_add_input(scope->graph, id);
 }
@@ -170,7 +175,7 @@ static sv_status add_value_info(onnx_reader *r, onnx_scope *scope, const sv_pb_f
     return SV_OK;
 }
 
-/* ---- passes over the graph's fields -------------------------------------------------------------------------- */
+/* ---- passes over the graph's fields -------------------------------------------------------- */
 
 static sv_status add_node(onnx_reader *r, onnx_scope *scope, const sv_pb_field *at)
 {

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- shared helpers ----------------------------------------------------------------------------- */
+/* ---- shared helpers ------------------------------------------------------------------------ */
 
 sv_status onnx_text(onnx_reader *r, const sv_pb_field *field, const char *what, const char **out)
 {
@@ -96,7 +96,7 @@ sv_status onnx_read_imports(onnx_reader *r, const sv_reader *message, uint32_t n
     return SV_OK;
 }
 
-/* ---- the model ------------------------------------------------------------------------------------ */
+/* ---- the model ----------------------------------------------------------------------------- */
 
 static sv_status read_metadata(onnx_reader *r, const sv_pb_field *at, sv_metadata *out)
 {
@@ -119,8 +119,8 @@ static sv_status read_producer(onnx_reader *r, const sv_pb_field *name, const sv
     const char *first = "", *second = "";
     if (name->number) SV_TRY(onnx_keep_text(r, name, "producer_name", &first));
     if (version->number) SV_TRY(onnx_text(r, version, "producer_version", &second));
-    r->module->producer = sv_arena_printf(&r->module->arena, "%s%s%s", first,
-                                          *first && *second ? " " : "", second);
+    r->module->producer =
+        sv_arena_printf(&r->module->arena, "%s%s%s", first, *first && *second ? " " : "", second);
     return r->module->producer ? SV_OK : sv_error_memory("the producer's name", 1);
 }
 
@@ -138,18 +138,26 @@ static sv_status read_head(onnx_reader *r, const sv_reader *model, head *out)
         sv_pb_field field;
         SV_TRY(sv_pb_next(&reader, &field));
         switch (field.number) {
-        case 0: return SV_OK;
+        case 0:
+            return SV_OK;
         case MODEL_IR_VERSION:
             SV_TRY(sv_pb_int64(&field, "ir_version", &r->module->ir_version));
             break;
-        case MODEL_PRODUCER_NAME: out->producer = field; break;
-        case MODEL_PRODUCER_VERSION: out->producer_version = field; break;
+        case MODEL_PRODUCER_NAME:
+            out->producer = field;
+            break;
+        case MODEL_PRODUCER_VERSION:
+            out->producer_version = field;
+            break;
         case MODEL_GRAPH:
             if (out->graph.number) return sv_reader_error(&field.bytes, "a second graph");
             out->graph = field;
             break;
-        case MODEL_METADATA: out->n_metadata++; break;
-        default: break;
+        case MODEL_METADATA:
+            out->n_metadata++;
+            break;
+        default:
+            break;
         }
     }
 }

@@ -1,5 +1,5 @@
-/* Reading NodeProto: first its outputs, so that all names of the graph are known, then its inputs and
- * attributes. */
+/* Reading NodeProto: first its outputs, so that all names of the graph are known, then its inputs
+ * and attributes. */
 #include "base/status.h"
 #include "formats/onnx/fields.h"
 #include "formats/onnx/reader.h"
@@ -24,16 +24,27 @@ static sv_status read_head(onnx_reader *r, const sv_reader *message, head *out)
         case 0:
             if (!*out->op_type) return sv_reader_error(message, "a node without op_type");
             return SV_OK;
-        case NODE_INPUT: out->n_in++; break;
-        case NODE_OUTPUT: out->n_out++; break;
-        case NODE_NAME: SV_TRY(onnx_keep_text(r, &field, "a node's name", &out->name)); break;
-        case NODE_OP_TYPE: SV_TRY(onnx_keep_text(r, &field, "op_type", &out->op_type)); break;
+        case NODE_INPUT:
+            out->n_in++;
+            break;
+        case NODE_OUTPUT:
+            out->n_out++;
+            break;
+        case NODE_NAME:
+            SV_TRY(onnx_keep_text(r, &field, "a node's name", &out->name));
+            break;
+        case NODE_OP_TYPE:
+            SV_TRY(onnx_keep_text(r, &field, "op_type", &out->op_type));
+            break;
         case NODE_DOMAIN:
             if (sv_reader_left(&field.bytes))
                 SV_TRY(onnx_keep_text(r, &field, "a node's domain", &out->domain));
             break;
-        case NODE_OVERLOAD: SV_TRY(onnx_keep_text(r, &field, "overload", &out->overload)); break;
-        default: break;
+        case NODE_OVERLOAD:
+            SV_TRY(onnx_keep_text(r, &field, "overload", &out->overload));
+            break;
+        default:
+            break;
         }
     }
 }
@@ -85,7 +96,8 @@ sv_status onnx_add_node(onnx_reader *r, onnx_scope *scope, const sv_reader *mess
     sv_op op = sv_op_find(h.domain, h.op_type);
     /* A name that its operator set did not have yet is somebody's own. */
     if (version < sv_op_get(op)->since) op = SV_OP_UNKNOWN;
-    SV_TRY(sv_budget_take_bytes(r->budget, ((size_t)h.n_in + h.n_out) * sizeof *node->in, "a node"));
+    SV_TRY(
+        sv_budget_take_bytes(r->budget, ((size_t)h.n_in + h.n_out) * sizeof *node->in, "a node"));
     SV_TRY(sv_graph_add_node(scope->graph, op, "", h.n_in, 0, &node));
     node->name = h.name;
     node->domain = h.domain;
@@ -98,7 +110,7 @@ sv_status onnx_add_node(onnx_reader *r, onnx_scope *scope, const sv_reader *mess
                               h.op_type);
 }
 
-/* ---- inputs and attributes ------------------------------------------------------------------------ */
+/* ---- inputs and attributes ----------------------------------------------------------------- */
 
 static sv_status add_attribute(onnx_reader *r, onnx_scope *scope, const sv_pb_field *at,
                                sv_node *node)

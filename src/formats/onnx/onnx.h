@@ -6,13 +6,13 @@
 #include "ir/module.h"
 
 /* Reads the ModelProto that fills `blob` into a normalised, verified module whose nodes are in the
- * versions of the file (src/lower brings them up). The module keeps a reference to the blob: weights
- * stay there where they are aligned. Tensors in side files are read, never mapped, from beneath
- * `folder` only; NULL refuses them. Unknown operators are kept by name (SV_OP_UNKNOWN).
+ * versions of the file (src/lower brings them up). The module keeps a reference to the blob:
+ * weights stay there where they are aligned. Tensors in side files are read, never mapped, from
+ * beneath `folder` only; NULL refuses them. Unknown operators are kept by name (SV_OP_UNKNOWN).
  *
- * Initialisers that are inputs as well are defaults that a caller may override from IR version 4 on,
- * and plain constants before, when all initialisers had to be inputs. Names in nested graphs shadow
- * those around them; sparse initialisers become dense, within the budget.
+ * Initialisers that are inputs as well are defaults that a caller may override from IR version 4
+ * on, and plain constants before, when all initialisers had to be inputs. Names in nested graphs
+ * shadow those around them; sparse initialisers become dense, within the budget.
  *
  * `budget` NULL: unlimited. Errors name the file, the byte offset, and the node or tensor. Returns
  * owned. Thread-safe. */

@@ -22,7 +22,7 @@ typedef struct onnx_reader {
     const char *folder; /* NULL: side files are refused */
     sv_budget *budget;
     sv_tensor_source source;
-    sv_text scratch; /* the text that onnx_text returned last */
+    sv_text scratch;               /* the text that onnx_text returned last */
     const sv_opset_import *import; /* of the model, or of the function being read */
     uint32_t n_import;
     uint32_t nesting;
@@ -37,7 +37,7 @@ typedef struct onnx_scope {
     struct onnx_scope *parent;
 } onnx_scope;
 
-/* ---- texts (model.c) ---------------------------------------------------------------------------- */
+/* ---- texts (model.c) ----------------------------------------------------------------------- */
 
 /* The field as NUL-terminated text, valid until the next call; NUL bytes are refused. */
 SV_MUST_USE sv_status onnx_text(onnx_reader *r, const sv_pb_field *field, const char *what,
@@ -54,11 +54,11 @@ SV_MUST_USE sv_status onnx_count(const sv_reader *message, uint32_t number, uint
 SV_MUST_USE sv_status onnx_read_imports(onnx_reader *r, const sv_reader *message, uint32_t number,
                                         sv_opset_import **import, uint32_t *count);
 
-/* ---- types (types.c) ------------------------------------------------------------------------------ */
+/* ---- types (types.c) ----------------------------------------------------------------------- */
 
 SV_MUST_USE sv_status onnx_read_type(onnx_reader *r, const sv_reader *message, sv_value_type *out);
 
-/* ---- tensors (tensors.c) -------------------------------------------------------------------------- */
+/* ---- tensors (tensors.c) ------------------------------------------------------------------- */
 
 /* The name is NUL-terminated and in the arena; may be NULL. */
 SV_MUST_USE sv_status onnx_read_tensor(onnx_reader *r, const sv_reader *message, sv_tensor *out,
@@ -68,17 +68,18 @@ SV_MUST_USE sv_status onnx_read_sparse(onnx_reader *r, const sv_reader *message,
                                        const char **name);
 void onnx_close_side_files(onnx_reader *r);
 
-/* ---- nodes (node.c, attribute.c) ------------------------------------------------------------------- */
+/* ---- nodes (node.c, attribute.c) ----------------------------------------------------------- */
 
-/* Appends the node with its outputs' values; inputs and attributes come when all names are known. */
+/* Appends the node with its outputs' values; inputs and attributes come when all names
+ * are known. */
 SV_MUST_USE sv_status onnx_add_node(onnx_reader *r, onnx_scope *scope, const sv_reader *message);
 SV_MUST_USE sv_status onnx_fill_node(onnx_reader *r, onnx_scope *scope, const sv_reader *message,
                                      sv_node *node);
 /* `scope` NULL: graphs in attributes are refused (defaults of functions). */
-SV_MUST_USE sv_status onnx_read_attribute(onnx_reader *r, onnx_scope *scope, const sv_reader *message,
-                                          sv_attr *out);
+SV_MUST_USE sv_status onnx_read_attribute(onnx_reader *r, onnx_scope *scope,
+                                          const sv_reader *message, sv_attr *out);
 
-/* ---- graphs (graph.c) ------------------------------------------------------------------------------- */
+/* ---- graphs (graph.c) ---------------------------------------------------------------------- */
 
 /* Adds a named value to the scope; refuses a name that the graph already has. `at` says where. */
 SV_MUST_USE sv_status onnx_define(onnx_scope *scope, const sv_pb_field *at, const char *name,
@@ -89,7 +90,7 @@ SV_MUST_USE sv_status onnx_resolve(onnx_scope *scope, const sv_pb_field *at, con
 SV_MUST_USE sv_status onnx_read_graph(onnx_reader *r, onnx_scope *parent, const sv_reader *message,
                                       sv_graph **out);
 
-/* ---- functions (function.c) --------------------------------------------------------------------------- */
+/* ---- functions (function.c) ---------------------------------------------------------------- */
 
 SV_MUST_USE sv_status onnx_read_functions(onnx_reader *r, const sv_reader *model);
 

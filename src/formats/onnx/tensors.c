@@ -1,5 +1,5 @@
-/* Reading initialisers and tensors of attributes: dense ones by the codec, sparse ones made dense, and
- * the bytes that lie in side files. */
+/* Reading initialisers and tensors of attributes: dense ones by the codec, sparse ones made dense,
+ * and the bytes that lie in side files. */
 #include "base/path.h"
 #include "base/status.h"
 #include "codec/tensor_proto_fields.h"
@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- side files --------------------------------------------------------------------------------- */
+/* ---- side files ---------------------------------------------------------------------------- */
 
 void onnx_close_side_files(onnx_reader *r)
 {
-    for (uint32_t i = 0; i < r->n_side; i++) close(r->side[i].fd);
+    for (uint32_t i = 0; i < r->n_side; i++)
+        close(r->side[i].fd);
     r->n_side = 0;
 }
 
@@ -72,8 +73,8 @@ static sv_status read_external(void *self, const sv_tensor_external *where, cons
     SV_TRY(find_side(r, r->scratch.data, &file));
     if (where->offset > file->size || where->length > file->size - where->offset)
         return sv_error_invalid("side file '%s': expected %" PRIu64 " bytes at byte %" PRIu64
-                                ", the file has %" PRIu64, file->name, where->length, where->offset,
-                                file->size);
+                                ", the file has %" PRIu64,
+                                file->name, where->length, where->offset, file->size);
     SV_TRY(sv_budget_take_bytes(r->budget, (size_t)where->length, "a tensor's data"));
     sv_blob *read;
     SV_TRY(sv_blob_read_fd(file->fd, file->name, where->offset, (size_t)where->length,
@@ -84,12 +85,13 @@ static sv_status read_external(void *self, const sv_tensor_external *where, cons
     return SV_OK;
 }
 
-/* ---- dense tensors ---------------------------------------------------------------------------------- */
+/* ---- dense tensors ------------------------------------------------------------------------- */
 
 static sv_status keep_name(onnx_reader *r, const sv_reader *at, sv_string name, const char **out)
 {
     if (!out) return SV_OK;
-    if (memchr(name.data, 0, name.size)) return sv_reader_error(at, "a NUL byte in a tensor's name");
+    if (memchr(name.data, 0, name.size))
+        return sv_reader_error(at, "a NUL byte in a tensor's name");
     *out = sv_arena_copy_text(&r->module->arena, name.data, name.size);
     return *out ? SV_OK : sv_error_memory("a tensor's name", name.size);
 }
@@ -107,7 +109,7 @@ sv_status onnx_read_tensor(onnx_reader *r, const sv_reader *message, sv_tensor *
     return keep_name(r, message, found, name);
 }
 
-/* ---- sparse tensors ---------------------------------------------------------------------------------- */
+/* ---- sparse tensors ------------------------------------------------------------------------ */
 
 typedef struct sparse {
     sv_tensor values, indices;
@@ -133,8 +135,9 @@ static sv_status read_dims(const sv_pb_field *field, sv_shape *shape)
         uint64_t dim;
         SV_TRY(sv_pb_items_next(&items, &dim));
         if ((int64_t)dim < 0 || shape->rank == SV_MAX_RANK)
-            return sv_reader_error(&field->bytes, "a sparse tensor of dimension %" PRId64
-                                   " or more than %d of them", (int64_t)dim, SV_MAX_RANK);
+            return sv_reader_error(
+                &field->bytes, "a sparse tensor of dimension %" PRId64 " or more than %d of them",
+                (int64_t)dim, SV_MAX_RANK);
         shape->dim[shape->rank++] = (int64_t)dim;
     }
     return SV_OK;
@@ -147,7 +150,8 @@ static sv_status read_parts(onnx_reader *r, const sv_reader *message, sparse *s,
         sv_pb_field field;
         SV_TRY(sv_pb_next(&reader, &field));
         switch (field.number) {
-        case 0: return SV_OK;
+        case 0:
+            return SV_OK;
         case SPARSE_VALUES:
             SV_TRY(read_inner_tensor(r, &field, &s->values, name));
             s->has_values = true;
@@ -156,8 +160,11 @@ static sv_status read_parts(onnx_reader *r, const sv_reader *message, sparse *s,
             SV_TRY(read_inner_tensor(r, &field, &s->indices, NULL));
             s->has_indices = true;
             break;
-        case SPARSE_DIMS: SV_TRY(read_dims(&field, &s->shape)); break;
-        default: break;
+        case SPARSE_DIMS:
+            SV_TRY(read_dims(&field, &s->shape));
+            break;
+        default:
+            break;
         }
     }
 }
@@ -187,10 +194,11 @@ static sv_status check_parts(const sv_reader *message, const sparse *s)
     bool linear = indices->rank == 1;
     bool full = indices->rank == 2 && indices->dim[1] == s->shape.rank;
     if (s->indices.dtype != SV_I64 || !(linear || full) || indices->dim[0] != values->dim[0])
-        return sv_reader_error(message, "a sparse tensor's indices do not match its %" PRId64
-                               " values and %d dimensions", values->dim[0], s->shape.rank);
-    if (s->values.dtype == SV_STRING)
-        return sv_reader_error(message, "a sparse tensor of strings");
+        return sv_reader_error(message,
+                               "a sparse tensor's indices do not match its %" PRId64
+                               " values and %d dimensions",
+                               values->dim[0], s->shape.rank);
+    if (s->values.dtype == SV_STRING) return sv_reader_error(message, "a sparse tensor of strings");
     return SV_OK;
 }
 
@@ -202,7 +210,8 @@ sv_status onnx_read_sparse(onnx_reader *r, const sv_reader *message, sv_tensor *
     SV_TRY(read_parts(r, message, &s, name));
     SV_TRY(check_parts(message, &s));
     size_t bytes, size = sv_dtype_get(s.values.dtype)->size;
-    sv_status status = sv_type_bytes(&(sv_type){s.values.dtype, s.shape}, "a sparse tensor", &bytes);
+    sv_status status =
+        sv_type_bytes(&(sv_type){s.values.dtype, s.shape}, "a sparse tensor", &bytes);
     if (!status) status = sv_budget_take_bytes(r->budget, bytes, "a sparse tensor");
     if (status)
         return sv_status_annotate(status, "%s: at byte %" PRIu64, message->origin,
@@ -212,9 +221,10 @@ sv_status onnx_read_sparse(onnx_reader *r, const sv_reader *message, sv_tensor *
     for (int64_t i = 0; i < s.values.shape.dim[0]; i++) {
         int64_t position;
         if (!position_of(&s, i, (int64_t)(bytes / size), &position))
-            return sv_reader_error(message, "a sparse tensor: index %" PRId64 " is out of range", i);
-        memcpy((char *)dense.data + (size_t)position * size, (const char *)s.values.data +
-               (size_t)i * size, size);
+            return sv_reader_error(message, "a sparse tensor: index %" PRId64 " is out of range",
+                                   i);
+        memcpy((char *)dense.data + (size_t)position * size,
+               (const char *)s.values.data + (size_t)i * size, size);
     }
     *out = dense;
     return SV_OK;

@@ -6,8 +6,8 @@
 /* Deeper types are refused even without a budget. */
 #define MAX_DEPTH 32
 
-/* A dimension is a number, or a name for one that is the same throughout the model, or neither; some
- * writers say -1 for the last. */
+/* A dimension is a number, or a name for one that is the same throughout the model, or neither;
+ * some writers say -1 for the last. */
 static sv_status read_dim(onnx_reader *r, const sv_pb_field *at, int64_t *out)
 {
     sv_reader message;
@@ -115,17 +115,28 @@ static sv_status read_at(onnx_reader *r, const sv_reader *message, uint32_t dept
         sv_pb_field field;
         SV_TRY(sv_pb_next(&reader, &field));
         switch (field.number) {
-        case 0: *out = type; return SV_OK;
-        case TYPE_TENSOR: SV_TRY(read_tensor_type(r, &field, &type)); break;
-        case TYPE_SEQUENCE: SV_TRY(read_container(r, &field, SV_KIND_SEQUENCE, depth, &type)); break;
-        case TYPE_OPTIONAL: SV_TRY(read_container(r, &field, SV_KIND_OPTIONAL, depth, &type)); break;
-        case TYPE_MAP: SV_TRY(read_container(r, &field, SV_KIND_MAP, depth, &type)); break;
+        case 0:
+            *out = type;
+            return SV_OK;
+        case TYPE_TENSOR:
+            SV_TRY(read_tensor_type(r, &field, &type));
+            break;
+        case TYPE_SEQUENCE:
+            SV_TRY(read_container(r, &field, SV_KIND_SEQUENCE, depth, &type));
+            break;
+        case TYPE_OPTIONAL:
+            SV_TRY(read_container(r, &field, SV_KIND_OPTIONAL, depth, &type));
+            break;
+        case TYPE_MAP:
+            SV_TRY(read_container(r, &field, SV_KIND_MAP, depth, &type));
+            break;
         case TYPE_SPARSE_TENSOR:
         case TYPE_OPAQUE:
             return sv_error_unsupported("%s: at byte %llu: values of %s type", message->origin,
                                         (unsigned long long)sv_reader_offset(&field.bytes),
                                         field.number == TYPE_OPAQUE ? "opaque" : "sparse tensor");
-        default: break;
+        default:
+            break;
         }
     }
 }

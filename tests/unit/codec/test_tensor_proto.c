@@ -54,7 +54,8 @@ static sv_tensor make_tensor(fixture *f, sv_dtype dtype)
     sv_tensor tensor;
     CHECK_OK(sv_tensor_create(&f->arena, dtype, &shape, &tensor));
     uint8_t *bytes = tensor.data;
-    for (size_t i = 0; i < 5 * (size_t)info->size; i++) bytes[i] = (uint8_t)(i * 37 + 1);
+    for (size_t i = 0; i < 5 * (size_t)info->size; i++)
+        bytes[i] = (uint8_t)(i * 37 + 1);
     if (info->bits < 8 && dtype != SV_STRING)
         for (size_t i = 0; i < 5; i++) {
             unsigned mask = (1u << info->bits) - 1, value = bytes[i] & mask;
@@ -62,9 +63,11 @@ static sv_tensor make_tensor(fixture *f, sv_dtype dtype)
             bytes[i] = (uint8_t)(negative ? value | ~mask : value);
         }
     if (dtype == SV_BOOL)
-        for (size_t i = 0; i < 5; i++) bytes[i] &= 1;
+        for (size_t i = 0; i < 5; i++)
+            bytes[i] &= 1;
     if (dtype == SV_STRING) {
-        static const sv_string texts[5] = {{"a", 1}, {"", 0}, {"\xc3\xa9", 2}, {"nul\0", 4}, {"z", 1}};
+        static const sv_string texts[5] = {
+            {"a", 1}, {"", 0}, {"\xc3\xa9", 2}, {"nul\0", 4}, {"z", 1}};
         memcpy(tensor.data, texts, sizeof texts);
     }
     return tensor;
@@ -129,7 +132,8 @@ static void put_typed(sv_text *text, const sv_tensor *tensor, bool packed)
             size_t per = 8u / info->bits;
             bits = 0;
             for (size_t j = 0; j < per && i + j < count; j++)
-                bits |= (item_bits(tensor, i + j, 1) & ((1u << info->bits) - 1)) << (j * info->bits);
+                bits |= (item_bits(tensor, i + j, 1) & ((1u << info->bits) - 1))
+                        << (j * info->bits);
             i += per - 1;
         }
         if (!packed) sv_pb_put_varint(text, (uint64_t)number << 3 | wire);
@@ -259,14 +263,14 @@ static void external_data_come_from_the_caller(void **state)
     CHECK_FAILS(read_back(f, &back, NULL), SV_CODE_INVALID_ARGUMENT, "takes 4 bytes");
 }
 
-/* ---- damage ------------------------------------------------------------------------------------- */
+/* ---- damage -------------------------------------------------------------------------------- */
 
 static void a_tiny_tensor_that_claims_much_takes_nothing(void **state)
 {
     (void)state;
     /* dims 1073741824, float32, name "w", empty raw_data: 18 bytes for 4 GiB. */
-    const uint8_t data[18] = {0x08, 0x80, 0x80, 0x80, 0x80, 0x04, 0x10, 0x01, 0x42, 0x01,
-                              'w',  0x4a, 0x00, 0x6a, 0x00, 0x6a, 0x00, 0x00};
+    const uint8_t data[18] = {0x08, 0x80, 0x80, 0x80, 0x80, 0x04, 0x10, 0x01, 0x42,
+                              0x01, 'w',  0x4a, 0x00, 0x6a, 0x00, 0x6a, 0x00, 0x00};
     sv_counting_allocator counting;
     sv_counting_allocator_init(&counting, NULL);
     sv_arena arena;
@@ -275,8 +279,9 @@ static void a_tiny_tensor_that_claims_much_takes_nothing(void **state)
         sv_reader message;
         sv_tensor out;
         sv_reader_init(&message, data, size, "test", 0, NULL);
-        CHECK_FAILS(sv_tensor_proto_read(&message, &(sv_tensor_source){.arena = &arena}, &out, NULL),
-                    SV_CODE_INVALID_ARGUMENT, "tensor 'w': float32[1073741824] takes");
+        CHECK_FAILS(
+            sv_tensor_proto_read(&message, &(sv_tensor_source){.arena = &arena}, &out, NULL),
+            SV_CODE_INVALID_ARGUMENT, "tensor 'w': float32[1073741824] takes");
     }
     assert_int_equal(counting.calls, 0);
     sv_arena_release(&arena);
@@ -301,19 +306,59 @@ static void damaged_tensors_are_named(void **state)
         {{2}, 1, 27, 9, "12345678", 8, SV_CODE_INVALID_ARGUMENT, "27 is no element type"},
         {{2}, 1, -1, 9, "12345678", 8, SV_CODE_INVALID_ARGUMENT, "-1 is no element type"},
         {{-2}, 1, SV_F32, 9, "12345678", 8, SV_CODE_INVALID_ARGUMENT, "-2 is negative"},
-        {{2}, 1, SV_F32, 9, "1234567", 7, SV_CODE_INVALID_ARGUMENT, "takes 8 bytes, raw_data has 7"},
+        {{2},
+         1,
+         SV_F32,
+         9,
+         "1234567",
+         7,
+         SV_CODE_INVALID_ARGUMENT,
+         "takes 8 bytes, raw_data has 7"},
         {{2}, 1, SV_F32, 9, "123456789", 9, SV_CODE_INVALID_ARGUMENT, "raw_data has 9"},
         {{3}, 1, SV_I4, 9, "1", 1, SV_CODE_INVALID_ARGUMENT, "takes 2 bytes"},
-        {{1, 1, 1, 1, 1, 1, 1, 1, 1}, 9, SV_F32, 9, "1234", 4, SV_CODE_INVALID_ARGUMENT,
+        {{1, 1, 1, 1, 1, 1, 1, 1, 1},
+         9,
+         SV_F32,
+         9,
+         "1234",
+         4,
+         SV_CODE_INVALID_ARGUMENT,
          "more than 8 dimensions"},
-        {{(int64_t)1 << 40, (int64_t)1 << 40}, 2, SV_F32, 9, "", 0, SV_CODE_RESOURCE_EXHAUSTED,
+        {{(int64_t)1 << 40, (int64_t)1 << 40},
+         2,
+         SV_F32,
+         9,
+         "",
+         0,
+         SV_CODE_RESOURCE_EXHAUSTED,
          "tensor 't'"},
         {{INT64_MAX}, 1, SV_F64, 9, "", 0, SV_CODE_RESOURCE_EXHAUSTED, "tensor 't'"},
-        {{2}, 1, SV_F32, 4, "12345678abcd", 12, SV_CODE_INVALID_ARGUMENT, "takes 2 items, float_data"},
-        {{2}, 1, SV_F32, 5, "12", 2, SV_CODE_INVALID_ARGUMENT, "lie in float_data, not in int32_data"},
+        {{2},
+         1,
+         SV_F32,
+         4,
+         "12345678abcd",
+         12,
+         SV_CODE_INVALID_ARGUMENT,
+         "takes 2 items, float_data"},
+        {{2},
+         1,
+         SV_F32,
+         5,
+         "12",
+         2,
+         SV_CODE_INVALID_ARGUMENT,
+         "lie in float_data, not in int32_data"},
         {{2}, 1, SV_F32, 4, "1234567", 7, SV_CODE_INVALID_ARGUMENT, "no whole number"},
         {{2}, 1, SV_C64, 4, "12345678", 8, SV_CODE_INVALID_ARGUMENT, "takes 4 items"},
-        {{2}, 1, SV_I64, 7, "1\xff", 2, SV_CODE_INVALID_ARGUMENT, "takes 2 items, int64_data has 1"},
+        {{2},
+         1,
+         SV_I64,
+         7,
+         "1\xff",
+         2,
+         SV_CODE_INVALID_ARGUMENT,
+         "takes 2 items, int64_data has 1"},
         {{1}, 1, SV_I64, 7, "1\xff", 2, SV_CODE_INVALID_ARGUMENT, "ends inside a varint"},
         {{2}, 1, SV_STRING, 9, "ab", 2, SV_CODE_INVALID_ARGUMENT, "strings lie in string_data"},
         {{2}, 1, SV_STRING, 6, "ab", 2, SV_CODE_INVALID_ARGUMENT, "string_data has 1"},
@@ -324,7 +369,8 @@ static void damaged_tensors_are_named(void **state)
         const damage *row = &rows[i];
         sv_tensor out;
         sv_text_clear(&f->text);
-        for (int d = 0; d < row->n_dims; d++) sv_pb_put_int(&f->text, SV_TENSOR_DIMS, row->dims[d]);
+        for (int d = 0; d < row->n_dims; d++)
+            sv_pb_put_int(&f->text, SV_TENSOR_DIMS, row->dims[d]);
         sv_pb_put_int(&f->text, SV_TENSOR_DATA_TYPE, row->dtype);
         if (row->field) sv_pb_put_bytes(&f->text, row->field, row->data, row->size);
         sv_pb_put_text(&f->text, SV_TENSOR_NAME, "t");
@@ -344,7 +390,7 @@ static void data_are_taken_from_the_budget(void **state)
     assert_int_equal(f->budget.bytes, 0);
 }
 
-/* ---- sequences, optionals, maps ------------------------------------------------------------------- */
+/* ---- sequences, optionals, maps ------------------------------------------------------------ */
 
 static sv_status datum_back(fixture *f, sv_kind kind, sv_datum *out)
 {
@@ -388,7 +434,9 @@ static void sequences_optionals_and_maps_survive(void **state)
         assert_same(&back.item[1].tensor, &tensors[1].tensor);
     }
     sv_string names[2] = {{"x", 1}, {"yy", 2}};
-    sv_datum map = {.kind = SV_KIND_MAP, .count = 2, .item = tensors,
+    sv_datum map = {.kind = SV_KIND_MAP,
+                    .count = 2,
+                    .item = tensors,
                     .keys = {SV_STRING, sv_shape_make(1, (int64_t[]){2}), names, NULL}};
     sv_text_clear(&f->text);
     sv_datum_proto_write(&f->text, &map, "m");

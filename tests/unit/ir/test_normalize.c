@@ -49,7 +49,8 @@ static void sorted_graphs_stay_as_they_are(void **state)
     sv_value_id sum = add(graph, SV_OP_Add, "3", left, right);
     CHECK_OK(sv_graph_add_output(graph, sum));
     CHECK_OK(sv_graph_normalize(graph));
-    for (uint32_t i = 0; i < 3; i++) assert_int_equal(graph->node[i]->name[0], '1' + (int)i);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(graph->node[i]->name[0], '1' + (int)i);
     sv_module_destroy(module);
 }
 
@@ -182,9 +183,11 @@ static void long_chains_are_sorted_without_recursion(void **state)
     sv_module *module = make_module(&x);
     sv_graph *graph = main_graph(module);
     sv_value_id at = x;
-    for (int i = 0; i < LENGTH; i++) at = add(graph, SV_OP_Relu, "", at, SV_NO_VALUE);
+    for (int i = 0; i < LENGTH; i++)
+        at = add(graph, SV_OP_Relu, "", at, SV_NO_VALUE);
     CHECK_OK(sv_graph_add_output(graph, at));
-    for (uint32_t i = 0; i < LENGTH / 2; i++) swap(graph, i, LENGTH - 1 - i);
+    for (uint32_t i = 0; i < LENGTH / 2; i++)
+        swap(graph, i, LENGTH - 1 - i);
     CHECK_OK(sv_graph_normalize(graph));
     assert_int_equal(graph->n_node, LENGTH);
     assert_int_equal(graph->node[0]->in[0], x);

@@ -28,10 +28,22 @@ static void break_order(sv_module *m)
     g->node[0] = g->node[1];
     g->node[1] = first;
 }
-static void break_input_id(sv_module *m) { main_graph(m)->node[0]->in[0] = 99; }
-static void break_output_id(sv_module *m) { main_graph(m)->out[0] = 99; }
-static void break_graph_input(sv_module *m) { main_graph(m)->in[0] = 99; }
-static void break_definition(sv_module *m) { main_graph(m)->node[1]->out[0] = 1; }
+static void break_input_id(sv_module *m)
+{
+    main_graph(m)->node[0]->in[0] = 99;
+}
+static void break_output_id(sv_module *m)
+{
+    main_graph(m)->out[0] = 99;
+}
+static void break_graph_input(sv_module *m)
+{
+    main_graph(m)->in[0] = 99;
+}
+static void break_definition(sv_module *m)
+{
+    main_graph(m)->node[1]->out[0] = 1;
+}
 static void break_undefined(sv_module *m)
 {
     sv_value_id v;
@@ -42,13 +54,23 @@ static void break_names(sv_module *m)
 {
     main_graph(m)->value[main_graph(m)->node[1]->out[0]].name = "x";
 }
-static void break_constant(sv_module *m) { main_graph(m)->value[2].constant = 7; }
-static void break_constant_data(sv_module *m) { m->constant[0].source.data = NULL; }
-static void break_constant_dtype(sv_module *m) { m->constant[0].source.dtype = (sv_dtype)99; }
+static void break_constant(sv_module *m)
+{
+    main_graph(m)->value[2].constant = 7;
+}
+static void break_constant_data(sv_module *m)
+{
+    m->constant[0].source.data = NULL;
+}
+static void break_constant_dtype(sv_module *m)
+{
+    m->constant[0].source.dtype = (sv_dtype)99;
+}
 static void break_constant_shape(sv_module *m)
 {
     m->constant[0].source.shape.rank = 4;
-    for (int i = 0; i < 4; i++) m->constant[0].source.shape.dim[i] = (int64_t)1 << 40;
+    for (int i = 0; i < 4; i++)
+        m->constant[0].source.shape.dim[i] = (int64_t)1 << 40;
 }
 static void break_constant_axis(sv_module *m)
 {
@@ -56,13 +78,22 @@ static void break_constant_axis(sv_module *m)
     m->constant[0].scale = scale;
     m->constant[0].axis = 1;
 }
-static void break_capture(sv_module *m) { main_graph(m)->value[0].outer = 0; }
-static void break_rank(sv_module *m) { main_graph(m)->value[0].type.tensor.shape.rank = 9; }
+static void break_capture(sv_module *m)
+{
+    main_graph(m)->value[0].outer = 0;
+}
+static void break_rank(sv_module *m)
+{
+    main_graph(m)->value[0].type.tensor.shape.rank = 9;
+}
 static void break_symbol(sv_module *m)
 {
     main_graph(m)->value[0].type.tensor.shape = sv_shape_make(1, (int64_t[]){-5});
 }
-static void break_producer(sv_module *m) { main_graph(m)->value[1].producer = 1; }
+static void break_producer(sv_module *m)
+{
+    main_graph(m)->value[1].producer = 1;
+}
 static void break_attr(sv_module *m)
 {
     sv_node *node = main_graph(m)->node[0];
@@ -158,8 +189,8 @@ static void titles_show_fused_operators(void **state)
 {
     (void)state;
     sv_fused fused[2] = {{.op = SV_OP_Add, .operand = 1}, {.op = SV_OP_Relu, .operand = -1}};
-    sv_node node = {.op = SV_OP_Conv, .domain = "ai.onnx", .op_name = "Conv", .n_fused = 2,
-                    .fused = fused};
+    sv_node node = {
+        .op = SV_OP_Conv, .domain = "ai.onnx", .op_name = "Conv", .n_fused = 2, .fused = fused};
     char out[16];
     sv_node_title(&node, out, sizeof out);
     assert_string_equal(out, "Conv+Add+Relu");

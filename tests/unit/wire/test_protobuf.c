@@ -158,9 +158,11 @@ static void damage_is_refused_with_its_offset(void **state)
         {BYTES(0x08, 1, 0x0d, 1, 2), "at byte 3: a field: expected 4 bytes, found 2"},
         {BYTES(0x09, 1, 2, 3), "at byte 1: a field: expected 8 bytes, found 3"},
         {BYTES(0x0a, 5, 1), "at byte 0: a field of 5 bytes, but its message has 1 left"},
-        {BYTES(0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1), "at byte 0: a field of"},
+        {BYTES(0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1),
+         "at byte 0: a field of"},
         {BYTES(0x08, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2), "more than 64 bits"},
-        {BYTES(0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1), "more than 64"},
+        {BYTES(0x08, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1),
+         "more than 64"},
         {BYTES(0x0b), "wire type 3"},
         {BYTES(0x0c), "wire type 4"},
         {BYTES(0x0e, 0), "wire type 6"},
@@ -169,7 +171,8 @@ static void damage_is_refused_with_its_offset(void **state)
         {BYTES(0xf8, 0xff, 0xff, 0xff, 0x1f, 0), "is no field number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        CHECK_FAILS(read_all(rows[i].data, rows[i].size), SV_CODE_INVALID_ARGUMENT, rows[i].message);
+        CHECK_FAILS(read_all(rows[i].data, rows[i].size), SV_CODE_INVALID_ARGUMENT,
+                    rows[i].message);
 }
 
 static void packed_items_must_be_whole(void **state)
