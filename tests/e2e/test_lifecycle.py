@@ -124,7 +124,7 @@ def test_busy():
 
 def test_time_limit():
     with scratch() as folder:
-        path = models.write(folder, "slow.onnx", models.slow(products=400))
+        path = models.write(folder, "slow.onnx", models.slow(products=40))
         with Server(path, "--threads", "1", "--timeout", "1") as server:
             answer = server.post("/v1/models/slow:predict", {"inputs": [[1.0]]})
             assert answer.status == 504 and "time limit" in answer.json["error"], answer
