@@ -164,11 +164,11 @@ READER(u64, uint64_t, READ_AS_u64)
     WRITE(SV_F16, uint16_t, sv_f32_to_f16(narrow(x[i])))                                           \
     WRITE(SV_BF16, uint16_t, sv_f32_to_bf16(narrow(x[i])))                                         \
     WRITE(SV_BOOL, uint8_t, x[i] != 0)                                                             \
+    WRITE(SV_F8E8M0, uint8_t, sv_f32_to_e8m0(narrow(x[i]), SV_ROUND_UP, saturate))                 \
     case SV_F8E4M3FN:                                                                              \
     case SV_F8E4M3FNUZ:                                                                            \
     case SV_F8E5M2:                                                                                \
     case SV_F8E5M2FNUZ:                                                                            \
-    case SV_F8E8M0:                                                                                \
         WRITE(SV_F4E2M1, uint8_t, sv_f32_to_small_float(dtype, narrow(x[i]), saturate))
 
 #define WRITE_COMPLEX(dtype_, memory)                                                              \
