@@ -97,10 +97,12 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, const tile_rows *ro
 /* The accumulators are named variables, not an array: every compiler then keeps them in registers. */
 SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
 {
+    const tile_lanes lanes0 = tile_lanes_of(job->columns);
+    const tile_lanes lanes1 = tile_lanes_of(nv > 1 ? job->columns - SV_VF : 0);
     sv_vf start0 = vf_zero(), start1 = vf_zero();
     if (job->bias && !job->scaled) {
-        start0 = tile_load(job->bias, job->columns);
-        if (nv > 1) start1 = tile_load(job->bias + SV_VF, job->columns - SV_VF);
+        start0 = tile_load(job->bias, lanes0);
+        if (nv > 1) start1 = tile_load(job->bias + SV_VF, lanes1);
     }
 #define TILE_DECLARE(i) sv_vf c##i##_0 = start0, c##i##_1 = start1;
     TILE_EACH_ROW(TILE_DECLARE)
@@ -122,10 +124,20 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
             TILE_EACH_ROW(TILE_STEP)
         }
     }
+    if (job->scaled) {
+        const sv_vf alpha = vf_set1(job->alpha);
+        start0 = job->bias ? tile_load(job->bias, lanes0) : vf_zero();
+        start1 = job->bias && nv > 1 ? tile_load(job->bias + SV_VF, lanes1) : vf_zero();
+#define TILE_SCALE(i)                                                                              \
+    c##i##_0 = c##i##_0 * alpha + start0;                                                          \
+    if (nv > 1) c##i##_1 = c##i##_1 * alpha + start1;
+        TILE_EACH_ROW(TILE_SCALE)
+    }
+    const tile_end end = tile_end_of(job);
 #define TILE_FINISH(i)                                                                             \
     if (i < mr) {                                                                                  \
-        tile_finish(job, i, 0, c##i##_0);                                                          \
-        if (nv > 1) tile_finish(job, i, 1, c##i##_1);                                              \
+        tile_finish(&end, i, 0, lanes0, c##i##_0);                                                 \
+        if (nv > 1) tile_finish(&end, i, SV_VF, lanes1, c##i##_1);                                 \
     }
     TILE_EACH_ROW(TILE_FINISH)
 }
@@ -171,6 +183,47 @@ void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
     job.columns = (int32_t)pitch;
     kernel(&job);
     tile_epilogue_run(epilogue, rows, panel, x, pitch);
+}
+
+/* One row by TILE_WIDE panels: two accumulators alone would wait for each other's results. */
+static void tile_wide(const tile_job *job)
+{
+    const float *x = job->x[0] + job->x_offset, *panel = job->panel;
+    const int64_t next = TILE_NR * job->depth;
+#define TILE_EACH_WIDE(F) F(0) F(1) F(2) F(3)
+#define TILE_WIDE_ZERO(j) sv_vf c##j##_0 = vf_zero(), c##j##_1 = vf_zero();
+    TILE_EACH_WIDE(TILE_WIDE_ZERO)
+#define TILE_WIDE_BIAS(j)                                                                          \
+    c##j##_0 = vf_load(job->bias + j * TILE_NR);                                                   \
+    c##j##_1 = vf_load(job->bias + j * TILE_NR + SV_VF);
+    if (job->bias && !job->scaled) {
+        TILE_EACH_WIDE(TILE_WIDE_BIAS)
+    }
+    for (int64_t k = 0; k < job->depth; k++, panel += TILE_NR) {
+        const sv_vf a = vf_set1(x[k]);
+#define TILE_WIDE_STEP(j)                                                                          \
+    c##j##_0 = vf_fma(a, vf_load(panel + j * next), c##j##_0);                                     \
+    c##j##_1 = vf_fma(a, vf_load(panel + j * next + SV_VF), c##j##_1);
+        TILE_EACH_WIDE(TILE_WIDE_STEP)
+    }
+    const tile_end end = tile_end_of(job);
+    const tile_lanes all = tile_lanes_of(SV_VF);
+    const sv_vf alpha = vf_set1(job->alpha);
+#define TILE_WIDE_SCALE(j)                                                                         \
+    c##j##_0 = c##j##_0 * alpha + (job->bias ? vf_load(job->bias + j * TILE_NR) : vf_zero());      \
+    c##j##_1 = c##j##_1 * alpha + (job->bias ? vf_load(job->bias + j * TILE_NR + SV_VF) : vf_zero());
+    if (job->scaled) {
+        TILE_EACH_WIDE(TILE_WIDE_SCALE)
+    }
+#define TILE_WIDE_FINISH(j)                                                                        \
+    tile_finish(&end, 0, j * TILE_NR, all, c##j##_0);                                              \
+    tile_finish(&end, 0, j * TILE_NR + SV_VF, all, c##j##_1);
+    TILE_EACH_WIDE(TILE_WIDE_FINISH)
+}
+
+void tile_run_wide(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
+{
+    tile_apply(tile_wide, 2 * TILE_WIDE, epilogue, rows, panel);
 }
 
 void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)

@@ -135,6 +135,11 @@ typedef void tile_fn(const tile_job *job);
 void SV_LEVEL_NAME(sv_tile_run)(const tile_epilogue *epilogue, const tile_rows *rows,
                                 const tile_panel *panel);
 #define tile_run SV_LEVEL_NAME(sv_tile_run)
+/* The same for one row and TILE_WIDE whole packed panels, one behind the other, of a single tap. */
+#define TILE_WIDE 4
+void SV_LEVEL_NAME(sv_tile_run_wide)(const tile_epilogue *epilogue, const tile_rows *rows,
+                                     const tile_panel *panel);
+#define tile_run_wide SV_LEVEL_NAME(sv_tile_run_wide)
 /* The same with a micro-kernel of the caller's, which makes `vectors` vectors of columns: straight into
  * y where the kernel can do the whole epilogue (tile_finish), else by way of a buffer. */
 void SV_LEVEL_NAME(sv_tile_apply)(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
@@ -143,43 +148,63 @@ void SV_LEVEL_NAME(sv_tile_apply)(tile_fn *kernel, int vectors, const tile_epilo
 
 /* ---- ends of micro-kernels ----------------------------------------------------------------- */
 
+/* How many lanes of a vector are stored: a mask where masks cost nothing, else a count. */
 #if SV_VF == 16
-/* Masks cost nothing: always, so that there is one path. */
-SV_INLINE sv_vf tile_load(const float *from, int64_t n)
+typedef sv_vm tile_lanes;
+SV_INLINE tile_lanes tile_lanes_of(int64_t n)
 {
-    return vf_load_n(from, n < 0 ? 0 : n > SV_VF ? SV_VF : n);
+    return vm_first(n < 0 ? 0 : n > SV_VF ? SV_VF : n);
 }
-SV_INLINE void tile_store(float *to, sv_vf x, int64_t n)
+SV_INLINE sv_vf tile_load(const float *from, tile_lanes lanes)
 {
-    vf_store_n(to, x, n < 0 ? 0 : n > SV_VF ? SV_VF : n);
+    return _mm512_maskz_loadu_ps(lanes, from);
+}
+SV_INLINE void tile_store(float *to, sv_vf x, tile_lanes lanes)
+{
+    _mm512_mask_storeu_ps(to, lanes, x);
 }
 #else
-SV_INLINE sv_vf tile_load(const float *from, int64_t n)
+typedef int64_t tile_lanes;
+SV_INLINE tile_lanes tile_lanes_of(int64_t n)
 {
-    if (!TILE_MASKS || n >= SV_VF) return vf_load(from);
-    return vf_load_n(from, n < 0 ? 0 : n);
+    return n < 0 ? 0 : n;
 }
-SV_INLINE void tile_store(float *to, sv_vf x, int64_t n)
+SV_INLINE sv_vf tile_load(const float *from, tile_lanes lanes)
 {
-    if (!TILE_MASKS || n >= SV_VF) {
+    return !TILE_MASKS || lanes >= SV_VF ? vf_load(from) : vf_load_n(from, lanes);
+}
+SV_INLINE void tile_store(float *to, sv_vf x, tile_lanes lanes)
+{
+    if (!TILE_MASKS || lanes >= SV_VF) {
         vf_store(to, x);
     } else {
-        vf_store_n(to, x, n < 0 ? 0 : n);
+        vf_store_n(to, x, lanes);
     }
 }
 #endif
 
-/* Vector `j` of row `i`: scale, residual, clamp. */
-SV_INLINE void tile_finish(const tile_job *job, int i, int j, sv_vf sum)
+/* What follows the sums, in variables of its own: stores into y might change the job otherwise. */
+typedef struct tile_end {
+    float *const *y;
+    const float *const *add;
+    int64_t column;
+    sv_vf low, high;
+} tile_end;
+
+SV_INLINE tile_end tile_end_of(const tile_job *job)
 {
-    int64_t at = job->column + j * SV_VF, left = job->columns - j * SV_VF;
-    if (job->scaled) {
-        sum = sum * vf_set1(job->alpha);
-        if (job->bias) sum = sum + tile_load(job->bias + j * SV_VF, left);
-    }
-    if (job->add) sum = sum + tile_load(job->add[i] + at, left);
-    sum = vf_clip(sum, vf_set1(job->low), vf_set1(job->high));
-    tile_store(job->y[i] + at, sum, left);
+    return (tile_end){.y = job->y,
+                      .add = job->add,
+                      .column = job->column,
+                      .low = vf_set1(job->low),
+                      .high = vf_set1(job->high)};
+}
+
+/* Residual, clamp and store of row `i`'s vector that begins `at` columns into the panel. */
+SV_INLINE void tile_finish(const tile_end *end, int i, int64_t at, tile_lanes lanes, sv_vf sum)
+{
+    if (end->add) sum = sum + tile_load(end->add[i] + end->column + at, lanes);
+    tile_store(end->y[i] + end->column + at, vf_clip(sum, end->low, end->high), lanes);
 }
 
 /* ---- division of work ---------------------------------------------------------------------- */

@@ -269,13 +269,15 @@ SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, con
         x += mr;
         weight += job->step;
     }
+    const tile_end end = tile_end_of(job);
 #define DEPTHWISE_FINISH(i, j)                                                                     \
-    if (i < mr && j < nv) {                                                                        \
-        sv_vf bias = job->bias ? tile_load(job->bias + j * SV_VF, job->columns - j * SV_VF)        \
-                               : vf_zero();                                                        \
-        tile_finish(job, i, j, c##i##_##j + bias);                                                 \
+    if (i < mr) tile_finish(&end, i, j * SV_VF, lanes, c##i##_##j + bias);
+#define DEPTHWISE_FINISHES(j)                                                                      \
+    if (j < nv) {                                                                                  \
+        const tile_lanes lanes = tile_lanes_of(job->columns - j * SV_VF);                          \
+        const sv_vf bias = job->bias ? tile_load(job->bias + j * SV_VF, lanes) : vf_zero();        \
+        DEPTHWISE_EACH_ROW(DEPTHWISE_FINISH, j)                                                    \
     }
-#define DEPTHWISE_FINISHES(j) DEPTHWISE_EACH_ROW(DEPTHWISE_FINISH, j)
     DEPTHWISE_EACH_VECTOR(DEPTHWISE_FINISHES)
 }
 

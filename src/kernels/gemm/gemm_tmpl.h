@@ -11,6 +11,7 @@
 typedef struct gemm_plan {
     gemm_shape shape;
     tile_split split;
+    int64_t wide;         /* panels that are taken together: TILE_WIDE for a single row */
     int64_t unit_batches; /* batches of a unit; above 1 only if a batch is one unit's work */
     bool packed;
 } gemm_plan;
@@ -24,7 +25,9 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     out->packed = packed;
     /* Rows that must be gathered are gathered a tile at a time. */
     int64_t max_tiles = shape->a_k == 1 ? GEMM_MAX_TILES - 1 : 1;
-    tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, (double)shape->k, TILE_NR,
+    out->wide = packed && shape->m == 1 ? TILE_WIDE : 1;
+    panels = (panels + out->wide - 1) / out->wide;
+    tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, (double)shape->k, TILE_NR * out->wide,
                     panels > 0 ? panels : 1, max_tiles, &out->split);
     out->unit_batches = 1;
     if (out->split.blocks * out->split.groups == 1) {
@@ -201,6 +204,49 @@ static void gemm_panel(const gemm_batch *batch, int64_t p, int64_t rows, tile_pa
     if (!batch->plan->packed) gemm_raw_panel(batch, rows, out);
 }
 
+/* A single row: as many panels at once as there are. */
+static void gemm_one_row(const gemm_batch *batch, int64_t p, int64_t last)
+{
+    const tile_rows *tile = batch->scratch->tile;
+    tile_panel panel;
+    while (p < last) {
+        gemm_panel(batch, p, 1, &panel);
+        if ((p + TILE_WIDE) * TILE_NR <= batch->plan->shape.n && p + TILE_WIDE <= last) {
+            panel.columns = TILE_WIDE * TILE_NR;
+            tile_run_wide(batch->epilogue, tile, &panel);
+            p += TILE_WIDE;
+        } else {
+            tile_run(batch->epilogue, tile, &panel);
+            p++;
+        }
+    }
+}
+
+/* Panels [first, last) for the block's tiles. */
+static void gemm_panels(const gemm_batch *batch, int64_t first, int64_t last, int64_t rows,
+                        int64_t tiles)
+{
+    const tile_rows *tile = batch->scratch->tile;
+    tile_panel panel;
+    if (batch->plan->wide > 1) {
+        gemm_one_row(batch, first, last);
+        return;
+    }
+    if (batch->plan->split.tiles_outside && batch->plan->packed) {
+        for (int64_t t = 0; t < tiles; t++) {
+            for (int64_t p = first; p < last; p++) {
+                gemm_panel(batch, p, rows, &panel);
+                tile_run(batch->epilogue, &tile[t], &panel);
+            }
+        }
+        return;
+    }
+    for (int64_t p = first; p < last; p++) {
+        gemm_panel(batch, p, rows, &panel);
+        for (int64_t t = 0; t < tiles; t++) tile_run(batch->epilogue, &tile[t], &panel);
+    }
+}
+
 static void gemm_block(const gemm_batch *batch, int64_t block, int64_t group)
 {
     const gemm_plan *plan = batch->plan;
@@ -214,22 +260,10 @@ static void gemm_block(const gemm_batch *batch, int64_t block, int64_t group)
         gemm_list(batch, row + first, (int32_t)(end - first),
                   scratch->pointer + t * TILE_MR * GEMM_ROWED, &scratch->tile[t]);
     }
-    int64_t first = tile_part(split->panels, split->groups, group);
-    int64_t last = tile_part(split->panels, split->groups, group + 1);
-    tile_panel panel;
-    if (split->tiles_outside && plan->packed) {
-        for (int64_t t = 0; t < tiles; t++) {
-            for (int64_t p = first; p < last; p++) {
-                gemm_panel(batch, p, rows, &panel);
-                tile_run(batch->epilogue, &scratch->tile[t], &panel);
-            }
-        }
-        return;
-    }
-    for (int64_t p = first; p < last; p++) {
-        gemm_panel(batch, p, rows, &panel);
-        for (int64_t t = 0; t < tiles; t++) tile_run(batch->epilogue, &scratch->tile[t], &panel);
-    }
+    const int64_t panels = (plan->shape.n + TILE_NR - 1) / TILE_NR;
+    int64_t first = tile_part(split->panels, split->groups, group) * plan->wide;
+    int64_t last = tile_part(split->panels, split->groups, group + 1) * plan->wide;
+    gemm_panels(batch, first, last < panels ? last : panels, rows, tiles);
 }
 
 static void gemm_run(const sv_call *call, uint32_t begin, uint32_t end, bool packed)
