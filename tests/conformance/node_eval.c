@@ -10,6 +10,7 @@
 #include "base/status.h"
 #include "codec/tensor_proto.h"
 #include "formats/onnx/onnx.h"
+#include "lower/lower.h"
 #include "ops/op.h"
 
 #include <dirent.h>
@@ -113,6 +114,8 @@ static sv_status run_case(const char *folder, char *why, size_t size, int *resul
     sv_arena_init(&arena, NULL);
     SV_TRY(sv_blob_read_file(sv_arena_printf(&arena, "%s/model.onnx", folder), SIZE_MAX, NULL, &blob));
     SV_TRY(sv_onnx_read(blob, folder, NULL, NULL, &module));
+    SV_TRY(sv_lower_functions(module));
+    SV_TRY(sv_lower_versions(module));
     sv_graph *graph = module->entry[0].graph;
     const sv_tensor **value = sv_arena_array(&arena, graph->n_value + 1u, sizeof(*value));
     for (uint32_t v = 0; v < graph->n_value; v++) {
