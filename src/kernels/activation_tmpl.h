@@ -1,6 +1,8 @@
-/* The unary operations that have a vector form: one definition for the unary rows and for epilogues.
+/* The unary operations that have a vector form: one definition for the unary rows and for
+ * epilogues.
  *
- * Meaning is that of unary/unary_scalar.h, which also does the operations that are not listed here. */
+ * Meaning is that of unary/unary_scalar.h, which also does the operations that are not listed here.
+ */
 #ifndef SV_KERNELS_ACTIVATION_TMPL_H
 #define SV_KERNELS_ACTIVATION_TMPL_H
 
@@ -19,7 +21,8 @@ SV_INLINE sv_vf vf_softplus(sv_vf x)
 
 SV_INLINE sv_vf vf_mish(sv_vf x)
 {
-    /* tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2); above 20 the quotient is 1, and e^2 no longer fits. */
+    /* tanh(log(1 + e)) = (e^2 + 2e) / (e^2 + 2e + 2); above 20 the quotient is 1, and e^2 no longer
+     * fits. */
     sv_vf e = vf_exp(vf_min(vf_set1(20.0f), x));
     sv_vf n = e * (e + vf_set1(2.0f));
     return x * (n / (n + vf_set1(2.0f)));

@@ -1,8 +1,8 @@
 /* Weight panels: how the packed right side of the matrix-shaped families is laid out.
  *
- * A matrix [K, N] becomes ceil(N / width) panels of [K][width] floats, one after the other; the last
- * is half as wide where that is enough. Columns beyond N are 0. The width belongs to the CPU level, so
- * that every problem size shares one copy. */
+ * A matrix [K, N] becomes ceil(N / width) panels of [K][width] floats, one after the other; the
+ * last is half as wide where that is enough. Columns beyond N are 0. The width belongs to the CPU
+ * level, so that every problem size shares one copy. */
 #ifndef SV_KERNELS_PANEL_H
 #define SV_KERNELS_PANEL_H
 
@@ -42,8 +42,8 @@ static inline int64_t sv_depthwise_channels(int64_t channels)
 /* Floats of the panels of [k, n]; 0 when they are too many to count. */
 size_t sv_panel_floats(int64_t k, int64_t n, int64_t width);
 
-/* A matrix to pack: element (k, n) is data[k * k_stride + n * n_stride], times scale[i] plus shift[i]
- * (either may be NULL) with i = k * scale_k + n * scale_n. */
+/* A matrix to pack: element (k, n) is data[k * k_stride + n * n_stride], times scale[i] plus
+ * shift[i] (either may be NULL) with i = k * scale_k + n * scale_n. */
 typedef struct sv_panel_source {
     const float *data;
     int64_t k, n, k_stride, n_stride;

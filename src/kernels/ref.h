@@ -1,9 +1,9 @@
-/* What the reference rows share: reading and writing one element of any numeric type, and epilogues one
- * value at a time.
+/* What the reference rows share: reading and writing one element of any numeric type, and epilogues
+ * one value at a time.
  *
- * Floats are computed in f64 whatever their storage, integers modulo 2^64, so that reference rows are
- * more exact than the rows that are compared with them. Always inlined: where the dtype is a constant,
- * the switches vanish. */
+ * Floats are computed in f64 whatever their storage, integers modulo 2^64, so that reference rows
+ * are more exact than the rows that are compared with them. Always inlined: where the dtype is a
+ * constant, the switches vanish. */
 #ifndef SV_KERNELS_REF_H
 #define SV_KERNELS_REF_H
 

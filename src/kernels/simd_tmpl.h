@@ -1,9 +1,10 @@
-/* Vectors of the level that a file is compiled for: the only place with intrinsics of f32 arithmetic.
+/* Vectors of the level that a file is compiled for: the only place with intrinsics of f32
+ * arithmetic.
  *
- * Included by the files of a level (*_avx512.c, *_avx2.c, *_baseline.c): the compiler's flags, which
- * come from the file's name, decide. Everything is static and inlined; nothing here has a meaning of
- * its own beyond one instruction or two. The baseline level is written in the compilers' vector
- * extensions, so it serves every architecture.
+ * Included by the files of a level (*_avx512.c, *_avx2.c, *_baseline.c): the compiler's flags,
+ * which come from the file's name, decide. Everything is static and inlined; nothing here has a
+ * meaning of its own beyond one instruction or two. The baseline level is written in the compilers'
+ * vector extensions, so it serves every architecture.
  *
  *   sv_vf, sv_vi, sv_vm   SV_VF floats, 32-bit integers, and truth values of as many lanes
  *   SV_LEVEL              the level's enumerator
@@ -194,7 +195,9 @@ SV_INLINE float vf_greatest(sv_vf x)
     float lane[SV_VF];
     vf_store(lane, x);
     for (int half = SV_VF / 2; half; half /= 2) {
-        for (int i = 0; i < half; i++) lane[i] = lane[i + half] > lane[i] ? lane[i + half] : lane[i];
+        for (int i = 0; i < half; i++) {
+            if (lane[i + half] > lane[i]) lane[i] = lane[i + half];
+        }
     }
     return lane[0];
 }

@@ -94,7 +94,8 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, const tile_rows *ro
 #endif
 #define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
 
-/* The accumulators are named variables, not an array: every compiler then keeps them in registers. */
+/* The accumulators are named variables, not an array: every compiler then keeps them in registers.
+ */
 SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
 {
     const tile_lanes lanes0 = tile_lanes_of(job->columns);
@@ -188,15 +189,15 @@ void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
 /* One row by TILE_WIDE panels: two accumulators alone would wait for each other's results. */
 static void tile_wide(const tile_job *job)
 {
-    const float *x = job->x[0] + job->x_offset, *panel = job->panel;
+    const float *x = job->x[0] + job->x_offset, *panel = job->panel, *bias = job->bias;
     const int64_t next = TILE_NR * job->depth;
 #define TILE_EACH_WIDE(F) F(0) F(1) F(2) F(3)
 #define TILE_WIDE_ZERO(j) sv_vf c##j##_0 = vf_zero(), c##j##_1 = vf_zero();
     TILE_EACH_WIDE(TILE_WIDE_ZERO)
 #define TILE_WIDE_BIAS(j)                                                                          \
-    c##j##_0 = vf_load(job->bias + j * TILE_NR);                                                   \
-    c##j##_1 = vf_load(job->bias + j * TILE_NR + SV_VF);
-    if (job->bias && !job->scaled) {
+    c##j##_0 = vf_load(bias + j * TILE_NR);                                                        \
+    c##j##_1 = vf_load(bias + j * TILE_NR + SV_VF);
+    if (bias && !job->scaled) {
         TILE_EACH_WIDE(TILE_WIDE_BIAS)
     }
     for (int64_t k = 0; k < job->depth; k++, panel += TILE_NR) {
@@ -208,10 +209,10 @@ static void tile_wide(const tile_job *job)
     }
     const tile_end end = tile_end_of(job);
     const tile_lanes all = tile_lanes_of(SV_VF);
-    const sv_vf alpha = vf_set1(job->alpha);
+    const sv_vf alpha = vf_set1(job->alpha), zero = vf_zero();
 #define TILE_WIDE_SCALE(j)                                                                         \
-    c##j##_0 = c##j##_0 * alpha + (job->bias ? vf_load(job->bias + j * TILE_NR) : vf_zero());      \
-    c##j##_1 = c##j##_1 * alpha + (job->bias ? vf_load(job->bias + j * TILE_NR + SV_VF) : vf_zero());
+    c##j##_0 = c##j##_0 * alpha + (bias ? vf_load(bias + j * TILE_NR) : zero);                     \
+    c##j##_1 = c##j##_1 * alpha + (bias ? vf_load(bias + j * TILE_NR + SV_VF) : zero);
     if (job->scaled) {
         TILE_EACH_WIDE(TILE_WIDE_SCALE)
     }

@@ -1,11 +1,11 @@
 /* The micro-kernel of every matrix-shaped family: a tile of rows times a panel of columns, over the
  * whole of K, then the epilogue.
  *
- * A panel is [K][width], width TILE_NR columns, or TILE_NR / 2 in the last panel where that is enough;
- * columns beyond the last are 0. A row of the left side is given by a pointer per tap: `depth`
- * elements lie there with stride 1; K = taps * depth. So a GEMM is one tap, and a convolution needs
- * neither copies nor borders. Every result is one chain of multiply-adds in the order of K, whatever
- * the tile's height: results do not depend on how work is divided.
+ * A panel is [K][width], width TILE_NR columns, or TILE_NR / 2 in the last panel where that is
+ * enough; columns beyond the last are 0. A row of the left side is given by a pointer per tap:
+ * `depth` elements lie there with stride 1; K = taps * depth. So a GEMM is one tap, and a
+ * convolution needs neither copies nor borders. Every result is one chain of multiply-adds in the
+ * order of K, whatever the tile's height: results do not depend on how work is divided.
  *
  * How rows are found, and how work is divided, is the families' business. */
 #ifndef SV_KERNELS_TILE_TMPL_H
@@ -34,10 +34,20 @@
 #define TILE_FLOPS_PER_NS 12.0
 #endif
 
+/* All operands are f32, or absent. */
+static inline bool tile_all_f32(const sv_problem *problem)
+{
+    for (uint32_t i = 0; i < problem->n_operand; i++) {
+        sv_dtype dtype = problem->desc[i].dtype;
+        if (dtype != SV_F32 && dtype != SV_DTYPE_NONE) return false;
+    }
+    return true;
+}
+
 /* ---- epilogues ----------------------------------------------------------------------------- */
 
-/* An epilogue made ready for a run. A side is an operand of the result's shape (or repeated along some
- * of its dimensions): one pointer a row. */
+/* An epilogue made ready for a run. A side is an operand of the result's shape (or repeated along
+ * some of its dimensions): one pointer a row. */
 typedef struct tile_epilogue {
     const sv_epilogue *list;
     const float *operand[SV_EPILOGUE_MAX]; /* of item i: the bias, or the side's first element */
@@ -131,7 +141,8 @@ typedef struct tile_job {
 
 typedef void tile_fn(const tile_job *job);
 
-/* One tile: rows times panel, through the epilogue, into y. Compiled once a level, in tile_<level>.c. */
+/* One tile: rows times panel, through the epilogue, into y. Compiled once a level, in
+ * tile_<level>.c. */
 void SV_LEVEL_NAME(sv_tile_run)(const tile_epilogue *epilogue, const tile_rows *rows,
                                 const tile_panel *panel);
 #define tile_run SV_LEVEL_NAME(sv_tile_run)
@@ -140,8 +151,8 @@ void SV_LEVEL_NAME(sv_tile_run)(const tile_epilogue *epilogue, const tile_rows *
 void SV_LEVEL_NAME(sv_tile_run_wide)(const tile_epilogue *epilogue, const tile_rows *rows,
                                      const tile_panel *panel);
 #define tile_run_wide SV_LEVEL_NAME(sv_tile_run_wide)
-/* The same with a micro-kernel of the caller's, which makes `vectors` vectors of columns: straight into
- * y where the kernel can do the whole epilogue (tile_finish), else by way of a buffer. */
+/* The same with a micro-kernel of the caller's, which makes `vectors` vectors of columns: straight
+ * into y where the kernel can do the whole epilogue (tile_finish), else by way of a buffer. */
 void SV_LEVEL_NAME(sv_tile_apply)(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
                                   const tile_rows *rows, const tile_panel *panel);
 #define tile_apply SV_LEVEL_NAME(sv_tile_apply)
@@ -209,13 +220,13 @@ SV_INLINE void tile_finish(const tile_end *end, int i, int64_t at, tile_lanes la
 
 /* ---- division of work ---------------------------------------------------------------------- */
 
-/* How rows x panels are cut into units: blocks of rows by groups of panels, each as even as it can be.
- * Depends on sizes alone. */
+/* How rows x panels are cut into units: blocks of rows by groups of panels, each as even as it can
+ * be. Depends on sizes alone. */
 typedef struct tile_split {
     int64_t rows, blocks, height; /* height: rows of a tile, at most */
     int64_t block_tiles;          /* tiles of a block, at most */
     int64_t panels, groups;
-    bool tiles_outside; /* a group's weights stay in the first-level cache: finish a tile at a time */
+    bool tiles_outside; /* a group's weights stay in the first-level cache: tile by tile */
 } tile_split;
 
 /* Weights up to this size stay in the second-level cache together with what a block reads. */
@@ -229,24 +240,25 @@ static inline int64_t tile_clamp_count(double value, int64_t most)
 }
 
 /* A unit takes about 20 microseconds at most, less where that gives too few of them; blocks have at
- * most `max_tiles` tiles of `height` rows. A panel has `depth` rows of `width` columns. Small weights
- * are not cut first, so that rows are listed once; large ones are, so that a part of them is read often
- * while it is near. rows, panels >= 1. */
+ * most `max_tiles` tiles of `height` rows. A panel has `depth` rows of `width` columns. Small
+ * weights are not cut first, so that rows are listed once; large ones are, so that a part of them
+ * is read often while it is near. rows, panels >= 1. */
 static inline void tile_split_init(int64_t rows, int64_t height, double depth, int64_t width,
                                    int64_t panels, int64_t max_tiles, tile_split *out)
 {
     int64_t tiles = (rows + height - 1) / height;
     double bytes = depth * (double)width * (double)sizeof(float);
-    double work = 2 * (double)width * (depth + 8), tile = work * (double)(rows < height ? rows : height);
+    double work = 2 * (double)width * (depth + 8);
+    double tile = work * (double)(rows < height ? rows : height);
     double want = work * (double)rows * (double)panels / 32;
     const double least = 1e3 * TILE_FLOPS_PER_NS, most = 2e4 * TILE_FLOPS_PER_NS;
     want = want < least ? least : want > most ? most : want;
-    int64_t block = 1, group = panels;
+    int64_t block = 1, group = panels, most_tiles = tiles < max_tiles ? tiles : max_tiles;
     if (bytes * (double)panels <= TILE_WEIGHTS_L2) {
         group = tile_clamp_count(want / tile, panels);
-        block = tile_clamp_count(want / (tile * (double)group), tiles < max_tiles ? tiles : max_tiles);
+        block = tile_clamp_count(want / (tile * (double)group), most_tiles);
     } else {
-        block = tile_clamp_count(want / tile, tiles < max_tiles ? tiles : max_tiles);
+        block = tile_clamp_count(want / tile, most_tiles);
         group = tile_clamp_count(want / (tile * (double)block), panels);
     }
     /* Most of a group counts as all: one group too many would be listed for little. */

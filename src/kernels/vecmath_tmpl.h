@@ -1,10 +1,12 @@
-/* Elementary functions on the vectors of simd_tmpl.h: exp, expm1, log, log1p, tanh, sigmoid, erf, erfc.
+/* Elementary functions on the vectors of simd_tmpl.h: exp, expm1, log, log1p, tanh, sigmoid, erf,
+ * erfc.
  *
  * Each is a range reduction and a polynomial whose coefficients are our own minimax fits (weighted
- * least squares, reweighted until level, then rounded to f32 one by one). Bounds are in units in the
- * last place against the exact value, for normal results, where the level has fused multiply-add; the
- * baseline may add one. NaN gives NaN; infinities give the limits. Results below the normal range may
- * be flushed to zero. What an operator means is said in activation_tmpl.h and unary/. */
+ * least squares, reweighted until level, then rounded to f32 one by one). Bounds are in units in
+ * the last place against the exact value, for normal results, where the level has fused
+ * multiply-add; the baseline may add one. NaN gives NaN; infinities give the limits. Results below
+ * the normal range may be flushed to zero. What an operator means is said in activation_tmpl.h and
+ * unary/. */
 #ifndef SV_KERNELS_VECMATH_TMPL_H
 #define SV_KERNELS_VECMATH_TMPL_H
 
@@ -131,8 +133,9 @@ SV_INLINE sv_vf vf_erf(sv_vf x)
     return vf_select(vf_less(t, vf_set1(0.92f)), vf_erf_small(x), vf_copysign(large, x));
 }
 
-/* x * Phi(x), the Gaussian's, from the tail's side, so that nothing cancels: 4 ulp for x >= -1.3, below
- * that a relative error of 5e-5 (an absolute one of 2e-9 at most). -infinity gives NaN, as the formula. */
+/* x * Phi(x), the Gaussian's, from the tail's side, so that nothing cancels: 4 ulp for x >= -1.3,
+ * below that a relative error of 5e-5 (an absolute one of 2e-9 at most). -infinity gives NaN, as
+ * the formula. */
 SV_INLINE sv_vf vf_gelu(sv_vf x)
 {
     sv_vf z = x * vf_set1(0.707106781f), t = vf_abs(z);

@@ -1,7 +1,7 @@
 /* The packed weights of convolutions.
  *
- * conv_panels, conv_transpose_panels: for each group, for each panel of its output channels, for each
- * phase, for each tap: rows of [channels of the group][panel width] (kernels/panel.h).
+ * conv_panels, conv_transpose_panels: for each group, for each panel of its output channels, for
+ * each phase, for each tap: rows of [channels of the group][panel width] (kernels/panel.h).
  * conv_depthwise: [taps][channels], channels rounded up to a vector of the widest level. */
 #include "kernels/conv/conv_phase.h"
 #include "kernels/panel.h"
@@ -77,7 +77,7 @@ static uint64_t conv_transpose_panels_key(const sv_problem *problem, sv_cpu_leve
 typedef struct group_source {
     const sv_pack_source *source;
     const float *data;              /* the group's first element */
-    int32_t c_axis, o_axis;         /* of the view: channels that are summed, channels that are made */
+    int32_t c_axis, o_axis;         /* of the view: channels that are summed, that are made */
     int64_t c, o, first_c, first_o; /* sizes, and where the group begins along them */
 } group_source;
 
@@ -129,7 +129,9 @@ static void pack_panels(const sv_problem *problem, sv_cpu_level level, bool tran
     const sv_view *view = &source->view;
     window_shape shape;
     window_of_conv(problem->desc, param, &shape);
-    group_source group = {.source = source, .c_axis = transpose ? 0 : 1, .o_axis = transpose ? 1 : 0};
+    group_source group = {.source = source};
+    group.c_axis = transpose ? 0 : 1;
+    group.o_axis = transpose ? 1 : 0;
     group.c = view->dim[group.c_axis] / (transpose ? param->groups : 1);
     group.o = view->dim[group.o_axis] / (transpose ? 1 : param->groups);
     int64_t width = sv_panel_width(level), phases = conv_phase_count(&shape, transpose);
@@ -187,7 +189,8 @@ static bool conv_depthwise_accepts(const sv_problem *problem, sv_cpu_level level
     (void)level;
     const sv_conv_param *param = problem->param;
     const sv_desc *w = &problem->desc[1];
-    return f32_weights(problem) && w->dim[1] == 1 && w->dim[0] == param->groups && param->groups > 1;
+    return f32_weights(problem) && w->dim[1] == 1 && w->dim[0] == param->groups &&
+           param->groups > 1;
 }
 
 static size_t conv_depthwise_size(const sv_problem *problem, sv_cpu_level level)
@@ -213,7 +216,8 @@ static void conv_depthwise_pack(const sv_problem *problem, sv_cpu_level level,
 {
     (void)level;
     const sv_view *view = &source->view;
-    group_source group = {.source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
+    group_source group = {
+        .source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
     window_shape shape;
     window_of_conv(problem->desc, problem->param, &shape);
     int64_t channels = sv_depthwise_channels(view->dim[0]);

@@ -1,7 +1,7 @@
 /* Phases: what makes a convolution and its transpose one loop.
  *
- * Outputs of a phase meet the same taps, and along each axis output i of the phase reads position
- * i * scale + offset + j * delta for its tap j. A convolution is one phase. The transpose has one for
+ * Outputs of a phase meet the same taps, and along each axis output i of the phase reads position i
+ * * scale + offset + j * delta for its tap j. A convolution is one phase. The transpose has one for
  * each remainder of the output position by the stride: there every output gathers the few taps that
  * reach it, instead of every input scattering. */
 #ifndef SV_KERNELS_CONV_PHASE_H
@@ -37,7 +37,8 @@ static inline int64_t conv_gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Outputs o with o % stride == remainder: tap t reaches them if stride divides o + pad - t * dilation. */
+/* Outputs o with o % stride == remainder: tap t reaches them if stride divides o + pad - t *
+ * dilation. */
 static inline conv_axis conv_axis_of_remainder(const window_shape *shape, int i, int64_t remainder)
 {
     int64_t stride = shape->stride[i], dilation = shape->dilation[i];

@@ -51,7 +51,8 @@ SV_REF_INLINE double channel_sum(const conv_plane *plane, sv_dtype dtype, int64_
     return sum;
 }
 
-/* The position in x that tap `t` of output `o` reads along dimension i; negative or beyond: padding. */
+/* The position in x that tap `t` of output `o` reads along dimension i; negative or beyond:
+ * padding. */
 static int64_t conv_source(const window_shape *s, int i, int64_t o, int64_t t)
 {
     return o * s->stride[i] - s->pad[i] + t * s->dilation[i];

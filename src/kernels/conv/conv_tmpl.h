@@ -1,26 +1,17 @@
-/* Convolutions of f32 at one CPU level: dense and grouped, transposed, depthwise; channels innermost.
+/* Convolutions of f32 at one CPU level: dense and grouped, transposed, depthwise; channels
+ * innermost.
  *
- * Every output position lists a pointer per tap, to x or to a vector of zeros where the window leaves
- * x, and the tiles of tile_tmpl.h or of the depthwise kernel below do the rest. A unit is a block of
- * positions by a group of output channels. Rows named "copied" first copy x into the step's shared
- * memory, channels innermost, with its border: for inputs that lie otherwise, and for so few channels
- * that a whole line of the kernel is better summed at once. */
+ * Every output position lists a pointer per tap, to x or to a vector of zeros where the window
+ * leaves x, and the tiles of tile_tmpl.h or of the depthwise kernel below do the rest. A unit is a
+ * block of positions by a group of output channels. Rows named "copied" first copy x into the
+ * step's shared memory, channels innermost, with its border: for inputs that lie otherwise, and for
+ * so few channels that a whole line of the kernel is better summed at once. */
 #include "kernels/conv/conv_phase.h"
-#include "kernels/tile_tmpl.h"
+#include "kernels/conv/depthwise_tmpl.h"
 
 #define CONV_MAX_TILES 48
 /* Bytes of pointer lists that a unit may hold: they should stay in the second-level cache. */
 #define CONV_LIST_BYTES 131072
-
-/* Rows and vectors of a depthwise tile: its accumulators fill the registers. */
-#if SV_VF == 16
-#define DEPTHWISE_ROWS 7
-#define DEPTHWISE_VECTORS 4
-#else
-#define DEPTHWISE_ROWS 4
-#define DEPTHWISE_VECTORS 3
-#endif
-#define DEPTHWISE_COLUMNS (DEPTHWISE_VECTORS * SV_VF)
 
 typedef enum conv_kind { CONV_DENSE, CONV_TRANSPOSE, CONV_DEPTHWISE } conv_kind;
 
@@ -38,7 +29,8 @@ typedef struct conv_plan {
     tile_split split;
 } conv_plan;
 
-/* Replaces x by its copy: border included, channels innermost. The transpose's copy has no border. */
+/* Replaces x by its copy: border included, channels innermost. The transpose's copy has no border.
+ */
 static void conv_plan_copy(conv_plan *plan)
 {
     window_shape *shape = &plan->shape;
@@ -232,71 +224,6 @@ static void conv_list_tile(const conv_run *run, int64_t first, int32_t n, const 
                        .side = pointer + (taps + 1) * n};
 }
 
-/* ---- depthwise kernel ---------------------------------------------------------------------- */
-
-#if DEPTHWISE_ROWS == 7
-#define DEPTHWISE_EACH_ROW(F, j) F(0, j) F(1, j) F(2, j) F(3, j) F(4, j) F(5, j) F(6, j)
-#define DEPTHWISE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) F(7)
-#define DEPTHWISE_EACH_VECTOR(F) F(0) F(1) F(2) F(3)
-#else
-#define DEPTHWISE_EACH_ROW(F, j) F(0, j) F(1, j) F(2, j) F(3, j)
-#define DEPTHWISE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4)
-#define DEPTHWISE_EACH_VECTOR(F) F(0) F(1) F(2)
-#endif
-
-/* `mr` positions by `nv` vectors of channels; with `part`, one vector of job->real_columns lanes.
- * Weights of the taps lie job->step floats apart. */
-SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, const tile_job *job)
-{
-#define DEPTHWISE_ZERO(i, j) sv_vf c##i##_##j = vf_zero();
-#define DEPTHWISE_ZEROS(j) DEPTHWISE_EACH_ROW(DEPTHWISE_ZERO, j)
-    DEPTHWISE_EACH_VECTOR(DEPTHWISE_ZEROS)
-    const float *weight = job->panel, *const *x = job->x;
-    for (int64_t tap = job->taps; tap > 0; tap--) {
-#define DEPTHWISE_POINT(i, j) const float *x##i = x[i < mr ? i : 0] + job->x_offset;
-        DEPTHWISE_EACH_ROW(DEPTHWISE_POINT, 0)
-#define DEPTHWISE_STEP(i, j)                                                                       \
-    if (i < mr) {                                                                                  \
-        sv_vf a = part ? vf_load_n(x##i, job->real_columns) : vf_load(x##i + j * SV_VF);           \
-        c##i##_##j = vf_fma(a, w, c##i##_##j);                                                     \
-    }
-#define DEPTHWISE_STEPS(j)                                                                         \
-    if (j < nv) {                                                                                  \
-        sv_vf w = vf_load(weight + j * SV_VF);                                                     \
-        DEPTHWISE_EACH_ROW(DEPTHWISE_STEP, j)                                                      \
-    }
-        DEPTHWISE_EACH_VECTOR(DEPTHWISE_STEPS)
-        x += mr;
-        weight += job->step;
-    }
-    const tile_end end = tile_end_of(job);
-#define DEPTHWISE_FINISH(i, j)                                                                     \
-    if (i < mr) tile_finish(&end, i, j * SV_VF, lanes, c##i##_##j + bias);
-#define DEPTHWISE_FINISHES(j)                                                                      \
-    if (j < nv) {                                                                                  \
-        const tile_lanes lanes = tile_lanes_of(job->columns - j * SV_VF);                          \
-        const sv_vf bias = job->bias ? tile_load(job->bias + j * SV_VF, lanes) : vf_zero();        \
-        DEPTHWISE_EACH_ROW(DEPTHWISE_FINISH, j)                                                    \
-    }
-    DEPTHWISE_EACH_VECTOR(DEPTHWISE_FINISHES)
-}
-
-#define DEPTHWISE_DEFINE(mr)                                                                       \
-    static void depthwise_##mr##_part(const tile_job *job) { depthwise_kernel(mr, 1, true, job); } \
-    static void depthwise_##mr##_1(const tile_job *job) { depthwise_kernel(mr, 1, false, job); }   \
-    static void depthwise_##mr##_2(const tile_job *job) { depthwise_kernel(mr, 2, false, job); }   \
-    static void depthwise_##mr##_3(const tile_job *job) { depthwise_kernel(mr, 3, false, job); }   \
-    static void depthwise_##mr##_most(const tile_job *job)                                         \
-    {                                                                                              \
-        depthwise_kernel(mr, DEPTHWISE_VECTORS, false, job);                                       \
-    }
-DEPTHWISE_EACH_HEIGHT(DEPTHWISE_DEFINE)
-
-#define DEPTHWISE_ENTRY(mr)                                                                        \
-    {depthwise_##mr##_part, depthwise_##mr##_1, depthwise_##mr##_2, depthwise_##mr##_3,            \
-     depthwise_##mr##_most},
-static tile_fn *const depthwise_table[DEPTHWISE_ROWS][5] = {DEPTHWISE_EACH_HEIGHT(DEPTHWISE_ENTRY)};
-
 /* Channels of panel `p` for one tile: whole vectors at once, then what is left of the last. */
 static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
 {
@@ -431,19 +358,11 @@ static void conv_copy_line(const sv_call *call, const conv_plan *plan, int64_t l
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static bool conv_all_f32(const sv_problem *problem)
-{
-    for (uint32_t i = 0; i < problem->n_operand; i++) {
-        if (problem->desc[i].dtype != SV_F32 && problem->desc[i].dtype != SV_DTYPE_NONE) return false;
-    }
-    return true;
-}
-
 /* Channels of x are neighbours. */
 static bool conv_supports(const sv_problem *problem)
 {
     const sv_desc *x = &problem->desc[0];
-    return conv_all_f32(problem) && (x->dim[1] == 1 || x->stride[1] == 1);
+    return tile_all_f32(problem) && (x->dim[1] == 1 || x->stride[1] == 1);
 }
 
 static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
@@ -451,7 +370,8 @@ static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
     conv_plan plan;
     conv_plan_of(problem, kind, copied, &plan);
     double depth = (double)(plan.group_c * plan.merged);
-    /* A tap costs about two steps of depth more than its depth; a depthwise row reads all it uses. */
+    /* A tap costs about two steps of depth more than its depth; a depthwise row reads all it uses.
+     */
     double rate = kind == CONV_DEPTHWISE ? TILE_FLOPS_PER_NS / 2
                                          : TILE_FLOPS_PER_NS * depth / (depth + 2);
     double wide = 1;
@@ -538,13 +458,13 @@ static size_t conv_transpose_shared(const sv_problem *p)
 }
 
 CONV_ROW(conv_packed, SV_FAMILY_conv, CONV_DENSE, false, SV_FORMAT_conv_panels, conv_supports, NULL)
-CONV_ROW(conv_copied, SV_FAMILY_conv, CONV_DENSE, true, SV_FORMAT_conv_panels, conv_all_f32,
+CONV_ROW(conv_copied, SV_FAMILY_conv, CONV_DENSE, true, SV_FORMAT_conv_panels, tile_all_f32,
          conv_shared)
 CONV_ROW(conv_depthwise, SV_FAMILY_conv, CONV_DEPTHWISE, false, SV_FORMAT_conv_depthwise,
          conv_supports, NULL)
 CONV_ROW(conv_depthwise_copied, SV_FAMILY_conv, CONV_DEPTHWISE, true, SV_FORMAT_conv_depthwise,
-         conv_all_f32, conv_depthwise_shared)
+         tile_all_f32, conv_depthwise_shared)
 CONV_ROW(conv_transpose_packed, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, false,
          SV_FORMAT_conv_transpose_panels, conv_supports, NULL)
 CONV_ROW(conv_transpose_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, true,
-         SV_FORMAT_conv_transpose_panels, conv_all_f32, conv_transpose_shared)
+         SV_FORMAT_conv_transpose_panels, tile_all_f32, conv_transpose_shared)

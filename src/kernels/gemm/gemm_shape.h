@@ -1,5 +1,5 @@
-/* The shape of a GEMM with its leading dimensions sorted out: those that only repeat b's rows become
- * part of M, the rest are batches. */
+/* The shape of a GEMM with its leading dimensions sorted out: those that only repeat b's rows
+ * become part of M, the rest are batches. */
 #ifndef SV_KERNELS_GEMM_SHAPE_H
 #define SV_KERNELS_GEMM_SHAPE_H
 

@@ -1,5 +1,5 @@
-/* GEMM of f32 at one CPU level: packed b (panels made at load) and raw b (panels made on the way, or b
- * read in place). A unit is a block of rows by a group of panels, or several small batches. */
+/* GEMM of f32 at one CPU level: packed b (panels made at load) and raw b (panels made on the way,
+ * or b read in place). A unit is a block of rows by a group of panels, or several small batches. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/tile_tmpl.h"
 
@@ -37,14 +37,6 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     }
 }
 
-static bool gemm_supports(const sv_problem *problem)
-{
-    for (uint32_t i = 0; i < problem->n_operand; i++) {
-        if (problem->desc[i].dtype != SV_F32 && problem->desc[i].dtype != SV_DTYPE_NONE) return false;
-    }
-    return true;
-}
-
 /* Padded columns cost as much as real ones. */
 static double gemm_cost(const sv_problem *problem)
 {
@@ -52,7 +44,8 @@ static double gemm_cost(const sv_problem *problem)
     double n = (double)y->dim[y->rank - 1];
     double stored = (double)sv_panel_stored(y->dim[y->rank - 1], TILE_NR);
     double flops = n > 0 ? sv_problem_flops(problem) * stored / n : 0;
-    double copy = problem->b_format == SV_FORMAT_RAW ? (double)sv_desc_count(&problem->desc[1]) / 2 : 0;
+    double copy = 0;
+    if (problem->b_format == SV_FORMAT_RAW) copy = (double)sv_desc_count(&problem->desc[1]) / 2;
     return sv_problem_default_cost(problem) + flops / TILE_FLOPS_PER_NS + copy;
 }
 
@@ -172,8 +165,8 @@ static void gemm_copy_panel(const float *from, int64_t b_k, int64_t b_n, int64_t
     }
 }
 
-/* The panel's weights when b is raw: in place where columns are neighbours and rows few, else copied.
- * A part of a panel is always copied: reading it in place would pass b's end. */
+/* The panel's weights when b is raw: in place where columns are neighbours and rows few, else
+ * copied. A part of a panel is always copied: reading it in place would pass b's end. */
 static void gemm_raw_panel(const gemm_batch *batch, int64_t rows, tile_panel *panel)
 {
     const gemm_shape *shape = &batch->plan->shape;
@@ -305,7 +298,7 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_packed) = {
     .family = SV_FAMILY_gemm,
     .level = SV_LEVEL,
     .b_format = SV_FORMAT_gemm_panels,
-    .supports = gemm_supports,
+    .supports = tile_all_f32,
     .cost = gemm_cost,
     .units = gemm_units,
     .scratch = gemm_scratch_bytes,
@@ -317,7 +310,7 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_raw) = {
     .family = SV_FAMILY_gemm,
     .level = SV_LEVEL,
     .b_format = SV_FORMAT_RAW,
-    .supports = gemm_supports,
+    .supports = tile_all_f32,
     .cost = gemm_cost,
     .units = gemm_units,
     .scratch = gemm_scratch_bytes,

@@ -1,5 +1,5 @@
-/* Local response normalisation over channels, any float dtype and strides. A unit is one position of
- * one image, over all of its channels. */
+/* Local response normalisation over channels, any float dtype and strides. A unit is one position
+ * of one image, over all of its channels. */
 #include "kernels/nn.h"
 #include "kernels/ref.h"
 
@@ -44,7 +44,8 @@ static void lrn_position(const sv_call *call, int64_t at_x, int64_t at_y)
         }
         double base = (double)lrn->bias + (double)lrn->alpha / (double)lrn->size * sum;
         double value = ref_get(x->dtype, call->ptr[0], at_x + c * x->stride[1]);
-        ref_put(y->dtype, call->ptr[1], at_y + c * y->stride[1], value / pow(base, (double)lrn->beta));
+        ref_put(y->dtype, call->ptr[1], at_y + c * y->stride[1],
+                value / pow(base, (double)lrn->beta));
     }
 }
 

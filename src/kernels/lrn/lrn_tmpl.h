@@ -1,6 +1,6 @@
 /* Local response normalisation of f32 at one CPU level, channels innermost. A unit is a line of
- * positions. The power is taken by logarithm and exponential: its relative error is that of a few units
- * in the last place, times beta times the logarithm of the base. */
+ * positions. The power is taken by logarithm and exponential: its relative error is that of a few
+ * units in the last place, times beta times the logarithm of the base. */
 #include "kernels/conv/conv_shape.h"
 #include "kernels/vecmath_tmpl.h"
 
@@ -66,7 +66,8 @@ static void lrn_run(const sv_call *call, uint32_t begin, uint32_t end)
     memset(square, 0, (size_t)(x.c + lrn->size + 2 * SV_VF) * sizeof *square);
     for (uint32_t unit = begin; unit < end; unit++) {
         int64_t n = unit / (y.d[0] * y.d[1]), i0 = unit / y.d[1] % y.d[0], i1 = unit % y.d[1];
-        const float *from = (const float *)call->ptr[0] + n * x.n_stride + i0 * x.s[0] + i1 * x.s[1];
+        const float *from = (const float *)call->ptr[0] + n * x.n_stride;
+        from += i0 * x.s[0] + i1 * x.s[1];
         float *to = (float *)call->ptr[1] + n * y.n_stride + i0 * y.s[0] + i1 * y.s[1];
         for (int64_t i = 0; i < y.d[2]; i++) {
             lrn_position(lrn, x.c, from + i * x.s[2], to + i * y.s[2], square);

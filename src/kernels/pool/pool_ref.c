@@ -1,8 +1,8 @@
-/* The reference pooling: maximum with indices, average and Lp, any strides. A unit is one channel of
- * one image.
+/* The reference pooling: maximum with indices, average and Lp, any strides. A unit is one channel
+ * of one image.
  *
- * Padding is never read: the maximum of an empty window is the type's lowest value, its index -1; its
- * average is 0. NaN wins a maximum. */
+ * Padding is never read: the maximum of an empty window is the type's lowest value, its index -1;
+ * its average is 0. NaN wins a maximum. */
 #include "kernels/conv/conv_shape.h"
 #include "kernels/ref.h"
 

@@ -1,5 +1,6 @@
-/* Pooling of f32 at one CPU level, channels innermost: maximum, average, Lp for p = 1 and 2, without
- * indices. A unit is a line of outputs by a group of channels. NaN wins a maximum, as in the reference. */
+/* Pooling of f32 at one CPU level, channels innermost: maximum, average, Lp for p = 1 and 2,
+ * without indices. A unit is a line of outputs by a group of channels. NaN wins a maximum, as in
+ * the reference. */
 #include "kernels/conv/conv_shape.h"
 #include "kernels/simd_tmpl.h"
 

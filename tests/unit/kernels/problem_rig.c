@@ -137,7 +137,8 @@ static void *pack(rig *r, const sv_kernel *kernel, uint8_t *operand)
     const sv_packer *packer = sv_packer_get((sv_format)kernel->b_format);
     *operand = packer->operand;
     const sv_desc *desc = &r->desc[*operand];
-    sv_pack_source source = {.view = {.data = r->ptr[*operand], .dtype = desc->dtype, .rank = desc->rank}};
+    sv_pack_source source = {.axis = 0};
+    source.view = (sv_view){.data = r->ptr[*operand], .dtype = desc->dtype, .rank = desc->rank};
     memcpy(source.view.dim, desc->dim, sizeof source.view.dim);
     memcpy(source.view.stride, desc->stride, sizeof source.view.stride);
     size_t bytes = packer->size(&r->problem, kernel->level);

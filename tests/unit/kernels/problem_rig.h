@@ -1,5 +1,6 @@
-/* Builds problems with hostile operands (unaligned, padded, permuted, exactly sized blocks) and runs
- * kernel rows on them: for the tests of families whose rows are compared with a reference row. */
+/* Builds problems with hostile operands (unaligned, padded, permuted, exactly sized blocks) and
+ * runs kernel rows on them: for the tests of families whose rows are compared with a reference row.
+ */
 #ifndef SV_TESTS_PROBLEM_RIG_H
 #define SV_TESTS_PROBLEM_RIG_H
 
@@ -26,8 +27,8 @@ typedef struct rig {
 void rig_init(rig *r, sv_family family, void *param, size_t param_size, uint64_t seed);
 void rig_release(rig *r);
 
-/* Appends an operand filled with values in [-1, 1] (integers: -20..20); returns its index. rank 0 and
- * dtype NONE: absent. */
+/* Appends an operand filled with values in [-1, 1] (integers: -20..20); returns its index. rank 0
+ * and dtype NONE: absent. */
 uint8_t rig_add(rig *r, sv_dtype dtype, int32_t rank, const int64_t *dim, rig_layout layout);
 /* Marks an operand as written: it is filled with a pattern that no result has. */
 void rig_write(rig *r, uint8_t operand);
@@ -38,16 +39,16 @@ float rig_random(rig *r);
 double rig_get(const rig *r, uint8_t operand, const int64_t *index);
 void rig_set(rig *r, uint8_t operand, const int64_t *index, float value);
 
-/* Runs `kernel` on the problem with its units cut into ranges of `range` (0: one range) and its weights
- * packed as it wants them, with exactly the scratch that it asks for. */
+/* Runs `kernel` on the problem with its units cut into ranges of `range` (0: one range) and its
+ * weights packed as it wants them, with exactly the scratch that it asks for. */
 void rig_run(rig *r, const sv_kernel *kernel, uint32_t range);
 
 /* The level of this machine. */
 sv_cpu_level rig_level(void);
 
-/* Runs every row of the family that this machine has and that supports the problem, cut in two ways,
- * and compares operand `y` with the reference row: |difference| <= absolute + relative * |reference|.
- * Returns the number of rows that ran besides the reference. */
+/* Runs every row of the family that this machine has and that supports the problem, cut in two
+ * ways, and compares operand `y` with the reference row: |difference| <= absolute + relative *
+ * |reference|. Returns the number of rows that ran besides the reference. */
 int rig_compare(rig *r, uint8_t y, double absolute, double relative);
 
 #endif

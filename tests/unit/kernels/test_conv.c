@@ -1,7 +1,7 @@
 /* Every convolution row, and every row of the transpose, against the reference. ctest: labels=cpu
  *
- * Tolerances: a result sums K = taps * channels of a group products of values up to 1 in f32, where the
- * reference sums in f64: at most K * eps(f32) off, and a rounding of the result. */
+ * Tolerances: a result sums K = taps * channels of a group products of values up to 1 in f32, where
+ * the reference sums in f64: at most K * eps(f32) off, and a rounding of the result. */
 #include "support/check.h"
 
 #include "kernels/conv.h"
@@ -176,9 +176,9 @@ static void many_units(void **state)
     }
 }
 
-/* Padding is not a product with 0: an infinite weight at a tap outside x changes nothing there in the
- * reference, but 0 * infinity is not a number in the fast rows. So weights stay finite here, and NaN
- * and infinity come from x. */
+/* Padding is not a product with 0: an infinite weight at a tap outside x changes nothing there in
+ * the reference, but 0 * infinity is not a number in the fast rows. So weights stay finite here,
+ * and NaN and infinity come from x. */
 static void special_values(void **state)
 {
     (void)state;
@@ -198,7 +198,8 @@ static void special_values(void **state)
     }
 }
 
-/* The reference in other dtypes agrees with itself in f32, within their rounding of values below 40. */
+/* The reference in other dtypes agrees with itself in f32, within their rounding of values below
+ * 40. */
 static void other_types(void **state)
 {
     (void)state;
@@ -237,8 +238,12 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),      cmocka_unit_test(grouped),    cmocka_unit_test(depthwise),
-        cmocka_unit_test(transposed), cmocka_unit_test(many_units), cmocka_unit_test(special_values),
+        cmocka_unit_test(dense),
+        cmocka_unit_test(grouped),
+        cmocka_unit_test(depthwise),
+        cmocka_unit_test(transposed),
+        cmocka_unit_test(many_units),
+        cmocka_unit_test(special_values),
         cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

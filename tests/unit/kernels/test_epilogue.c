@@ -1,8 +1,9 @@
 /* Epilogues of the matrix-shaped families: every unary operation, every order of items, every row.
  * ctest: labels=cpu
  *
- * Tolerances: the sums before the epilogue are at most 20 * eps(f32) off; operations here have slopes
- * of at most 3 on the values that meet them, and the vector functions a few ulp of their own. */
+ * Tolerances: the sums before the epilogue are at most 20 * eps(f32) off; operations here have
+ * slopes of at most 3 on the values that meet them, and the vector functions a few ulp of their
+ * own. */
 #include "support/check.h"
 
 #include "kernels/conv.h"
@@ -24,7 +25,8 @@ static void small_gemm(rig *r, uint64_t seed)
     rig_add(r, SV_F32, 2, (int64_t[]){15, 43}, RIG_DENSE);
 }
 
-/* Operations that jump or blow up where sums of either sign come close: compared where they are tame. */
+/* Operations that jump or blow up where sums of either sign come close: compared where they are
+ * tame. */
 static bool is_wild(int op)
 {
     switch (op) {
@@ -77,17 +79,18 @@ static void orders(void **state)
         int kinds[] = {i % 5, i / 5 % 5, i / 25};
         for (int k = 0; k < 3; k++) {
             uint8_t operand;
+            const int64_t whole[] = {15, 43}, gate[] = {k ? 15 : 1, k == 2 ? 1 : 43};
             switch (kinds[k]) {
             case 0:
                 operand = rig_add(&r, SV_F32, 1, (int64_t[]){43}, RIG_DENSE);
                 rig_epilogue(&r, SV_EPI_BIAS, operand, 0, 0, 0);
                 break;
             case 1:
-                operand = rig_add(&r, SV_F32, 2, (int64_t[]){15, 43}, k ? RIG_DENSE : RIG_TRANSPOSED);
+                operand = rig_add(&r, SV_F32, 2, whole, k ? RIG_DENSE : RIG_TRANSPOSED);
                 rig_epilogue(&r, SV_EPI_ADD, operand, 0, 0, 0);
                 break;
             case 2:
-                operand = rig_add(&r, SV_F32, 2, (int64_t[]){k ? 15 : 1, k == 2 ? 1 : 43}, RIG_DENSE);
+                operand = rig_add(&r, SV_F32, 2, gate, RIG_DENSE);
                 rig_epilogue(&r, SV_EPI_MUL, operand, 0, 0, 0);
                 break;
             case 3:
@@ -159,12 +162,14 @@ static void convolutions(void **state)
     for (int i = 0; i < 24; i++) {
         sv_conv_param param = {.spatial = 2, .groups = i % 2 ? 19 : 1, .kernel = {3, 3},
                                .stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1}};
-        static const uint8_t op[] = {SV_UNARY_Swish, SV_UNARY_HardSwish, SV_UNARY_LeakyRelu, SV_UNARY_Mish};
+        static const uint8_t op[] = {SV_UNARY_Swish, SV_UNARY_HardSwish, SV_UNARY_LeakyRelu,
+                                     SV_UNARY_Mish};
         int64_t y[] = {2, 19, 5, 4}, w[] = {19, 19 / param.groups, 3, 3}, gate[] = {2, 19, 1, 1};
         bool transpose = i >= 16;
         if (transpose && param.groups > 1) w[1] = 1;
         rig r;
-        rig_init(&r, transpose ? SV_FAMILY_conv_transpose : SV_FAMILY_conv, &param, sizeof param, 7);
+        rig_init(&r, transpose ? SV_FAMILY_conv_transpose : SV_FAMILY_conv, &param, sizeof param,
+                 7);
         rig_add(&r, SV_F32, 4, y, RIG_CHANNELS_LAST);
         rig_add(&r, SV_F32, 4, w, RIG_DENSE);
         rig_add(&r, SV_F32, 4, y, RIG_CHANNELS_LAST);
@@ -183,8 +188,11 @@ static void convolutions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unary_operations), cmocka_unit_test(orders),       cmocka_unit_test(scaled),
-        cmocka_unit_test(in_place),         cmocka_unit_test(convolutions),
+        cmocka_unit_test(unary_operations),
+        cmocka_unit_test(orders),
+        cmocka_unit_test(scaled),
+        cmocka_unit_test(in_place),
+        cmocka_unit_test(convolutions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

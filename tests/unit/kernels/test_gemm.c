@@ -1,7 +1,8 @@
 /* Every GEMM row against the reference. ctest: labels=cpu
  *
  * Tolerances: a row sums K products of values up to 1 in f32, in another order than the reference's
- * f64: at most K * eps(f32) off, and a rounding of the result; exp-like activations add a few ulp. */
+ * f64: at most K * eps(f32) off, and a rounding of the result; exp-like activations add a few ulp.
+ */
 #include "support/check.h"
 
 #include "kernels/elementwise.h"
@@ -35,8 +36,8 @@ static int plain(int64_t m, int64_t n, int64_t k, rig_layout a, rig_layout b, ri
 static void sizes(void **state)
 {
     (void)state;
-    static const int64_t m[] = {1, 2, 3, 6, 7, 13, 14, 15, 29, 43}, n[] = {1, 7, 8, 16, 17, 32, 33, 63, 100},
-                         k[] = {0, 1, 5, 33};
+    static const int64_t m[] = {1, 2, 3, 6, 7, 13, 14, 15, 29, 43}, k[] = {0, 1, 5, 33};
+    static const int64_t n[] = {1, 7, 8, 16, 17, 32, 33, 63, 100};
     for (size_t i = 0; i < sizeof m / sizeof *m; i++) {
         for (size_t j = 0; j < sizeof n / sizeof *n; j++) {
             for (size_t l = 0; l < sizeof k / sizeof *k; l++) {
@@ -203,9 +204,15 @@ static void choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),          cmocka_unit_test(layouts),     cmocka_unit_test(many_units),
-        cmocka_unit_test(batches),        cmocka_unit_test(packed_rank), cmocka_unit_test(special_values),
-        cmocka_unit_test(other_types),    cmocka_unit_test(no_rows),     cmocka_unit_test(choice),
+        cmocka_unit_test(sizes),
+        cmocka_unit_test(layouts),
+        cmocka_unit_test(many_units),
+        cmocka_unit_test(batches),
+        cmocka_unit_test(packed_rank),
+        cmocka_unit_test(special_values),
+        cmocka_unit_test(other_types),
+        cmocka_unit_test(no_rows),
+        cmocka_unit_test(choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 /* Pooling and local response normalisation: fast rows against the reference, the reference against
  * values worked out by hand. ctest: labels=cpu
  *
- * Tolerances: a maximum is exact; sums of up to 125 values below 1 in f32 lose at most 125 * eps. */
+ * Tolerances: a maximum is exact; sums of up to 125 values below 1 in f32 lose at most 125 * eps.
+ */
 #include "support/check.h"
 
 #include "kernels/nn.h"
@@ -25,12 +26,15 @@ static uint8_t add_output(rig *r, const sv_pool_param *pool, const int64_t *x, b
 }
 
 static const sv_pool_param shapes[] = {
-    {.spatial = 2, .kernel = {3, 3}, .stride = {2, 2}, .dilation = {1, 1}, .pad = {1, 1}, .pad_end = {1, 1}},
+    {.spatial = 2, .kernel = {3, 3}, .stride = {2, 2}, .dilation = {1, 1},
+     .pad = {1, 1}, .pad_end = {1, 1}},
     {.spatial = 2, .kernel = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}},
-    {.spatial = 2, .kernel = {3, 2}, .stride = {1, 3}, .dilation = {2, 3}, .pad = {1, 0}, .pad_end = {0, 1}},
+    {.spatial = 2, .kernel = {3, 2}, .stride = {1, 3}, .dilation = {2, 3},
+     .pad = {1, 0}, .pad_end = {0, 1}},
     {.spatial = 2, .kernel = {9, 10}, .stride = {1, 1}, .dilation = {1, 1}},
     {.spatial = 1, .kernel = {4}, .stride = {3}, .dilation = {1}, .pad = {2}, .pad_end = {1}},
-    {.spatial = 3, .kernel = {2, 3, 3}, .stride = {2, 1, 2}, .dilation = {1, 1, 1}, .pad = {1, 1, 1}, .pad_end = {0, 1, 1}},
+    {.spatial = 3, .kernel = {2, 3, 3}, .stride = {2, 1, 2}, .dilation = {1, 1, 1},
+     .pad = {1, 1, 1}, .pad_end = {0, 1, 1}},
 };
 
 static void compare_all(uint8_t kind, int64_t p)
@@ -158,7 +162,8 @@ static void small_types(void **state)
 static void lrn(void **state)
 {
     (void)state;
-    static const sv_lrn_param params[] = {{5, 1e-4f, 0.75f, 1.0f}, {4, 0.5f, 0.5f, 2.0f}, {1, 1, 1, 1}, {9, 3, 0.75f, 0.1f}};
+    static const sv_lrn_param params[] = {
+        {5, 1e-4f, 0.75f, 1.0f}, {4, 0.5f, 0.5f, 2.0f}, {1, 1, 1, 1}, {9, 3, 0.75f, 0.1f}};
     static const int64_t channels[] = {1, 3, 16, 67};
     for (int i = 0; i < 32; i++) {
         sv_lrn_param param = params[i % 4];

@@ -1,9 +1,9 @@
-/* The vector functions, through the rows that are made of them: the unary family's where it has rows,
- * and always the epilogue of a GEMM with K = 1 and b = 1, which hands values through unchanged.
- * ctest: labels=cpu
+/* The vector functions, through the rows that are made of them: the unary family's where it has
+ * rows, and always the epilogue of a GEMM with K = 1 and b = 1, which hands values through
+ * unchanged. ctest: labels=cpu
  *
- * Tolerances are the bounds stated in vecmath_tmpl.h, in units in the last place, plus one for levels
- * without fused multiply-add; results below the normal range may be flushed to zero. */
+ * Tolerances are the bounds stated in vecmath_tmpl.h, in units in the last place, plus one for
+ * levels without fused multiply-add; results below the normal range may be flushed to zero. */
 #include "support/check.h"
 
 #include "kernels/elementwise.h"
@@ -97,8 +97,8 @@ static void check_row(rig *r, const sv_kernel *kernel, uint8_t x, uint8_t y, con
         double at = rig_get(r, x, (int64_t[]){0, i}), got = rig_get(r, y, (int64_t[]){0, i});
         double apart = distance(got, k->exact(at));
         if (!(apart <= k->ulps)) {
-            fail_msg("%s, operation %d at %.9g: %.9g, expected %.9g (%.1f ulp)", kernel->name, k->op,
-                     at, got, k->exact(at), apart);
+            fail_msg("%s, operation %d at %.9g: %.9g, expected %.9g (%.1f ulp)", kernel->name,
+                     k->op, at, got, k->exact(at), apart);
         }
     }
 }
