@@ -77,17 +77,19 @@ static void norm_write(const float *x, float *y, int64_t n, float mean, float in
 /* The set as one run; the steps of x, scale, shift and y along it. */
 typedef struct norm_plan {
     sv_cursor outer;
-    int64_t n, step[NORM_OPERANDS], per_unit, count;
+    int64_t n, step[NORM_Y + 1], per_unit, count;
     bool regular;
 } norm_plan;
 
 static void norm_plan_init(norm_plan *plan, const sv_desc *desc, int32_t axis)
 {
-    sv_cursor in;
-    sv_cursor_split(desc, NORM_OPERANDS, NORM_X, NORM_Y, ~((1u << axis) - 1), &in, &plan->outer);
+    /* The statistics' strides within a set mean nothing. */
+    sv_cursor in, none;
+    sv_cursor_split(desc, NORM_Y + 1, NORM_X, NORM_Y, ~((1u << axis) - 1), &in, &none);
+    sv_cursor_split(desc, NORM_OPERANDS, NORM_X, NORM_Y, (1u << axis) - 1, &plan->outer, &none);
     plan->regular = in.rank <= 1;
     plan->n = sv_cursor_count(&in);
-    for (int k = 0; k < NORM_OPERANDS; k++) plan->step[k] = in.rank ? in.step[k][0] : 0;
+    for (int k = 0; k <= NORM_Y; k++) plan->step[k] = in.rank ? in.step[k][0] : 0;
     plan->per_unit = sv_pieces_per_unit(plan->n);
     plan->count = plan->n ? sv_cursor_count(&plan->outer) : 0;
 }

@@ -87,10 +87,12 @@ static uint32_t units(const sv_problem *problem, uint32_t phase)
 static void run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_norm_param *param = call->param;
-    uint32_t inner = ~((1u << param->axis) - 1);
+    uint32_t kept = (1u << param->axis) - 1;
     int64_t n = set_size(&call->desc[X], param->axis), per_unit = sv_pieces_per_unit(n);
-    sv_cursor in, outer;
-    sv_cursor_split(call->desc, OPERANDS, X, Y, inner, &in, &outer);
+    /* The statistics' strides within a set mean nothing. */
+    sv_cursor in, outer, none;
+    sv_cursor_split(call->desc, Y + 1, X, Y, ~kept, &in, &none);
+    sv_cursor_split(call->desc, OPERANDS, X, Y, kept, &outer, &none);
     int64_t from = begin * per_unit, to = end * per_unit, count = sv_cursor_count(&outer);
     if (to > count) to = count;
     if (from >= to) return;
