@@ -20,19 +20,22 @@ void sv_cursor_add(sv_cursor *cursor, int64_t dim, const int64_t *step)
         cursor->dim[last] = 1;
     }
     cursor->dim[last] *= dim;
-    for (int32_t k = 0; k < cursor->n; k++) cursor->step[k][last] = step[k];
+    for (int32_t k = 0; k < cursor->n; k++)
+        cursor->step[k][last] = step[k];
 }
 
 int64_t sv_cursor_count(const sv_cursor *cursor)
 {
     int64_t count = 1;
-    for (int32_t d = 0; d < cursor->rank; d++) count *= cursor->dim[d];
+    for (int32_t d = 0; d < cursor->rank; d++)
+        count *= cursor->dim[d];
     return count;
 }
 
 void sv_cursor_seek(sv_cursor *cursor, char *const *base, int64_t i)
 {
-    for (int32_t k = 0; k < cursor->n; k++) cursor->at[k] = base[k];
+    for (int32_t k = 0; k < cursor->n; k++)
+        cursor->at[k] = base[k];
     for (int32_t d = cursor->rank - 1; d >= 0; d--) {
         cursor->index[d] = i % cursor->dim[d];
         i /= cursor->dim[d];
@@ -79,12 +82,14 @@ static void take_row(sv_strided *strided)
     sv_cursor *outer = &strided->outer;
     strided->inner = 1;
     if (outer->rank == 0) {
-        for (int32_t k = 0; k < outer->n; k++) strided->step[k] = 0;
+        for (int32_t k = 0; k < outer->n; k++)
+            strided->step[k] = 0;
         return;
     }
     int32_t last = --outer->rank;
     strided->inner = outer->dim[last];
-    for (int32_t k = 0; k < outer->n; k++) strided->step[k] = outer->step[k][last];
+    for (int32_t k = 0; k < outer->n; k++)
+        strided->step[k] = outer->step[k][last];
 }
 
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
@@ -111,12 +116,14 @@ static void run_parts(sv_strided *strided, void *const *ptr, uint32_t begin, uin
     sv_cursor *outer = &strided->outer;
     while (begin < end) {
         int64_t first = begin % strided->parts;
-        int64_t last = strided->parts - first < end - begin ? strided->parts : first + (end - begin);
+        int64_t last =
+            strided->parts - first < end - begin ? strided->parts : first + (end - begin);
         int64_t from = first * SV_STRIDED_UNIT, to = last * SV_STRIDED_UNIT;
         if (to > strided->inner) to = strided->inner;
         sv_cursor_seek(outer, (char *const *)ptr, begin / strided->parts);
         char *at[SV_STRIDED_MAX];
-        for (int32_t k = 0; k < outer->n; k++) at[k] = outer->at[k] + from * strided->step[k];
+        for (int32_t k = 0; k < outer->n; k++)
+            at[k] = outer->at[k] + from * strided->step[k];
         row(at, strided->step, to - from, context);
         begin += (uint32_t)(last - first);
     }

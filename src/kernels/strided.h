@@ -1,5 +1,5 @@
-/* Walking strided operands: cursors over outer dimensions, and one loop that gives elementwise rows to
- * a function whatever the strides are.
+/* Walking strided operands: cursors over outer dimensions, and one loop that gives elementwise rows
+ * to a function whatever the strides are.
  *
  * Knows nothing of dtypes but their size; what happens to the elements is the caller's. */
 #ifndef SV_KERNELS_STRIDED_H
@@ -34,15 +34,16 @@ static inline void sv_cursor_next(sv_cursor *cursor)
     for (int32_t d = cursor->rank - 1; d >= 0; d--) {
         bool more = ++cursor->index[d] < cursor->dim[d];
         int64_t by = more ? 1 : 1 - cursor->dim[d];
-        for (int32_t k = 0; k < cursor->n; k++) cursor->at[k] += by * cursor->step[k][d];
+        for (int32_t k = 0; k < cursor->n; k++)
+            cursor->at[k] += by * cursor->step[k][d];
         if (more) return;
         cursor->index[d] = 0;
     }
 }
 
-/* Splits the dimensions of `n` operands of one rank (sizes are those of desc[shape]) in two cursors:
- * those whose bit is set in `mask`, in the order of falling strides of operand `order`, and the rest
- * likewise. Absent operands get steps of 0. Both have at least rank 0. */
+/* Splits the dimensions of `n` operands of one rank (sizes are those of desc[shape]) in two
+ * cursors: those whose bit is set in `mask`, in the order of falling strides of operand `order`,
+ * and the rest likewise. Absent operands get steps of 0. Both have at least rank 0. */
 void sv_cursor_split(const sv_desc *desc, int32_t n, int32_t shape, int32_t order, uint32_t mask,
                      sv_cursor *in, sv_cursor *out);
 
@@ -51,8 +52,8 @@ void sv_cursor_split(const sv_desc *desc, int32_t n, int32_t shape, int32_t orde
 /* Elements of a unit: 16 KiB of f32, a few microseconds of a cheap operation. */
 #define SV_STRIDED_UNIT 4096
 
-/* The dimensions of an elementwise problem, ordered so that the result is written in order of memory,
- * and merged. Rows are runs along the innermost one. */
+/* The dimensions of an elementwise problem, ordered so that the result is written in order of
+ * memory, and merged. Rows are runs along the innermost one. */
 typedef struct sv_strided {
     sv_cursor outer;
     int64_t step[SV_STRIDED_MAX]; /* bytes from element to element of a row */
@@ -62,7 +63,8 @@ typedef struct sv_strided {
 } sv_strided;
 
 /* `n` elements; at[k] is the first of operand k, step[k] bytes apart. */
-typedef void (*sv_strided_row)(char *const *at, const int64_t *step, int64_t n, const void *context);
+typedef void (*sv_strided_row)(char *const *at, const int64_t *step, int64_t n,
+                               const void *context);
 
 /* `n` operands of equal dims, the result last. */
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n);
@@ -81,6 +83,9 @@ static inline int64_t sv_pieces_per_unit(int64_t weight)
 {
     return weight >= SV_STRIDED_UNIT ? 1 : SV_STRIDED_UNIT / (weight > 0 ? weight : 1);
 }
-static inline int64_t sv_divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+static inline int64_t sv_divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 
 #endif

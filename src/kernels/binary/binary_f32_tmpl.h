@@ -1,5 +1,6 @@
-/* Arithmetic of two f32 operands (f16 and bf16 by blocks of f32) with the vectors of one level: each
- * operand runs along or stays. Included by one file a level; meaning is that of binary_ref.c. */
+/* Arithmetic of two f32 operands (f16 and bf16 by blocks of f32) with the vectors of one level:
+ * each operand runs along or stays. Included by one file a level; meaning is that of binary_ref.c.
+ */
 #include "kernels/convert/element.h"
 #include "kernels/elementwise.h"
 #include "kernels/simd_tmpl.h"
@@ -13,14 +14,22 @@
 SV_INLINE sv_vf binary_apply(sv_binary op, sv_vf a, sv_vf b)
 {
     switch (op) {
-    case SV_BINARY_Add: return a + b;
-    case SV_BINARY_Div: return a / b;
-    case SV_BINARY_Max: return vf_select(vf_equal(a, a), vf_max(a, b), a);
-    case SV_BINARY_Min: return vf_select(vf_equal(a, a), vf_min(a, b), a);
-    case SV_BINARY_Mul: return a * b;
-    case SV_BINARY_PRelu: return vf_select(vf_less(a, vf_zero()), a * b, a);
-    case SV_BINARY_Sub: return a - b;
-    default: return a;
+    case SV_BINARY_Add:
+        return a + b;
+    case SV_BINARY_Div:
+        return a / b;
+    case SV_BINARY_Max:
+        return vf_select(vf_equal(a, a), vf_max(a, b), a);
+    case SV_BINARY_Min:
+        return vf_select(vf_equal(a, a), vf_min(a, b), a);
+    case SV_BINARY_Mul:
+        return a * b;
+    case SV_BINARY_PRelu:
+        return vf_select(vf_less(a, vf_zero()), a * b, a);
+    case SV_BINARY_Sub:
+        return a - b;
+    default:
+        return a;
     }
 }
 
@@ -42,7 +51,8 @@ SV_INLINE void binary_loop(sv_binary op, const float *a, bool move_a, const floa
 }
 
 /* Each operand's `move` is 1 or 0. */
-typedef void (*binary_fn)(const float *a, bool move_a, const float *b, bool move_b, float *y, int64_t n);
+typedef void (*binary_fn)(const float *a, bool move_a, const float *b, bool move_b, float *y,
+                          int64_t n);
 
 #define BINARY_FN(name)                                                                            \
     static void loop_##name(const float *a, bool move_a, const float *b, bool move_b, float *y,    \
@@ -72,11 +82,13 @@ static void loop_Pow(const float *a, bool move_a, const float *b, bool move_b, f
 {
     float exponent = b[0];
     if (move_b || !move_a || (exponent != 2 && exponent != 3 && exponent != 0.5f)) {
-        for (int64_t i = 0; i < n; i++) y[i] = powf(a[move_a ? i : 0], b[move_b ? i : 0]);
+        for (int64_t i = 0; i < n; i++)
+            y[i] = powf(a[move_a ? i : 0], b[move_b ? i : 0]);
         return;
     }
     int64_t i = 0;
-    for (; i + SV_VF <= n; i += SV_VF) vf_store(y + i, power_of(vf_load(a + i), exponent));
+    for (; i + SV_VF <= n; i += SV_VF)
+        vf_store(y + i, power_of(vf_load(a + i), exponent));
     if (i < n) vf_store_n(y + i, power_of(vf_load_n(a + i, n - i), exponent), n - i);
 }
 
@@ -84,7 +96,7 @@ static const binary_fn binary_fns[SV_BINARY_COUNT] = {
 #define BINARY_ENTRY(name) [SV_BINARY_##name] = loop_##name,
     BINARY_VECTOR_OPS(BINARY_ENTRY)
 #undef BINARY_ENTRY
-    [SV_BINARY_Pow] = loop_Pow,
+        [SV_BINARY_Pow] = loop_Pow,
 };
 
 typedef struct binary_context {
@@ -104,8 +116,8 @@ static void binary_row(char *const *at, const int64_t *step, int64_t n, const vo
 {
     const binary_context *c = context;
     bool move_a = step[0] != 0, move_b = step[1] != 0;
-    if (c->dtype == SV_F32 && (n == 1 || ((!move_a || step[0] == 4) && (!move_b || step[1] == 4) &&
-                                          step[2] == 4))) {
+    if (c->dtype == SV_F32 &&
+        (n == 1 || ((!move_a || step[0] == 4) && (!move_b || step[1] == 4) && step[2] == 4))) {
         c->fn((const float *)at[0], move_a, (const float *)at[1], move_b, (float *)at[2], n);
         return;
     }

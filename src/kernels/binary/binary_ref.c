@@ -21,25 +21,44 @@ static inline double floor_mod(double a, double b)
 static inline __attribute__((always_inline)) double apply_f64(sv_binary op, double a, double b)
 {
     switch (op) {
-    case SV_BINARY_Add: return a + b;
-    case SV_BINARY_And: return a != 0 && b != 0;
-    case SV_BINARY_Div: return a / b;
-    case SV_BINARY_Equal: return a == b;
-    case SV_BINARY_FMod: return fmod(a, b);
-    case SV_BINARY_Greater: return a > b;
-    case SV_BINARY_GreaterOrEqual: return a >= b;
-    case SV_BINARY_Less: return a < b;
-    case SV_BINARY_LessOrEqual: return a <= b;
-    case SV_BINARY_Max: return a > b || a != a ? a : b;
-    case SV_BINARY_Min: return a < b || a != a ? a : b;
-    case SV_BINARY_Mod: return floor_mod(a, b);
-    case SV_BINARY_Mul: return a * b;
-    case SV_BINARY_Or: return a != 0 || b != 0;
-    case SV_BINARY_PRelu: return a < 0 ? a * b : a;
-    case SV_BINARY_Pow: return pow(a, b);
-    case SV_BINARY_Sub: return a - b;
-    case SV_BINARY_Xor: return (a != 0) != (b != 0);
-    default: return a; /* bits have no meaning on floats */
+    case SV_BINARY_Add:
+        return a + b;
+    case SV_BINARY_And:
+        return a != 0 && b != 0;
+    case SV_BINARY_Div:
+        return a / b;
+    case SV_BINARY_Equal:
+        return a == b;
+    case SV_BINARY_FMod:
+        return fmod(a, b);
+    case SV_BINARY_Greater:
+        return a > b;
+    case SV_BINARY_GreaterOrEqual:
+        return a >= b;
+    case SV_BINARY_Less:
+        return a < b;
+    case SV_BINARY_LessOrEqual:
+        return a <= b;
+    case SV_BINARY_Max:
+        return a > b || a != a ? a : b;
+    case SV_BINARY_Min:
+        return a < b || a != a ? a : b;
+    case SV_BINARY_Mod:
+        return floor_mod(a, b);
+    case SV_BINARY_Mul:
+        return a * b;
+    case SV_BINARY_Or:
+        return a != 0 || b != 0;
+    case SV_BINARY_PRelu:
+        return a < 0 ? a * b : a;
+    case SV_BINARY_Pow:
+        return pow(a, b);
+    case SV_BINARY_Sub:
+        return a - b;
+    case SV_BINARY_Xor:
+        return (a != 0) != (b != 0);
+    default:
+        return a; /* bits have no meaning on floats */
     }
 }
 
@@ -49,19 +68,31 @@ static inline __attribute__((always_inline)) double apply_f64(sv_binary op, doub
 static inline int64_t div_i64(int64_t a, int64_t b)
 {
     if (b == 0) return 0;
-    return b == -1 ? (int64_t)-(uint64_t)a : a / b;
+    return b == -1 ? (int64_t) - (uint64_t)a : a / b;
 }
-static inline uint64_t div_u64(uint64_t a, uint64_t b) { return b ? a / b : 0; }
+static inline uint64_t div_u64(uint64_t a, uint64_t b)
+{
+    return b ? a / b : 0;
+}
 
-static inline int64_t fmod_i64(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
-static inline uint64_t fmod_u64(uint64_t a, uint64_t b) { return b ? a % b : 0; }
+static inline int64_t fmod_i64(int64_t a, int64_t b)
+{
+    return b == 0 || b == -1 ? 0 : a % b;
+}
+static inline uint64_t fmod_u64(uint64_t a, uint64_t b)
+{
+    return b ? a % b : 0;
+}
 
 static inline int64_t mod_i64(int64_t a, int64_t b)
 {
     int64_t r = fmod_i64(a, b);
     return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-static inline uint64_t mod_u64(uint64_t a, uint64_t b) { return fmod_u64(a, b); }
+static inline uint64_t mod_u64(uint64_t a, uint64_t b)
+{
+    return fmod_u64(a, b);
+}
 
 static inline uint64_t pow_u64(uint64_t a, uint64_t b)
 {
@@ -92,29 +123,52 @@ static inline uint64_t shift_u64(uint64_t a, uint64_t b, bool left)
     {                                                                                              \
         const uint64_t ua = (uint64_t)a, ub = (uint64_t)b;                                         \
         switch (op) {                                                                              \
-        case SV_BINARY_Add: return (T)(ua + ub);                                                   \
-        case SV_BINARY_And: return a && b;                                                         \
-        case SV_BINARY_BitShift: return (T)shift_u64(ua, ub, left);                                \
-        case SV_BINARY_BitwiseAnd: return a & b;                                                   \
-        case SV_BINARY_BitwiseOr: return a | b;                                                    \
-        case SV_BINARY_BitwiseXor: return a ^ b;                                                   \
-        case SV_BINARY_Div: return div_##name(a, b);                                               \
-        case SV_BINARY_Equal: return a == b;                                                       \
-        case SV_BINARY_FMod: return fmod_##name(a, b);                                             \
-        case SV_BINARY_Greater: return a > b;                                                      \
-        case SV_BINARY_GreaterOrEqual: return a >= b;                                              \
-        case SV_BINARY_Less: return a < b;                                                         \
-        case SV_BINARY_LessOrEqual: return a <= b;                                                 \
-        case SV_BINARY_Max: return a > b ? a : b;                                                  \
-        case SV_BINARY_Min: return a < b ? a : b;                                                  \
-        case SV_BINARY_Mod: return mod_##name(a, b);                                               \
-        case SV_BINARY_Mul: return (T)(ua * ub);                                                   \
-        case SV_BINARY_Or: return a || b;                                                          \
-        case SV_BINARY_PRelu: return a < (T)1 && a ? (T)(ua * ub) : a;                             \
-        case SV_BINARY_Pow: return pow_##name(a, b);                                               \
-        case SV_BINARY_Sub: return (T)(ua - ub);                                                   \
-        case SV_BINARY_Xor: return !a != !b;                                                       \
-        default: return a;                                                                         \
+        case SV_BINARY_Add:                                                                        \
+            return (T)(ua + ub);                                                                   \
+        case SV_BINARY_And:                                                                        \
+            return a && b;                                                                         \
+        case SV_BINARY_BitShift:                                                                   \
+            return (T)shift_u64(ua, ub, left);                                                     \
+        case SV_BINARY_BitwiseAnd:                                                                 \
+            return a & b;                                                                          \
+        case SV_BINARY_BitwiseOr:                                                                  \
+            return a | b;                                                                          \
+        case SV_BINARY_BitwiseXor:                                                                 \
+            return a ^ b;                                                                          \
+        case SV_BINARY_Div:                                                                        \
+            return div_##name(a, b);                                                               \
+        case SV_BINARY_Equal:                                                                      \
+            return a == b;                                                                         \
+        case SV_BINARY_FMod:                                                                       \
+            return fmod_##name(a, b);                                                              \
+        case SV_BINARY_Greater:                                                                    \
+            return a > b;                                                                          \
+        case SV_BINARY_GreaterOrEqual:                                                             \
+            return a >= b;                                                                         \
+        case SV_BINARY_Less:                                                                       \
+            return a < b;                                                                          \
+        case SV_BINARY_LessOrEqual:                                                                \
+            return a <= b;                                                                         \
+        case SV_BINARY_Max:                                                                        \
+            return a > b ? a : b;                                                                  \
+        case SV_BINARY_Min:                                                                        \
+            return a < b ? a : b;                                                                  \
+        case SV_BINARY_Mod:                                                                        \
+            return mod_##name(a, b);                                                               \
+        case SV_BINARY_Mul:                                                                        \
+            return (T)(ua * ub);                                                                   \
+        case SV_BINARY_Or:                                                                         \
+            return a || b;                                                                         \
+        case SV_BINARY_PRelu:                                                                      \
+            return a < (T)1 && a ? (T)(ua * ub) : a;                                               \
+        case SV_BINARY_Pow:                                                                        \
+            return pow_##name(a, b);                                                               \
+        case SV_BINARY_Sub:                                                                        \
+            return (T)(ua - ub);                                                                   \
+        case SV_BINARY_Xor:                                                                        \
+            return !a != !b;                                                                       \
+        default:                                                                                   \
+            return a;                                                                              \
         }                                                                                          \
     }
 APPLY_INTEGER(i64, int64_t)
@@ -127,24 +181,28 @@ typedef void (*f32_loop)(float *a, const float *b, int64_t n);
 typedef void (*i64_loop)(int64_t *a, const int64_t *b, int64_t n, bool left);
 typedef void (*u64_loop)(uint64_t *a, const uint64_t *b, int64_t n, bool left);
 
-/* f32 through f64: sums, products and quotients of two f32 rounded twice are the same as rounded once
- * (Figueroa, "When is double rounding innocuous?"), and remainders are exact. */
+/* f32 through f64: sums, products and quotients of two f32 rounded twice are the same as rounded
+ * once (Figueroa, "When is double rounding innocuous?"), and remainders are exact. */
 #define BINARY(name)                                                                               \
     static void f32_##name(float *a, const float *b, int64_t n)                                    \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) a[i] = (float)apply_f64(SV_BINARY_##name, a[i], b[i]);     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            a[i] = (float)apply_f64(SV_BINARY_##name, a[i], b[i]);                                 \
     }                                                                                              \
     static void f64_##name(double *a, const double *b, int64_t n)                                  \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) a[i] = apply_f64(SV_BINARY_##name, a[i], b[i]);            \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            a[i] = apply_f64(SV_BINARY_##name, a[i], b[i]);                                        \
     }                                                                                              \
     static void i64_##name(int64_t *a, const int64_t *b, int64_t n, bool left)                     \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) a[i] = apply_i64(SV_BINARY_##name, a[i], b[i], left);      \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            a[i] = apply_i64(SV_BINARY_##name, a[i], b[i], left);                                  \
     }                                                                                              \
     static void u64_##name(uint64_t *a, const uint64_t *b, int64_t n, bool left)                   \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) a[i] = apply_u64(SV_BINARY_##name, a[i], b[i], left);      \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            a[i] = apply_u64(SV_BINARY_##name, a[i], b[i], left);                                  \
     }
 #include "kernels/binary.inc"
 #undef BINARY
@@ -223,8 +281,8 @@ static void string_row(char *const *at, const int64_t *step, int64_t n, const vo
 
 /* ---- the row ------------------------------------------------------------------------------- */
 
-/* Operands of one dtype compute in its wide type; of two (Pow), in i64 or u64 as the base is if both
- * are integers, else in f64. */
+/* Operands of one dtype compute in its wide type; of two (Pow), in i64 or u64 as the base is if
+ * both are integers, else in f64. */
 static sv_dtype wide_type(sv_dtype a, sv_dtype b)
 {
     sv_dtype wa = sv_element_wide(a), wb = sv_element_wide(b);
@@ -238,7 +296,8 @@ static bool supports(const sv_problem *problem)
     const sv_binary_param *param = problem->param;
     const sv_desc *desc = problem->desc;
     if (problem->epilogue.n) return false;
-    if (desc[0].dtype == SV_STRING) return param->op == SV_BINARY_Equal && desc[1].dtype == SV_STRING;
+    if (desc[0].dtype == SV_STRING)
+        return param->op == SV_BINARY_Equal && desc[1].dtype == SV_STRING;
     return sv_element_wide(desc[0].dtype) != SV_DTYPE_NONE &&
            sv_element_wide(desc[1].dtype) != SV_DTYPE_NONE &&
            sv_element_wide(desc[2].dtype) != SV_DTYPE_NONE &&
@@ -252,8 +311,8 @@ static void run(const sv_call *call, uint32_t begin, uint32_t end)
     context.wide = wide_type(context.a, context.b);
     sv_strided strided;
     sv_strided_init(&strided, desc, 3);
-    sv_strided_run(&strided, call->ptr, begin, end,
-                   context.a == SV_STRING ? string_row : ref_row, &context);
+    sv_strided_run(&strided, call->ptr, begin, end, context.a == SV_STRING ? string_row : ref_row,
+                   &context);
 }
 
 const sv_kernel sv_kernel_binary_ref = {

@@ -1,6 +1,6 @@
-/* The conversions that models are full of (masks, token ids, images, halves), one loop a pair, with the
- * vectors of one level: written plainly where the compiler vectorises them. Included by one file a
- * level; meaning is that of element.c. Operands must run side by side. */
+/* The conversions that models are full of (masks, token ids, images, halves), one loop a pair, with
+ * the vectors of one level: written plainly where the compiler vectorises them. Included by one
+ * file a level; meaning is that of element.c. Operands must run side by side. */
 #include "kernels/elementwise.h"
 #include "kernels/simd_tmpl.h"
 #include "kernels/strided.h"
@@ -33,13 +33,19 @@ SV_INLINE pairs_u16 bf16_narrow(sv_vf x)
 }
 
 #if defined(__AVX512F__)
-SV_INLINE sv_vf f16_widen(pairs_u16 x) { return _mm512_cvtph_ps((__m256i)x); }
+SV_INLINE sv_vf f16_widen(pairs_u16 x)
+{
+    return _mm512_cvtph_ps((__m256i)x);
+}
 SV_INLINE pairs_u16 f16_narrow(sv_vf x)
 {
     return (pairs_u16)_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
 }
 #else
-SV_INLINE sv_vf f16_widen(pairs_u16 x) { return _mm256_cvtph_ps((__m128i)x); }
+SV_INLINE sv_vf f16_widen(pairs_u16 x)
+{
+    return _mm256_cvtph_ps((__m128i)x);
+}
 SV_INLINE pairs_u16 f16_narrow(sv_vf x)
 {
     return (pairs_u16)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
@@ -52,7 +58,8 @@ SV_INLINE pairs_u16 f16_narrow(sv_vf x)
         const uint16_t *x = from;                                                                  \
         float *y = to;                                                                             \
         int64_t i = 0;                                                                             \
-        for (; i + SV_VF <= n; i += SV_VF) vf_store(y + i, widen(load_u16(x + i, SV_VF)));         \
+        for (; i + SV_VF <= n; i += SV_VF)                                                         \
+            vf_store(y + i, widen(load_u16(x + i, SV_VF)));                                        \
         if (i < n) vf_store_n(y + i, widen(load_u16(x + i, n - i)), n - i);                        \
     }
 #define PAIR_TO_HALF(name, narrow)                                                                 \
@@ -112,13 +119,13 @@ static const struct {
     uint8_t from, to;
     pair_fn fn;
 } pairs[] = {
-    {SV_F32, SV_F16, f32_to_f16},   {SV_F32, SV_BF16, f32_to_bf16}, {SV_F32, SV_BOOL, f32_to_bool},
-    {SV_F32, SV_I32, f32_to_i32},   {SV_F32, SV_I64, f32_to_i64},   {SV_F32, SV_U8, f32_to_u8},
-    {SV_F16, SV_F32, f16_to_f32},   {SV_BF16, SV_F32, bf16_to_f32}, {SV_I32, SV_BOOL, i32_to_bool},
-    {SV_I32, SV_F32, i32_to_f32},   {SV_I32, SV_I64, i32_to_i64},   {SV_I64, SV_BOOL, i64_to_bool},
-    {SV_I64, SV_F32, i64_to_f32},   {SV_I64, SV_I32, i64_to_i32},   {SV_U8, SV_F32, u8_to_f32},
-    {SV_U8, SV_I32, u8_to_i32},     {SV_U8, SV_I64, u8_to_i64},     {SV_BOOL, SV_F32, u8_to_f32},
-    {SV_BOOL, SV_I32, u8_to_i32},   {SV_BOOL, SV_I64, u8_to_i64},
+    {SV_F32, SV_F16, f32_to_f16}, {SV_F32, SV_BF16, f32_to_bf16}, {SV_F32, SV_BOOL, f32_to_bool},
+    {SV_F32, SV_I32, f32_to_i32}, {SV_F32, SV_I64, f32_to_i64},   {SV_F32, SV_U8, f32_to_u8},
+    {SV_F16, SV_F32, f16_to_f32}, {SV_BF16, SV_F32, bf16_to_f32}, {SV_I32, SV_BOOL, i32_to_bool},
+    {SV_I32, SV_F32, i32_to_f32}, {SV_I32, SV_I64, i32_to_i64},   {SV_I64, SV_BOOL, i64_to_bool},
+    {SV_I64, SV_F32, i64_to_f32}, {SV_I64, SV_I32, i64_to_i32},   {SV_U8, SV_F32, u8_to_f32},
+    {SV_U8, SV_I32, u8_to_i32},   {SV_U8, SV_I64, u8_to_i64},     {SV_BOOL, SV_F32, u8_to_f32},
+    {SV_BOOL, SV_I32, u8_to_i32}, {SV_BOOL, SV_I64, u8_to_i64},
 };
 
 static pair_fn pair_of(const sv_desc *desc)

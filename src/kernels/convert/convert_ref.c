@@ -1,5 +1,5 @@
-/* Conversions between all pairs of dtypes: blocks pass through the widest type of the source's class;
- * strings are written into the step's arena. */
+/* Conversions between all pairs of dtypes: blocks pass through the widest type of the source's
+ * class; strings are written into the step's arena. */
 #include "kernels/convert/element.h"
 #include "kernels/convert/text.h"
 #include "kernels/elementwise.h"
@@ -124,7 +124,8 @@ static void from_string_row(char *const *at, const int64_t *step, int64_t n, con
 static void copy_row(char *const *at, const int64_t *step, int64_t n, const void *context)
 {
     size_t size = sv_dtype_get(((const ref_context *)context)->to)->size;
-    for (int64_t i = 0; i < n; i++) memcpy(at[1] + i * step[1], at[0] + i * step[0], size);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(at[1] + i * step[1], at[0] + i * step[0], size);
 }
 
 /* ---- the row ------------------------------------------------------------------------------- */
@@ -143,7 +144,8 @@ static bool known(sv_dtype dtype)
 
 static bool supports(const sv_problem *problem)
 {
-    return problem->epilogue.n == 0 && known(problem->desc[0].dtype) && known(problem->desc[1].dtype);
+    return problem->epilogue.n == 0 && known(problem->desc[0].dtype) &&
+           known(problem->desc[1].dtype);
 }
 
 /* Strings share the arena, which is one thread's. */

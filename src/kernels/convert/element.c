@@ -154,7 +154,8 @@ READER(u64, uint64_t, READ_AS_u64)
 
 #define WRITE(dtype_, memory, expression)                                                          \
     case dtype_:                                                                                   \
-        for (int64_t i = 0; i < n; i++) *(memory *)(y + i * step) = (memory)(expression);          \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(memory *)(y + i * step) = (memory)(expression);                                      \
         break;
 
 /* What all four writers share: `narrow(v)` is the f32 from which narrow floats are rounded. */
@@ -180,9 +181,9 @@ READER(u64, uint64_t, READ_AS_u64)
         break;
 
 #define WRITE_SUB_BYTES(to_u64)                                                                    \
-    WRITE(SV_U4, uint8_t, (to_u64) & 15)                                                           \
+    WRITE(SV_U4, uint8_t, (to_u64)&15)                                                             \
     WRITE(SV_I4, int8_t, sign_extend(to_u64, 4))                                                   \
-    WRITE(SV_U2, uint8_t, (to_u64) & 3)                                                            \
+    WRITE(SV_U2, uint8_t, (to_u64)&3)                                                              \
     WRITE(SV_I2, int8_t, sign_extend(to_u64, 2))
 
 #define WRITER_OF_FLOATS(name, type, narrow)                                                       \

@@ -35,7 +35,8 @@ static void write_finite(double value, bool single, char out[SV_NUMBER_TEXT])
     char *e = strchr(shortest, 'e');
     int exponent = atoi(e + 1);
     char *end = e;
-    while (end[-1] == '0') end--;
+    while (end[-1] == '0')
+        end--;
     int kept = digits - (int)(e - end);
     if (kept < 1) kept = 1;
     if (exponent >= -4 && exponent < 16) {
@@ -60,7 +61,10 @@ size_t sv_number_write(double value, bool single, char out[SV_NUMBER_TEXT])
     return strlen(out);
 }
 
-static bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 /* A NUL-terminated copy without the blanks around; false when it cannot be a number. */
 static bool trimmed(const char *text, size_t size, char *out, size_t capacity)
@@ -69,7 +73,8 @@ static bool trimmed(const char *text, size_t size, char *out, size_t capacity)
         text++;
         size--;
     }
-    while (size && blank(text[size - 1])) size--;
+    while (size && blank(text[size - 1]))
+        size--;
     if (!size || size >= capacity) return false;
     /* libc also takes hexadecimal and payloads of NaN, which are no part of the format. */
     for (size_t i = 0; i < size; i++) {

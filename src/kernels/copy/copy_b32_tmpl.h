@@ -6,9 +6,11 @@
 static void tile_whole(const char *x, int64_t xs, char *y, int64_t ys)
 {
     sv_vf r[SV_VF];
-    for (int i = 0; i < SV_VF; i++) r[i] = vf_load((const float *)(x + i * xs));
+    for (int i = 0; i < SV_VF; i++)
+        r[i] = vf_load((const float *)(x + i * xs));
     vf_transpose(r);
-    for (int i = 0; i < SV_VF; i++) vf_store((float *)(y + i * ys), r[i]);
+    for (int i = 0; i < SV_VF; i++)
+        vf_store((float *)(y + i * ys), r[i]);
 }
 
 static void tile_part(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)
@@ -18,7 +20,8 @@ static void tile_part(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd
         r[i] = i < nq ? vf_load_n((const float *)(x + i * xs), nd) : vf_zero();
     }
     vf_transpose(r);
-    for (int64_t i = 0; i < nd; i++) vf_store_n((float *)(y + i * ys), r[i], nq);
+    for (int64_t i = 0; i < nd; i++)
+        vf_store_n((float *)(y + i * ys), r[i], nq);
 }
 
 static void copy_tile(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)

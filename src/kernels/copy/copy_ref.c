@@ -12,7 +12,8 @@ typedef struct element16 {
         for (int64_t d = 0; d < nd; d++) {                                                         \
             T *to = (T *)(y + d * ys);                                                             \
             const char *from = x + d * (int64_t)sizeof(T);                                         \
-            for (int64_t q = 0; q < nq; q++) to[q] = *(const T *)(from + q * xs);                  \
+            for (int64_t q = 0; q < nq; q++)                                                       \
+                to[q] = *(const T *)(from + q * xs);                                               \
         }                                                                                          \
     }
 TILE(tile1, uint8_t)
@@ -24,12 +25,18 @@ TILE(tile16, element16)
 static sv_copy_tile tile_of(size_t size)
 {
     switch (size) {
-    case 1: return tile1;
-    case 2: return tile2;
-    case 4: return tile4;
-    case 8: return tile8;
-    case 16: return tile16;
-    default: return NULL;
+    case 1:
+        return tile1;
+    case 2:
+        return tile2;
+    case 4:
+        return tile4;
+    case 8:
+        return tile8;
+    case 16:
+        return tile16;
+    default:
+        return NULL;
     }
 }
 

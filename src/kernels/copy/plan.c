@@ -50,12 +50,14 @@ uint32_t sv_copy_units(const sv_problem *problem, uint32_t phase)
 #define FILL(T)                                                                                    \
     {                                                                                              \
         T value = *(const T *)x;                                                                   \
-        for (int64_t i = 0; i < n; i++) *(T *)(y + i * ys) = value;                                \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(T *)(y + i * ys) = value;                                                            \
         return;                                                                                    \
     }
 #define MOVE(T)                                                                                    \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) *(T *)(y + i * ys) = *(const T *)(x + i * xs);             \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(T *)(y + i * ys) = *(const T *)(x + i * xs);                                         \
         return;                                                                                    \
     }
 
@@ -63,24 +65,34 @@ uint32_t sv_copy_units(const sv_problem *problem, uint32_t phase)
 static void fill_row(const char *x, char *y, int64_t ys, int64_t n, size_t size)
 {
     switch (size) {
-    case 1: FILL(uint8_t)
-    case 2: FILL(uint16_t)
-    case 4: FILL(uint32_t)
-    case 8: FILL(uint64_t)
+    case 1:
+        FILL(uint8_t)
+    case 2:
+        FILL(uint16_t)
+    case 4:
+        FILL(uint32_t)
+    case 8:
+        FILL(uint64_t)
     default:
-        for (int64_t i = 0; i < n; i++) memcpy(y + i * ys, x, size);
+        for (int64_t i = 0; i < n; i++)
+            memcpy(y + i * ys, x, size);
     }
 }
 
 static void move_row(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size)
 {
     switch (size) {
-    case 1: MOVE(uint8_t)
-    case 2: MOVE(uint16_t)
-    case 4: MOVE(uint32_t)
-    case 8: MOVE(uint64_t)
+    case 1:
+        MOVE(uint8_t)
+    case 2:
+        MOVE(uint16_t)
+    case 4:
+        MOVE(uint32_t)
+    case 8:
+        MOVE(uint64_t)
     default:
-        for (int64_t i = 0; i < n; i++) memcpy(y + i * ys, x + i * xs, size);
+        for (int64_t i = 0; i < n; i++)
+            memcpy(y + i * ys, x + i * xs, size);
     }
 }
 
@@ -96,19 +108,22 @@ static void copy_row(char *const *at, const int64_t *step, int64_t n, const void
     }
 }
 
-static void copy_strip(const sv_copy_plan *plan, const char *x, char *y, int64_t nd, sv_copy_tile tile)
+static void copy_strip(const sv_copy_plan *plan, const char *x, char *y, int64_t nd,
+                       sv_copy_tile tile)
 {
     int64_t size = (int64_t)plan->size;
     for (int64_t d = 0; d < nd; d += SV_COPY_TILE) {
         int64_t md = nd - d < SV_COPY_TILE ? nd - d : SV_COPY_TILE;
         for (int64_t q = 0; q < plan->q; q += SV_COPY_TILE) {
             int64_t mq = plan->q - q < SV_COPY_TILE ? plan->q - q : SV_COPY_TILE;
-            tile(x + d * size + q * plan->xs, plan->xs, y + d * plan->ys + q * size, plan->ys, md, mq);
+            tile(x + d * size + q * plan->xs, plan->xs, y + d * plan->ys + q * size, plan->ys, md,
+                 mq);
         }
     }
 }
 
-void sv_copy_run(sv_copy_plan *plan, void *const *ptr, uint32_t begin, uint32_t end, sv_copy_tile tile)
+void sv_copy_run(sv_copy_plan *plan, void *const *ptr, uint32_t begin, uint32_t end,
+                 sv_copy_tile tile)
 {
     if (!plan->tiled) {
         sv_strided_run(&plan->strided, ptr, begin, end, copy_row, &plan->size);
@@ -118,7 +133,7 @@ void sv_copy_run(sv_copy_plan *plan, void *const *ptr, uint32_t begin, uint32_t 
         sv_cursor_seek(&plan->outer, (char *const *)ptr, u / plan->strips);
         int64_t d = u % plan->strips * plan->strip;
         int64_t nd = plan->d - d < plan->strip ? plan->d - d : plan->strip;
-        copy_strip(plan, plan->outer.at[0] + d * (int64_t)plan->size, plan->outer.at[1] + d * plan->ys,
-                   nd, tile);
+        copy_strip(plan, plan->outer.at[0] + d * (int64_t)plan->size,
+                   plan->outer.at[1] + d * plan->ys, nd, tile);
     }
 }

@@ -1,7 +1,8 @@
-/* Layer and RMS normalisation of f32 (f16 and bf16 through scratch) over sets that lie side by side, or
- * at one regular step. Included by one file a level; meaning is that of norm_ref.c.
+/* Layer and RMS normalisation of f32 (f16 and bf16 through scratch) over sets that lie side by
+ * side, or at one regular step. Included by one file a level; meaning is that of norm_ref.c.
  *
- * Three passes over a set that stays in the first-level cache: sum, squares of deviations, result. */
+ * Three passes over a set that stays in the first-level cache: sum, squares of deviations, result.
+ */
 #include "kernels/convert/element.h"
 #include "kernels/nn.h"
 #include "kernels/simd_tmpl.h"
@@ -35,7 +36,8 @@ SV_INLINE double norm_sum(const float *x, int64_t n, int power, float shift)
             sum[2] = norm_add(sum[2], vf_load(x + i + 2 * SV_VF), vs, power);
             sum[3] = norm_add(sum[3], vf_load(x + i + 3 * SV_VF), vs, power);
         }
-        for (; i + SV_VF <= end; i += SV_VF) sum[0] = norm_add(sum[0], vf_load(x + i), vs, power);
+        for (; i + SV_VF <= end; i += SV_VF)
+            sum[0] = norm_add(sum[0], vf_load(x + i), vs, power);
         if (i < end) {
             /* Lanes beyond the end hold `shift`, so that they are no distance away from it. */
             float tail[SV_VF];
@@ -89,7 +91,8 @@ static void norm_plan_init(norm_plan *plan, const sv_desc *desc, int32_t axis)
     sv_cursor_split(desc, NORM_OPERANDS, NORM_X, NORM_Y, (1u << axis) - 1, &plan->outer, &none);
     plan->regular = in.rank <= 1;
     plan->n = sv_cursor_count(&in);
-    for (int k = 0; k <= NORM_Y; k++) plan->step[k] = in.rank ? in.step[k][0] : 0;
+    for (int k = 0; k <= NORM_Y; k++)
+        plan->step[k] = in.rank ? in.step[k][0] : 0;
     plan->per_unit = sv_pieces_per_unit(plan->n);
     plan->count = plan->n ? sv_cursor_count(&plan->outer) : 0;
 }
@@ -168,7 +171,8 @@ static void norm_set(const sv_call *call, const norm_plan *plan, char *const *at
     float *y = direct ? (float *)at[NORM_Y] : buffer;
     norm_write(x.at, y, plan->n, mean, inv_std, &scale, &shift);
     if (!direct) {
-        sv_element_put_f32(call->desc[NORM_Y].dtype, y, at[NORM_Y], plan->step[NORM_Y], plan->n, true);
+        sv_element_put_f32(call->desc[NORM_Y].dtype, y, at[NORM_Y], plan->step[NORM_Y], plan->n,
+                           true);
     }
     norm_put(call, NORM_MEAN, at[NORM_MEAN], mean);
     norm_put(call, NORM_INV_STD, at[NORM_INV_STD], inv_std);
@@ -183,9 +187,11 @@ static void norm_run(const sv_call *call, uint32_t begin, uint32_t end)
     if (to > plan.count) to = plan.count;
     if (from >= to) return;
     char *base[NORM_OPERANDS];
-    for (int i = 0; i < NORM_OPERANDS; i++) base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[NORM_X];
+    for (int i = 0; i < NORM_OPERANDS; i++)
+        base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[NORM_X];
     sv_cursor_seek(&plan.outer, base, from);
-    for (; from < to; from++, sv_cursor_next(&plan.outer)) norm_set(call, &plan, plan.outer.at);
+    for (; from < to; from++, sv_cursor_next(&plan.outer))
+        norm_set(call, &plan, plan.outer.at);
 }
 
 const sv_kernel SV_LEVEL_NAME(sv_kernel_norm_f32) = {

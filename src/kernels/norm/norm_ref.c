@@ -10,7 +10,8 @@ enum { X, SCALE, SHIFT, Y, MEAN, INV_STD, OPERANDS };
 static int64_t set_size(const sv_desc *x, int32_t axis)
 {
     int64_t n = 1;
-    for (int32_t i = axis; i < x->rank; i++) n *= x->dim[i];
+    for (int32_t i = axis; i < x->rank; i++)
+        n *= x->dim[i];
     return n;
 }
 
@@ -27,8 +28,8 @@ static void put(const sv_desc *desc, char *at, double value)
 }
 
 /* The set at `base`: its mean and the inverse of its deviation. */
-static void statistics(const sv_call *call, sv_cursor *in, char *const *base, int64_t n, double *mean,
-                       double *inv_std)
+static void statistics(const sv_call *call, sv_cursor *in, char *const *base, int64_t n,
+                       double *mean, double *inv_std)
 {
     const sv_norm_param *param = call->param;
     double sum = 0, squares = 0;
@@ -97,9 +98,11 @@ static void run(const sv_call *call, uint32_t begin, uint32_t end)
     if (to > count) to = count;
     if (from >= to) return;
     char *base[OPERANDS];
-    for (int i = 0; i < OPERANDS; i++) base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[X];
+    for (int i = 0; i < OPERANDS; i++)
+        base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[X];
     sv_cursor_seek(&outer, base, from);
-    for (; from < to; from++, sv_cursor_next(&outer)) normalise(call, &in, outer.at, n);
+    for (; from < to; from++, sv_cursor_next(&outer))
+        normalise(call, &in, outer.at, n);
 }
 
 const sv_kernel sv_kernel_norm_ref = {

@@ -1,8 +1,9 @@
-/* Reductions of f32 with the vectors of one level, in two shapes: elements of a result lie side by side
- * (last axes), or neighbouring results do (first axes, global pooling of channels-last maps). Included
- * by one file a level; meaning is that of reduce_ref.c.
+/* Reductions of f32 with the vectors of one level, in two shapes: elements of a result lie side by
+ * side (last axes), or neighbouring results do (first axes, global pooling of channels-last maps).
+ * Included by one file a level; meaning is that of reduce_ref.c.
  *
- * Sums stay accurate by being taken in blocks: lanes in f32 within one, blocks on top of each other. */
+ * Sums stay accurate by being taken in blocks: lanes in f32 within one, blocks on top of each
+ * other. */
 #include "kernels/reduce/plan.h"
 #include "kernels/vecmath_tmpl.h"
 
@@ -18,13 +19,17 @@ static reduce_step step_of(uint8_t kind)
     case SV_REDUCE_MEAN:
     case SV_REDUCE_LOG_SUM:
         return STEP_ADD;
-    case SV_REDUCE_L1: return STEP_ABS;
+    case SV_REDUCE_L1:
+        return STEP_ABS;
     case SV_REDUCE_L2:
     case SV_REDUCE_SUM_SQUARE:
         return STEP_SQUARE;
-    case SV_REDUCE_MAX: return STEP_MAX;
-    case SV_REDUCE_MIN: return STEP_MIN;
-    default: return STEPS;
+    case SV_REDUCE_MAX:
+        return STEP_MAX;
+    case SV_REDUCE_MIN:
+        return STEP_MIN;
+    default:
+        return STEPS;
     }
 }
 
@@ -38,11 +43,16 @@ SV_INLINE float step_neutral(reduce_step step)
 SV_INLINE sv_vf step_take(reduce_step step, sv_vf sum, sv_vf x)
 {
     switch (step) {
-    case STEP_ABS: return sum + vf_abs(x);
-    case STEP_SQUARE: return vf_fma(x, x, sum);
-    case STEP_MAX: return vf_select(vf_equal(sum, sum), vf_max(sum, x), sum);
-    case STEP_MIN: return vf_select(vf_equal(sum, sum), vf_min(sum, x), sum);
-    default: return sum + x;
+    case STEP_ABS:
+        return sum + vf_abs(x);
+    case STEP_SQUARE:
+        return vf_fma(x, x, sum);
+    case STEP_MAX:
+        return vf_select(vf_equal(sum, sum), vf_max(sum, x), sum);
+    case STEP_MIN:
+        return vf_select(vf_equal(sum, sum), vf_min(sum, x), sum);
+    default:
+        return sum + x;
     }
 }
 
@@ -66,7 +76,8 @@ SV_INLINE double step_lanes(reduce_step step, sv_vf x)
     float lane[SV_VF];
     vf_store(lane, x);
     double y = (double)lane[0];
-    for (int i = 1; i < SV_VF; i++) y = step_join_one(step, y, (double)lane[i]);
+    for (int i = 1; i < SV_VF; i++)
+        y = step_join_one(step, y, (double)lane[i]);
     return y;
 }
 
@@ -86,7 +97,8 @@ SV_INLINE double reduce_run(reduce_step step, const float *x, int64_t n, double 
             c = step_take(step, c, vf_load(x + i + 2 * SV_VF));
             d = step_take(step, d, vf_load(x + i + 3 * SV_VF));
         }
-        for (; i + SV_VF <= end; i += SV_VF) a = step_take(step, a, vf_load(x + i));
+        for (; i + SV_VF <= end; i += SV_VF)
+            a = step_take(step, a, vf_load(x + i));
         if (i < end) {
             float tail[SV_VF];
             vf_store(tail, neutral);
@@ -179,24 +191,35 @@ static const struct {
 static float finish_one(uint8_t kind, double value, int64_t size)
 {
     switch (kind) {
-    case SV_REDUCE_MEAN: return (float)(value / (double)size);
-    case SV_REDUCE_L2: return (float)sqrt(value);
-    case SV_REDUCE_LOG_SUM: return (float)log(value);
-    default: return (float)value;
+    case SV_REDUCE_MEAN:
+        return (float)(value / (double)size);
+    case SV_REDUCE_L2:
+        return (float)sqrt(value);
+    case SV_REDUCE_LOG_SUM:
+        return (float)log(value);
+    default:
+        return (float)value;
     }
 }
 
 SV_INLINE sv_vf finish(uint8_t kind, sv_vf value, int64_t size)
 {
     switch (kind) {
-    case SV_REDUCE_MEAN: return value / vf_set1((float)size);
-    case SV_REDUCE_L2: return vf_sqrt(value);
-    case SV_REDUCE_LOG_SUM: return vf_log(value);
-    default: return value;
+    case SV_REDUCE_MEAN:
+        return value / vf_set1((float)size);
+    case SV_REDUCE_L2:
+        return vf_sqrt(value);
+    case SV_REDUCE_LOG_SUM:
+        return vf_log(value);
+    default:
+        return value;
     }
 }
 
-static bool side_by_side(const sv_reduce_plan *plan) { return plan->step == 4 || plan->size == 1; }
+static bool side_by_side(const sv_reduce_plan *plan)
+{
+    return plan->step == 4 || plan->size == 1;
+}
 
 /* Neighbouring results, of neighbouring elements. */
 static bool in_columns(const sv_reduce_plan *plan)
@@ -208,8 +231,8 @@ static bool in_columns(const sv_reduce_plan *plan)
 static bool reduce_supports(const sv_problem *problem)
 {
     const sv_reduce_param *param = problem->param;
-    if (problem->epilogue.n || problem->desc[0].dtype != SV_F32 || problem->desc[1].dtype != SV_F32 ||
-        step_of(param->kind) == STEPS) {
+    if (problem->epilogue.n || problem->desc[0].dtype != SV_F32 ||
+        problem->desc[1].dtype != SV_F32 || step_of(param->kind) == STEPS) {
         return false;
     }
     sv_reduce_plan plan;
@@ -229,7 +252,8 @@ static uint32_t reduce_units(const sv_problem *problem, uint32_t phase)
     return (uint32_t)(plan.results / side * sv_divide_up(side, REDUCE_COLUMNS));
 }
 
-static void run_side_by_side(const sv_call *call, sv_reduce_plan *plan, uint32_t begin, uint32_t end)
+static void run_side_by_side(const sv_call *call, sv_reduce_plan *plan, uint32_t begin,
+                             uint32_t end)
 {
     const sv_reduce_param *param = call->param;
     reduce_step step = step_of(param->kind);

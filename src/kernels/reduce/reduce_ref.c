@@ -1,7 +1,7 @@
 /* Reductions of every dtype over any axes: floats in f64, integers in 64 bits, by blocks.
  *
- * An operation is three steps: where the accumulator starts, what a block adds, what it becomes at the
- * end. LogSumExp walks its elements twice, for the greatest first. */
+ * An operation is three steps: where the accumulator starts, what a block adds, what it becomes at
+ * the end. LogSumExp walks its elements twice, for the greatest first. */
 #include "kernels/convert/element.h"
 #include "kernels/reduce/plan.h"
 
@@ -18,7 +18,8 @@ typedef struct ref_context {
 /* Calls `visit` for the elements behind one result, block by block, in order. */
 typedef void (*visit_fn)(void *state, const ref_context *c, const char *x, int64_t step, int64_t n);
 
-static void visit_all(const ref_context *c, sv_reduce_plan *plan, char *x, visit_fn visit, void *state)
+static void visit_all(const ref_context *c, sv_reduce_plan *plan, char *x, visit_fn visit,
+                      void *state)
 {
     if (!plan->size) return;
     sv_cursor_seek(&plan->in, &x, 0);
@@ -39,10 +40,14 @@ typedef struct f64_state {
 static double f64_start(uint8_t kind)
 {
     switch (kind) {
-    case SV_REDUCE_MAX: return -INFINITY;
-    case SV_REDUCE_MIN: return INFINITY;
-    case SV_REDUCE_PROD: return 1;
-    default: return 0;
+    case SV_REDUCE_MAX:
+        return -INFINITY;
+    case SV_REDUCE_MIN:
+        return INFINITY;
+    case SV_REDUCE_PROD:
+        return 1;
+    default:
+        return 0;
     }
 }
 
@@ -53,26 +58,33 @@ static void f64_visit(void *state, const ref_context *c, const char *x, int64_t 
     sv_element_get_f64(c->from, x, step, v, n);
     switch (c->kind) {
     case SV_REDUCE_MAX:
-        for (int64_t i = 0; i < n; i++) y = v[i] > y || v[i] != v[i] ? v[i] : y;
+        for (int64_t i = 0; i < n; i++)
+            y = v[i] > y || v[i] != v[i] ? v[i] : y;
         break;
     case SV_REDUCE_MIN:
-        for (int64_t i = 0; i < n; i++) y = v[i] < y || v[i] != v[i] ? v[i] : y;
+        for (int64_t i = 0; i < n; i++)
+            y = v[i] < y || v[i] != v[i] ? v[i] : y;
         break;
     case SV_REDUCE_PROD:
-        for (int64_t i = 0; i < n; i++) y *= v[i];
+        for (int64_t i = 0; i < n; i++)
+            y *= v[i];
         break;
     case SV_REDUCE_L1:
-        for (int64_t i = 0; i < n; i++) y += fabs(v[i]);
+        for (int64_t i = 0; i < n; i++)
+            y += fabs(v[i]);
         break;
     case SV_REDUCE_L2:
     case SV_REDUCE_SUM_SQUARE:
-        for (int64_t i = 0; i < n; i++) y += v[i] * v[i];
+        for (int64_t i = 0; i < n; i++)
+            y += v[i] * v[i];
         break;
     case SV_REDUCE_LOG_SUM_EXP:
-        for (int64_t i = 0; i < n; i++) y += exp(v[i] - s->shift);
+        for (int64_t i = 0; i < n; i++)
+            y += exp(v[i] - s->shift);
         break;
     default:
-        for (int64_t i = 0; i < n; i++) y += v[i];
+        for (int64_t i = 0; i < n; i++)
+            y += v[i];
         break;
     }
     s->value = y;
@@ -81,11 +93,16 @@ static void f64_visit(void *state, const ref_context *c, const char *x, int64_t 
 static double f64_finish(const ref_context *c, const f64_state *s, int64_t size)
 {
     switch (c->kind) {
-    case SV_REDUCE_MEAN: return s->value / (double)size;
-    case SV_REDUCE_L2: return sqrt(s->value);
-    case SV_REDUCE_LOG_SUM: return log(s->value);
-    case SV_REDUCE_LOG_SUM_EXP: return log(s->value) + s->shift;
-    default: return s->value;
+    case SV_REDUCE_MEAN:
+        return s->value / (double)size;
+    case SV_REDUCE_L2:
+        return sqrt(s->value);
+    case SV_REDUCE_LOG_SUM:
+        return log(s->value);
+    case SV_REDUCE_LOG_SUM_EXP:
+        return log(s->value) + s->shift;
+    default:
+        return s->value;
     }
 }
 
@@ -108,7 +125,10 @@ static void f64_result(const ref_context *c, sv_reduce_plan *plan, char *x, char
 /* ---- integers ------------------------------------------------------------------------------ */
 
 /* 64 bits without sign are compared as if signed, their range shifted down. */
-static inline uint64_t order_bit(const ref_context *c) { return c->wide == SV_U64 ? UINT64_C(1) << 63 : 0; }
+static inline uint64_t order_bit(const ref_context *c)
+{
+    return c->wide == SV_U64 ? UINT64_C(1) << 63 : 0;
+}
 
 static void get_bits(const ref_context *c, const char *x, int64_t step, int64_t *v, int64_t n)
 {
@@ -119,7 +139,10 @@ static void get_bits(const ref_context *c, const char *x, int64_t step, int64_t 
     }
 }
 
-static bool is_extreme(uint8_t kind) { return kind == SV_REDUCE_MAX || kind == SV_REDUCE_MIN; }
+static bool is_extreme(uint8_t kind)
+{
+    return kind == SV_REDUCE_MAX || kind == SV_REDUCE_MIN;
+}
 
 /* The least (or greatest) value of the dtype, in the order of order_bit. */
 static int64_t limit(sv_dtype dtype, bool least)
@@ -148,12 +171,24 @@ static void i64_visit(void *state, const ref_context *c, const char *x, int64_t 
         uint64_t u = (uint64_t)v[i];
         int64_t ordered = (int64_t)(u ^ order_bit(c));
         switch (c->kind) {
-        case SV_REDUCE_MAX: y = (uint64_t)(ordered > (int64_t)y ? ordered : (int64_t)y); break;
-        case SV_REDUCE_MIN: y = (uint64_t)(ordered < (int64_t)y ? ordered : (int64_t)y); break;
-        case SV_REDUCE_PROD: y *= u; break;
-        case SV_REDUCE_L1: y += v[i] < 0 && c->wide != SV_U64 ? -u : u; break;
-        case SV_REDUCE_SUM_SQUARE: y += u * u; break;
-        default: y += u; break;
+        case SV_REDUCE_MAX:
+            y = (uint64_t)(ordered > (int64_t)y ? ordered : (int64_t)y);
+            break;
+        case SV_REDUCE_MIN:
+            y = (uint64_t)(ordered < (int64_t)y ? ordered : (int64_t)y);
+            break;
+        case SV_REDUCE_PROD:
+            y *= u;
+            break;
+        case SV_REDUCE_L1:
+            y += v[i] < 0 && c->wide != SV_U64 ? -u : u;
+            break;
+        case SV_REDUCE_SUM_SQUARE:
+            y += u * u;
+            break;
+        default:
+            y += u;
+            break;
         }
     }
     *extreme = (int64_t)y;
@@ -240,7 +275,8 @@ static void arg_result(const ref_context *c, sv_reduce_plan *plan, char *x, char
 static bool whole(const ref_context *c)
 {
     if (c->wide != SV_I64 && c->wide != SV_U64) return false;
-    return c->kind != SV_REDUCE_L2 && c->kind != SV_REDUCE_LOG_SUM && c->kind != SV_REDUCE_LOG_SUM_EXP;
+    return c->kind != SV_REDUCE_L2 && c->kind != SV_REDUCE_LOG_SUM &&
+           c->kind != SV_REDUCE_LOG_SUM_EXP;
 }
 
 static bool supports(const sv_problem *problem)
@@ -262,7 +298,8 @@ static void run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_reduce_param *param = call->param;
     sv_dtype from = call->desc[0].dtype;
-    ref_context c = {param->kind, param->last_index, from, call->desc[1].dtype, sv_element_wide(from)};
+    ref_context c = {param->kind, param->last_index, from, call->desc[1].dtype,
+                     sv_element_wide(from)};
     bool positions = c.kind == SV_REDUCE_ARGMAX || c.kind == SV_REDUCE_ARGMIN;
     sv_reduce_plan plan;
     sv_reduce_plan_init(&plan, call->desc, param->axes);

@@ -1,5 +1,6 @@
-/* Resize of f32 whose innermost dimension stays and lies side by side (channels-last maps): a pixel is
- * a weighted sum of rows of channels. Included by one file a level; meaning is that of resize_ref.c. */
+/* Resize of f32 whose innermost dimension stays and lies side by side (channels-last maps): a pixel
+ * is a weighted sum of rows of channels. Included by one file a level; meaning is that of
+ * resize_ref.c. */
 #include "kernels/resize/taps.h"
 #include "kernels/simd_tmpl.h"
 
@@ -13,14 +14,16 @@ static void resize_combine(const float *const *row, const float *weight, int n, 
     for (int64_t i = 0; i < channels; i += SV_VF) {
         int64_t m = channels - i < SV_VF ? channels - i : SV_VF;
         sv_vf sum = add ? vf_load_n(y + i, m) : vf_zero();
-        for (int k = 0; k < n; k++) sum = vf_fma(vf_set1(weight[k]), vf_load_n(row[k] + i, m), sum);
+        for (int k = 0; k < n; k++)
+            sum = vf_fma(vf_set1(weight[k]), vf_load_n(row[k] + i, m), sum);
         vf_store_n(y + i, sum, m);
     }
 }
 
 static void resize_fill(float *y, int64_t channels, float value)
 {
-    for (int64_t i = 0; i < channels; i++) y[i] = value;
+    for (int64_t i = 0; i < channels; i++)
+        y[i] = value;
 }
 
 static void resize_pixel(const sv_resize_param *param, sv_tap_walk walk, const char *x, float *y,

@@ -1,5 +1,6 @@
-/* Resize of any dtype, strides and number of dimensions: for each output coordinate the weighted taps,
- * over all elements of the dimensions that stay. Sums in f64; nearest moves elements whole. */
+/* Resize of any dtype, strides and number of dimensions: for each output coordinate the weighted
+ * taps, over all elements of the dimensions that stay. Sums in f64; nearest moves elements whole.
+ */
 #include "kernels/convert/element.h"
 #include "kernels/resize/taps.h"
 
@@ -18,7 +19,8 @@ typedef struct ref_context {
 static void put(const ref_context *c, double *value, char *y, int64_t step, int64_t n)
 {
     if (!sv_dtype_is_float(c->dtype)) {
-        for (int64_t i = 0; i < n; i++) value[i] = rint(value[i]);
+        for (int64_t i = 0; i < n; i++)
+            value[i] = rint(value[i]);
     }
     sv_element_put_f64(c->dtype, value, y, step, n, true);
 }
@@ -29,29 +31,34 @@ static void run_weighted(const ref_context *c, sv_tap_walk walk, const char *x, 
 {
     double sum[BLOCK] = {0}, value[BLOCK];
     if (walk.outside) {
-        for (int64_t i = 0; i < n; i++) sum[i] = (double)c->param->extrapolation;
+        for (int64_t i = 0; i < n; i++)
+            sum[i] = (double)c->param->extrapolation;
     } else {
         do {
             int64_t offset;
             double weight = sv_tap_walk_get(&walk, &offset);
             if (weight == 0) continue;
             sv_element_get_f64(c->dtype, x + offset, xs, value, n);
-            for (int64_t i = 0; i < n; i++) sum[i] += weight * value[i];
+            for (int64_t i = 0; i < n; i++)
+                sum[i] += weight * value[i];
         } while (sv_tap_walk_next(&walk));
     }
     put(c, sum, y, ys, n);
 }
 
-static void run_moved(const ref_context *c, const sv_tap_walk *walk, const char *x, int64_t xs, char *y,
-                      int64_t ys, int64_t n)
+static void run_moved(const ref_context *c, const sv_tap_walk *walk, const char *x, int64_t xs,
+                      char *y, int64_t ys, int64_t n)
 {
     int64_t offset;
     sv_tap_walk_get(walk, &offset);
-    for (int64_t i = 0; i < n; i++) memcpy(y + i * ys, x + offset + i * xs, c->size);
+    for (int64_t i = 0; i < n; i++)
+        memcpy(y + i * ys, x + offset + i * xs, c->size);
 }
 
-/* All elements that share one output coordinate. `x` is the tensor's start, `y` the coordinate's. */
-static void coordinate(const ref_context *c, sv_cursor same, const sv_tap_walk *walk, char *x, char *y)
+/* All elements that share one output coordinate. `x` is the tensor's start, `y` the coordinate's.
+ */
+static void coordinate(const ref_context *c, sv_cursor same, const sv_tap_walk *walk, char *x,
+                       char *y)
 {
     int32_t last = same.rank - 1;
     int64_t n = last >= 0 ? same.dim[last] : 1;

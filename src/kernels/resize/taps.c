@@ -11,8 +11,8 @@ static bool stays(const sv_desc *desc, const sv_resize_param *param, int32_t d)
     return desc[0].dim[d] == desc[1].dim[d] && param->scale[d] == 1 && whole;
 }
 
-/* Neighbours on each side of a coordinate that an antialiasing filter of `radius` reaches when it is
- * stretched for a smaller output. */
+/* Neighbours on each side of a coordinate that an antialiasing filter of `radius` reaches when it
+ * is stretched for a smaller output. */
 static int64_t reach(double radius, double scale)
 {
     return 1 - (int64_t)(floor(-radius / fmin(scale, 1)) + 1);
@@ -52,8 +52,8 @@ void sv_resize_plan_init(sv_resize_plan *plan, const sv_desc *desc, const sv_res
 }
 
 /* The input coordinate of output coordinate `y`; `*outside` by tf_crop_and_resize alone. */
-static double coordinate(const sv_resize_param *param, int32_t d, int64_t in, int64_t out, int64_t y,
-                         bool *outside)
+static double coordinate(const sv_resize_param *param, int32_t d, int64_t in, int64_t out,
+                         int64_t y, bool *outside)
 {
     double scale = param->scale[d], length = scale * (double)in, x = (double)y;
     switch (param->coordinate) {
@@ -66,7 +66,8 @@ static double coordinate(const sv_resize_param *param, int32_t d, int64_t in, in
     case SV_COORD_HALF_PIXEL_SYMMETRIC:
         return (double)in / 2 * (1 - (double)out / length) + (x + 0.5) / scale - 0.5;
     case SV_COORD_TF_CROP_AND_RESIZE: {
-        double start = param->roi_start[d], size = param->roi_end[d] - start, last = (double)(in - 1);
+        double start = param->roi_start[d], size = param->roi_end[d] - start,
+               last = (double)(in - 1);
         x = length == 1 ? size * last / 2 : x * size * last / (length - 1);
         x += start * last;
         *outside = !(x >= 0 && x <= last);
@@ -82,10 +83,17 @@ static int64_t nearest(const sv_resize_param *param, double x)
     double low = floor(x), rest = x - low;
     bool up = false;
     switch (param->nearest) {
-    case SV_NEAREST_ROUND_PREFER_CEIL: up = rest >= 0.5; break;
-    case SV_NEAREST_FLOOR: break;
-    case SV_NEAREST_CEIL: up = rest > 0; break;
-    default: up = rest > 0.5; break;
+    case SV_NEAREST_ROUND_PREFER_CEIL:
+        up = rest >= 0.5;
+        break;
+    case SV_NEAREST_FLOOR:
+        break;
+    case SV_NEAREST_CEIL:
+        up = rest > 0;
+        break;
+    default:
+        up = rest > 0.5;
+        break;
     }
     return (int64_t)low + up;
 }
@@ -100,7 +108,10 @@ static double filter(const sv_resize_param *param, double x)
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-static int64_t clamp(int64_t i, int64_t n) { return i < 0 ? 0 : i >= n ? n - 1 : i; }
+static int64_t clamp(int64_t i, int64_t n)
+{
+    return i < 0 ? 0 : i >= n ? n - 1 : i;
+}
 
 /* The taps of one coordinate. A coordinate beyond the table's integers cannot come from real sizes;
  * clamping it keeps memory safe. */
@@ -122,7 +133,8 @@ static void make_taps(const sv_resize_param *param, int32_t d, int64_t in, doubl
         sum += weight;
     }
     bool scaled = param->antialias || param->exclude_outside;
-    for (int64_t i = 0; scaled && sum != 0 && i < n; i++) tap[i].weight /= sum;
+    for (int64_t i = 0; scaled && sum != 0 && i < n; i++)
+        tap[i].weight /= sum;
 }
 
 void sv_resize_make_table(const sv_resize_plan *plan, const sv_resize_param *param, sv_tap *table)

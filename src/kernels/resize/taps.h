@@ -7,21 +7,22 @@
 #include "kernels/strided.h"
 
 typedef struct sv_tap {
-    int64_t position; /* -1: this output coordinate lies outside and takes the extrapolation value */
+    int64_t
+        position; /* -1: this output coordinate lies outside and takes the extrapolation value */
     double weight;
 } sv_tap;
 
 /* The dimensions that are resized; the others are walked by `same`. */
 typedef struct sv_resize_plan {
-    int32_t n;                          /* resized dimensions */
+    int32_t n; /* resized dimensions */
     int64_t in[SV_MAX_RANK], out[SV_MAX_RANK];
-    int64_t xs[SV_MAX_RANK];            /* bytes from position to position in x */
-    int64_t taps[SV_MAX_RANK];          /* taps of a coordinate */
-    int64_t table[SV_MAX_RANK];         /* first tap of the dimension in the table */
-    int64_t table_size;                 /* taps altogether */
-    uint8_t dim[SV_MAX_RANK];           /* the dimension's number in the tensor */
-    sv_cursor coordinates;              /* over output coordinates, {y} */
-    sv_cursor same;                     /* over the dimensions that stay, {x, y} */
+    int64_t xs[SV_MAX_RANK];    /* bytes from position to position in x */
+    int64_t taps[SV_MAX_RANK];  /* taps of a coordinate */
+    int64_t table[SV_MAX_RANK]; /* first tap of the dimension in the table */
+    int64_t table_size;         /* taps altogether */
+    uint8_t dim[SV_MAX_RANK];   /* the dimension's number in the tensor */
+    sv_cursor coordinates;      /* over output coordinates, {y} */
+    sv_cursor same;             /* over the dimensions that stay, {x, y} */
 } sv_resize_plan;
 
 void sv_resize_plan_init(sv_resize_plan *plan, const sv_desc *desc, const sv_resize_param *param);

@@ -41,8 +41,12 @@ static inline int32_t rnn_directions(uint8_t direction)
 
 static inline rnn_sizes rnn_get_sizes(const sv_rnn_param *param, const sv_desc *x)
 {
-    return (rnn_sizes){x->dim[0],     x->dim[1], x->dim[2], param->hidden,
-                       rnn_directions(param->direction), rnn_gates(param->kind)};
+    return (rnn_sizes){x->dim[0],
+                       x->dim[1],
+                       x->dim[2],
+                       param->hidden,
+                       rnn_directions(param->direction),
+                       rnn_gates(param->kind)};
 }
 
 static inline bool rnn_backwards(const sv_rnn_param *param, int32_t direction)
@@ -56,12 +60,14 @@ static inline bool rnn_has(const sv_call *call, int operand)
 }
 
 /* Address of [i, j, k, l] (as far as the operand has dimensions). */
-static inline char *rnn_at(const sv_call *call, int operand, int64_t i, int64_t j, int64_t k, int64_t l)
+static inline char *rnn_at(const sv_call *call, int operand, int64_t i, int64_t j, int64_t k,
+                           int64_t l)
 {
     const sv_desc *desc = &call->desc[operand];
     const int64_t index[4] = {i, j, k, l};
     int64_t offset = 0;
-    for (int32_t d = 0; d < desc->rank && d < 4; d++) offset += index[d] * desc->stride[d];
+    for (int32_t d = 0; d < desc->rank && d < 4; d++)
+        offset += index[d] * desc->stride[d];
     return (char *)call->ptr[operand] + offset * sv_dtype_get(desc->dtype)->size;
 }
 
@@ -77,8 +83,8 @@ static inline int64_t rnn_length(const sv_call *call, int64_t b, int64_t steps, 
 {
     if (!rnn_has(call, RNN_LENGTHS)) return steps;
     int64_t length;
-    sv_element_get_i64(call->desc[RNN_LENGTHS].dtype, rnn_at(call, RNN_LENGTHS, b, 0, 0, 0), 0, &length,
-                       1);
+    sv_element_get_i64(call->desc[RNN_LENGTHS].dtype, rnn_at(call, RNN_LENGTHS, b, 0, 0, 0), 0,
+                       &length, 1);
     if (length >= 0 && length <= steps) return length;
     sv_call_fault(call, unit, "sequence length", length, 0, steps + 1);
     return length < 0 ? 0 : steps;

@@ -18,7 +18,8 @@ int32_t sv_rnn_width(sv_cpu_level level)
 }
 
 /* A derived constant's values; the axis is one of three, of which k runs along the block. */
-static void transform(const sv_pack_source *source, int64_t d, int64_t j, int64_t k, float *x, int64_t n)
+static void transform(const sv_pack_source *source, int64_t d, int64_t j, int64_t k, float *x,
+                      int64_t n)
 {
     if (!source || (!source->scale && !source->shift)) return;
     for (int64_t i = 0; i < n; i++) {
@@ -47,7 +48,8 @@ void sv_rnn_pack(const sv_rnn_panel *panel, float *to)
                                        view->stride[2] * size, value, n);
                     transform(panel->source, panel->direction, j, k, value, n);
                 }
-                for (int64_t i = 0; i < n; i++) column[(k + i) * pitch] = value[i];
+                for (int64_t i = 0; i < n; i++)
+                    column[(k + i) * pitch] = value[i];
             }
         }
     }
@@ -89,10 +91,12 @@ static size_t size(const sv_problem *problem, sv_cpu_level level)
 static uint64_t key(const sv_problem *problem, sv_cpu_level level)
 {
     const sv_rnn_param *param = problem->param;
-    return (uint64_t)param->hidden << 16 | (uint64_t)param->kind << 8 | (uint64_t)sv_rnn_width(level);
+    return (uint64_t)param->hidden << 16 | (uint64_t)param->kind << 8 |
+           (uint64_t)sv_rnn_width(level);
 }
 
-static void pack(const sv_problem *problem, sv_cpu_level level, const sv_pack_source *source, void *to)
+static void pack(const sv_problem *problem, sv_cpu_level level, const sv_pack_source *source,
+                 void *to)
 {
     const sv_rnn_param *param = problem->param;
     sv_rnn_panel panel = {.view = &source->view,

@@ -1,9 +1,9 @@
-/* LSTM, GRU and RNN of f32 with recurrent weights in rnn_panels. Included by one file a level; meaning
- * is that of rnn_ref.c.
+/* LSTM, GRU and RNN of f32 with recurrent weights in rnn_panels. Included by one file a level;
+ * meaning is that of rnn_ref.c.
  *
- * Three phases: the input weights are put in panels of the same form; all steps' inputs are multiplied
- * at once; then the steps, two sequences at a time, gates and state in vectors. Which sequences make a
- * pair, and so the order of sums, is fixed by their number. */
+ * Three phases: the input weights are put in panels of the same form; all steps' inputs are
+ * multiplied at once; then the steps, two sequences at a time, gates and state in vectors. Which
+ * sequences make a pair, and so the order of sums, is fixed by their number. */
 #include "kernels/activation_tmpl.h"
 #include "kernels/rnn/operands.h"
 #include "kernels/rnn/panels.h"
@@ -14,12 +14,12 @@
 
 /* ---- products ------------------------------------------------------------------------------ */
 
-/* Adds g gates' products with x0 and x1 ([k]) to what lies at from0 and from1 ([g] vectors), and stores
- * to to0 and to1. The panel has `step` floats a k. `g` and `two` are constants; a lone row takes every
- * other k in a second set of sums, for eight chains either way. */
-SV_INLINE void rnn_product(const int g, const bool two, const float *x0, const float *x1, int64_t depth,
-                           const float *panel, int64_t step, const float *from0, const float *from1,
-                           float *to0, float *to1)
+/* Adds g gates' products with x0 and x1 ([k]) to what lies at from0 and from1 ([g] vectors), and
+ * stores to to0 and to1. The panel has `step` floats a k. `g` and `two` are constants; a lone row
+ * takes every other k in a second set of sums, for eight chains either way. */
+SV_INLINE void rnn_product(const int g, const bool two, const float *x0, const float *x1,
+                           int64_t depth, const float *panel, int64_t step, const float *from0,
+                           const float *from1, float *to0, float *to1)
 {
     sv_vf a0 = vf_load(from0), a1 = a0, a2 = a0, a3 = a0;
     if (g > 1) a1 = vf_load(from0 + SV_VF);
@@ -73,7 +73,8 @@ typedef struct rnn_rows {
     float *to[2];
 } rnn_rows;
 
-static void rnn_multiply(int gates, const rnn_rows *r, int64_t depth, const float *panel, int64_t step)
+static void rnn_multiply(int gates, const rnn_rows *r, int64_t depth, const float *panel,
+                         int64_t step)
 {
 #define RNN_CASE(g)                                                                                \
     case g:                                                                                        \
@@ -100,12 +101,12 @@ static void rnn_multiply(int gates, const rnn_rows *r, int64_t depth, const floa
 
 typedef struct rnn_plan {
     rnn_sizes size;
-    int64_t blocks;     /* panels of a direction */
-    int64_t pitch;      /* floats of all gates of a block of units */
-    int64_t padded;     /* hidden units rounded up to whole vectors */
+    int64_t blocks;              /* panels of a direction */
+    int64_t pitch;               /* floats of all gates of a block of units */
+    int64_t padded;              /* hidden units rounded up to whole vectors */
     int64_t rows, pairs, chunks; /* steps * batch; pairs of sequences; units of rows */
-    float *w;           /* panels of the input weights, [D][blocks][I][G][SV_VF] */
-    float *product;     /* [D][rows][blocks][G][SV_VF] */
+    float *w;                    /* panels of the input weights, [D][blocks][I][G][SV_VF] */
+    float *product;              /* [D][rows][blocks][G][SV_VF] */
 } rnn_plan;
 
 static rnn_plan rnn_plan_make(const sv_rnn_param *param, const sv_desc *x, void *shared)
@@ -146,9 +147,10 @@ static void rnn_pack_inputs(const sv_call *call, const rnn_plan *p, uint32_t beg
     }
 }
 
-/* The biases that are added to the input's product: all but the recurrent one of a GRU's hidden gate,
- * which the reset gate scales when linear_before_reset is set. */
-static void rnn_load_bias(const sv_call *call, const rnn_plan *p, int32_t d, int64_t block, float *to)
+/* The biases that are added to the input's product: all but the recurrent one of a GRU's hidden
+ * gate, which the reset gate scales when linear_before_reset is set. */
+static void rnn_load_bias(const sv_call *call, const rnn_plan *p, int32_t d, int64_t block,
+                          float *to)
 {
     const sv_rnn_param *param = call->param;
     memset(to, 0, (size_t)p->pitch * sizeof *to);
@@ -178,7 +180,8 @@ static const float *rnn_input(const sv_call *call, const rnn_plan *p, int64_t ro
     return buffer;
 }
 
-static void rnn_multiply_inputs(const sv_call *call, const rnn_plan *p, uint32_t begin, uint32_t end)
+static void rnn_multiply_inputs(const sv_call *call, const rnn_plan *p, uint32_t begin,
+                                uint32_t end)
 {
     float *buffer = call->scratch, bias[4 * SV_VF];
     for (uint32_t u = begin; u < end; u++) {
@@ -266,7 +269,8 @@ static void rnn_lstm_step(const rnn_pair *s)
         int64_t at = block * s->plan->pitch;
         const float *const from[2] = {s->product[0] + at, s->product[1] + at};
         rnn_recur(s, 0, 4, block, s->h, from, to);
-        for (int i = 0; i < s->n; i++) rnn_lstm_cell(s, i, block * SV_VF, gate[i]);
+        for (int i = 0; i < s->n; i++)
+            rnn_lstm_cell(s, i, block * SV_VF, gate[i]);
     }
 }
 
@@ -299,8 +303,8 @@ static void rnn_gru_linear_step(const rnn_pair *s)
     }
 }
 
-/* The reset gate scales what the hidden gate multiplies: all of it must be known first. The update gate
- * waits in `next`. */
+/* The reset gate scales what the hidden gate multiplies: all of it must be known first. The update
+ * gate waits in `next`. */
 static void rnn_gru_step(const rnn_pair *s)
 {
     float gate[2][2 * SV_VF];
@@ -333,7 +337,8 @@ static void rnn_plain_step(const rnn_pair *s)
         const float *const from[2] = {s->product[0] + at, s->product[1] + at};
         float *const to[2] = {s->next[0] + at, s->next[1] + at};
         rnn_recur(s, 0, 1, block, s->h, from, to);
-        for (int i = 0; i < s->n; i++) vf_store(to[i], rnn_activate(s, 0, vf_load(to[i])));
+        for (int i = 0; i < s->n; i++)
+            vf_store(to[i], rnn_activate(s, 0, vf_load(to[i])));
     }
 }
 
@@ -342,7 +347,8 @@ static void rnn_load(const rnn_pair *s, int operand, int64_t i, int64_t j, int64
                      int64_t n)
 {
     if (!rnn_has(s->call, operand)) return;
-    sv_element_get_f32(SV_F32, rnn_at(s->call, operand, i, j, k, 0), rnn_step(s->call, operand), to, n);
+    sv_element_get_f32(SV_F32, rnn_at(s->call, operand, i, j, k, 0), rnn_step(s->call, operand), to,
+                       n);
 }
 
 static void rnn_store(const rnn_pair *s, int operand, char *at, const float *from)
@@ -398,7 +404,9 @@ static void rnn_pair_step(rnn_pair *s, int64_t step)
     }
     if (s->n == 1) s->product[1] = s->product[0];
     switch (s->param->kind) {
-    case SV_RNN_LSTM: rnn_lstm_step(s); break;
+    case SV_RNN_LSTM:
+        rnn_lstm_step(s);
+        break;
     case SV_RNN_GRU:
         if (s->param->linear_before_reset) {
             rnn_gru_linear_step(s);
@@ -406,7 +414,9 @@ static void rnn_pair_step(rnn_pair *s, int64_t step)
             rnn_gru_step(s);
         }
         break;
-    default: rnn_plain_step(s); break;
+    default:
+        rnn_plain_step(s);
+        break;
     }
     for (int i = 0; i < s->n; i++) {
         float *done = s->next[i];
@@ -440,7 +450,8 @@ static void rnn_run_pair(rnn_pair *s)
     int64_t step = 0;
     if (s->n == 2) {
         int64_t common = s->length[0] < s->length[1] ? s->length[0] : s->length[1];
-        while (step < common) rnn_pair_step(s, step++);
+        while (step < common)
+            rnn_pair_step(s, step++);
         int shorter = s->length[0] <= s->length[1] ? 0 : 1;
         rnn_finish(s, shorter);
         if (shorter == 0) {
@@ -453,7 +464,8 @@ static void rnn_run_pair(rnn_pair *s)
         }
         s->n = 1;
     }
-    while (step < s->length[0]) rnn_pair_step(s, step++);
+    while (step < s->length[0])
+        rnn_pair_step(s, step++);
     rnn_finish(s, 0);
 }
 
@@ -461,7 +473,8 @@ static void rnn_run_pair(rnn_pair *s)
 
 static bool rnn_supports(const sv_problem *problem)
 {
-    return sv_packer_get(SV_FORMAT_rnn_panels)->accepts(problem, SV_LEVEL) && problem->epilogue.n == 0;
+    return sv_packer_get(SV_FORMAT_rnn_panels)->accepts(problem, SV_LEVEL) &&
+           problem->epilogue.n == 0;
 }
 
 static uint32_t rnn_units(const sv_problem *problem, uint32_t phase)
@@ -482,7 +495,8 @@ static size_t rnn_scratch(const sv_problem *problem)
 static size_t rnn_shared(const sv_problem *problem)
 {
     rnn_plan p = rnn_plan_make(problem->param, &problem->desc[RNN_X], NULL);
-    return (size_t)(p.size.directions * p.blocks * p.pitch * (p.size.input + p.rows)) * sizeof(float);
+    return (size_t)(p.size.directions * p.blocks * p.pitch * (p.size.input + p.rows)) *
+           sizeof(float);
 }
 
 static void rnn_run(const sv_call *call, uint32_t begin, uint32_t end)

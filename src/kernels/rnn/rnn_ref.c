@@ -1,5 +1,5 @@
-/* LSTM, GRU and RNN of any float dtype and strides, in f64, one sequence of one direction at a time, by
- * the equations of ONNX's operators. */
+/* LSTM, GRU and RNN of any float dtype and strides, in f64, one sequence of one direction at a
+ * time, by the equations of ONNX's operators. */
 #include "kernels/rnn/operands.h"
 #include "kernels/unary/unary_scalar.h"
 
@@ -14,7 +14,7 @@ typedef struct sequence {
     rnn_sizes size;
     int32_t d;
     int64_t b;
-    double *x, *h, *c, *gate, *rec; /* [input], [hidden] twice, [gates][hidden] twice */
+    double *x, *h, *c, *gate, *rec;     /* [input], [hidden] twice, [gates][hidden] twice */
     double *bias_w, *bias_r, *peephole; /* [gates][hidden] twice, [3][hidden] */
 } sequence;
 
@@ -28,9 +28,10 @@ static void multiply(const sequence *s, int operand, const double *v, int64_t n,
         double sum = 0;
         for (int64_t k = 0; k < n; k += BLOCK) {
             int64_t m = n - k < BLOCK ? n - k : BLOCK;
-            sv_element_get_f64(s->call->desc[operand].dtype, rnn_at(s->call, operand, s->d, j, k, 0),
-                               step, row, m);
-            for (int64_t i = 0; i < m; i++) sum += row[i] * v[k + i];
+            sv_element_get_f64(s->call->desc[operand].dtype,
+                               rnn_at(s->call, operand, s->d, j, k, 0), step, row, m);
+            for (int64_t i = 0; i < m; i++)
+                sum += row[i] * v[k + i];
         }
         out[j] = sum;
     }
@@ -77,7 +78,8 @@ static void gru_step(const sequence *s)
         s->gate[i] = activate(s, 0, s->gate[i] + s->rec[i] + s->bias_w[i] + s->bias_r[i]);
     }
     if (!linear) {
-        for (int64_t j = 0; j < n; j++) r[j] *= s->h[j];
+        for (int64_t j = 0; j < n; j++)
+            r[j] *= s->h[j];
         multiply(s, RNN_R, r, n, 2 * n, 3 * n, s->rec);
     }
     for (int64_t j = 0; j < n; j++) {
@@ -99,7 +101,8 @@ static void rnn_step_plain(const sequence *s)
 }
 
 /* An operand's run [d, j..] as f64, zeros if it is absent. */
-static void load(const sequence *s, int operand, int64_t i, int64_t j, int64_t k, double *to, int64_t n)
+static void load(const sequence *s, int operand, int64_t i, int64_t j, int64_t k, double *to,
+                 int64_t n)
 {
     memset(to, 0, (size_t)n * sizeof *to);
     if (!rnn_has(s->call, operand)) return;
@@ -117,8 +120,8 @@ static void store(const sequence *s, int operand, char *at, const double *from)
 static void lay_out(sequence *s, double *at)
 {
     int64_t n = s->size.hidden, gn = s->size.gates * n;
-    double **const arrays[] = {&s->x, &s->h, &s->c, &s->gate, &s->rec, &s->bias_w, &s->bias_r,
-                               &s->peephole};
+    double **const arrays[] = {&s->x,   &s->h,      &s->c,      &s->gate,
+                               &s->rec, &s->bias_w, &s->bias_r, &s->peephole};
     const int64_t sizes[] = {s->size.input, n, n, gn, gn, gn, gn, 3 * n};
     for (int i = 0; i < 8; i++) {
         *arrays[i] = at;
@@ -134,11 +137,18 @@ static void run_steps(const sequence *s, int64_t length)
         load(s, RNN_X, t, s->b, 0, s->x, s->size.input);
         multiply(s, RNN_W, s->x, s->size.input, 0, s->size.gates * s->size.hidden, s->gate);
         switch (s->param->kind) {
-        case SV_RNN_LSTM: lstm_step(s); break;
-        case SV_RNN_GRU: gru_step(s); break;
-        default: rnn_step_plain(s); break;
+        case SV_RNN_LSTM:
+            lstm_step(s);
+            break;
+        case SV_RNN_GRU:
+            gru_step(s);
+            break;
+        default:
+            rnn_step_plain(s);
+            break;
         }
-        if (rnn_has(s->call, RNN_Y)) store(s, RNN_Y, rnn_at(s->call, RNN_Y, t, s->d, s->b, 0), s->h);
+        if (rnn_has(s->call, RNN_Y))
+            store(s, RNN_Y, rnn_at(s->call, RNN_Y, t, s->d, s->b, 0), s->h);
     }
 }
 
@@ -178,7 +188,8 @@ static uint32_t units(const sv_problem *problem, uint32_t phase)
 static size_t scratch(const sv_problem *problem)
 {
     rnn_sizes z = rnn_get_sizes(problem->param, &problem->desc[RNN_X]);
-    return (size_t)(z.input + 2 * z.hidden + 4 * z.gates * z.hidden + 3 * z.hidden) * sizeof(double);
+    return (size_t)(z.input + 2 * z.hidden + 4 * z.gates * z.hidden + 3 * z.hidden) *
+           sizeof(double);
 }
 
 static void run(const sv_call *call, uint32_t begin, uint32_t end)
@@ -194,7 +205,10 @@ static void run(const sv_call *call, uint32_t begin, uint32_t end)
 }
 
 /* Each step multiplies the weights once, element by element. */
-static double cost(const sv_problem *problem) { return sv_problem_flops(problem) * 2; }
+static double cost(const sv_problem *problem)
+{
+    return sv_problem_flops(problem) * 2;
+}
 
 const sv_kernel sv_kernel_rnn_ref = {
     .name = "rnn_ref",

@@ -18,7 +18,8 @@ static inline void sv_lines_init(sv_lines *lines, const sv_desc *desc, int32_t a
     sv_cursor in;
     sv_cursor_split(desc, 2, 0, 1, 1u << axis, &in, &lines->outer);
     lines->n = desc[0].dim[axis];
-    for (int k = 0; k < 2; k++) lines->step[k] = in.rank ? in.step[k][0] : 0;
+    for (int k = 0; k < 2; k++)
+        lines->step[k] = in.rank ? in.step[k][0] : 0;
     lines->count = lines->n ? sv_cursor_count(&lines->outer) : 0;
     lines->per_unit = sv_pieces_per_unit(lines->n);
 }

@@ -1,5 +1,5 @@
-/* Softmax and LogSoftmax of f32 (f16 and bf16 through scratch): lines that lie side by side, or SV_VF
- * lines at once where neighbouring lines do. Included by one file a level.
+/* Softmax and LogSoftmax of f32 (f16 and bf16 through scratch): lines that lie side by side, or
+ * SV_VF lines at once where neighbouring lines do. Included by one file a level.
  *
  * Three passes over a line: the greatest value, the exponentials and their sum, the division. The
  * sum's lanes are added in a fixed order, so results depend neither on threads nor on addresses. */
@@ -13,7 +13,8 @@ SV_INLINE sv_vf load_lowest(const float *x, int64_t n)
 {
     float lane[SV_VF];
     vf_store(lane, vf_set1(-__builtin_inff()));
-    for (int64_t i = 0; i < n; i++) lane[i] = x[i];
+    for (int64_t i = 0; i < n; i++)
+        lane[i] = x[i];
     return vf_load(lane);
 }
 
@@ -57,7 +58,8 @@ static void line_softmax(const float *x, float *y, int64_t n)
     float sum = line_exponentials(x, y, n, line_greatest(x, n));
     const sv_vf scale = vf_set1(1.0f / sum);
     int64_t i = 0;
-    for (; i + SV_VF <= n; i += SV_VF) vf_store(y + i, vf_load(y + i) * scale);
+    for (; i + SV_VF <= n; i += SV_VF)
+        vf_store(y + i, vf_load(y + i) * scale);
     if (i < n) vf_store_n(y + i, vf_load_n(y + i, n - i) * scale, n - i);
 }
 
@@ -66,7 +68,8 @@ static void line_log_softmax(const float *x, float *y, int64_t n)
     float max = line_greatest(x, n);
     const sv_vf shift = vf_set1(max), log_sum = vf_set1(logf(line_exponentials(x, NULL, n, max)));
     int64_t i = 0;
-    for (; i + SV_VF <= n; i += SV_VF) vf_store(y + i, vf_load(x + i) - shift - log_sum);
+    for (; i + SV_VF <= n; i += SV_VF)
+        vf_store(y + i, vf_load(x + i) - shift - log_sum);
     if (i < n) vf_store_n(y + i, vf_load_n(x + i, n - i) - shift - log_sum, n - i);
 }
 
@@ -75,7 +78,8 @@ static void columns_softmax(const float *x, int64_t xs, float *y, int64_t ys, in
                             bool logarithm)
 {
     sv_vf max = vf_set1(-__builtin_inff()), sum = vf_zero();
-    for (int64_t i = 0; i < n; i++) max = vf_max(max, vf_load_n(x + i * xs, m));
+    for (int64_t i = 0; i < n; i++)
+        max = vf_max(max, vf_load_n(x + i * xs, m));
     for (int64_t i = 0; i < n; i++) {
         sv_vf e = vf_exp(vf_load_n(x + i * xs, m) - max);
         sum += e;
@@ -151,7 +155,8 @@ static void run_lines(const sv_call *call, sv_lines *lines, uint32_t begin, uint
         } else {
             line_softmax(x, y, lines->n);
         }
-        if (!plain) sv_element_put_f32(dtype, y, lines->outer.at[1], lines->step[1], lines->n, true);
+        if (!plain)
+            sv_element_put_f32(dtype, y, lines->outer.at[1], lines->step[1], lines->n, true);
         sv_cursor_next(&lines->outer);
     }
 }

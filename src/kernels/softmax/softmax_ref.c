@@ -22,13 +22,15 @@ static void line_softmax(double *x, int64_t n, bool logarithm)
         sum += exp(x[i]);
     }
     double log_sum = log(sum);
-    for (int64_t i = 0; i < n; i++) x[i] = logarithm ? x[i] - log_sum : exp(x[i]) / sum;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = logarithm ? x[i] - log_sum : exp(x[i]) / sum;
 }
 
 static void line_hardmax(double *x, int64_t n)
 {
     int64_t best = greatest(x, n);
-    for (int64_t i = 0; i < n; i++) x[i] = i == best;
+    for (int64_t i = 0; i < n; i++)
+        x[i] = i == best;
 }
 
 static bool supports(const sv_problem *problem)

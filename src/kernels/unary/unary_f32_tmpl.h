@@ -1,5 +1,5 @@
-/* Unary operations on f32 (f16 and bf16 by blocks of f32) with the vectors of one level. Included by
- * one file a level; meaning is that of unary_scalar.h. */
+/* Unary operations on f32 (f16 and bf16 by blocks of f32) with the vectors of one level. Included
+ * by one file a level; meaning is that of unary_scalar.h. */
 #include "kernels/activation_tmpl.h"
 #include "kernels/convert/element.h"
 #include "kernels/strided.h"
@@ -15,7 +15,8 @@ typedef void (*unary_loop)(const float *x, float *y, int64_t n, float a, float b
         const sv_unary op = SV_UNARY_##name;                                                       \
         int64_t i = 0;                                                                             \
         if (!vf_activate_has(op)) {                                                                \
-            for (; i < n; i++) y[i] = sv_unary_apply_f32(op, x[i], a, b);                          \
+            for (; i < n; i++)                                                                     \
+                y[i] = sv_unary_apply_f32(op, x[i], a, b);                                         \
             return;                                                                                \
         }                                                                                          \
         const sv_vf va = vf_set1(a), vb = vf_set1(b);                                              \

@@ -1,5 +1,5 @@
-/* The unary row for every dtype and stride: blocks are widened to f32, f64, i64 or u64, computed there
- * by unary_scalar.h, and narrowed to the result's dtype. */
+/* The unary row for every dtype and stride: blocks are widened to f32, f64, i64 or u64, computed
+ * there by unary_scalar.h, and narrowed to the result's dtype. */
 #include "kernels/convert/element.h"
 #include "kernels/strided.h"
 #include "kernels/unary/unary_scalar.h"
@@ -12,11 +12,13 @@ typedef void (*f64_loop)(double *x, int64_t n, double a, double b);
 #define UNARY(name)                                                                                \
     static void f32_##name(float *x, int64_t n, float a, float b)                                  \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) x[i] = sv_unary_apply_f32(SV_UNARY_##name, x[i], a, b);    \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            x[i] = sv_unary_apply_f32(SV_UNARY_##name, x[i], a, b);                                \
     }                                                                                              \
     static void f64_##name(double *x, int64_t n, double a, double b)                               \
     {                                                                                              \
-        for (int64_t i = 0; i < n; i++) x[i] = sv_unary_apply_f64(SV_UNARY_##name, x[i], a, b);    \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            x[i] = sv_unary_apply_f64(SV_UNARY_##name, x[i], a, b);                                \
     }
 #include "kernels/unary.inc"
 #undef UNARY
@@ -37,7 +39,8 @@ typedef struct ref_context {
     sv_dtype from, to;
 } ref_context;
 
-static void f32_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys, int64_t n)
+static void f32_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys,
+                      int64_t n)
 {
     float value[BLOCK];
     sv_element_get_f32(c->from, x, xs, value, n);
@@ -45,7 +48,8 @@ static void f32_block(const ref_context *c, const char *x, int64_t xs, char *y, 
     sv_element_put_f32(c->to, value, y, ys, n, true);
 }
 
-static void f64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys, int64_t n)
+static void f64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys,
+                      int64_t n)
 {
     double value[BLOCK];
     sv_element_get_f64(c->from, x, xs, value, n);
@@ -56,46 +60,62 @@ static void f64_block(const ref_context *c, const char *x, int64_t xs, char *y, 
 static inline int64_t apply_i64(const sv_unary_param *p, int64_t x)
 {
     switch (p->op) {
-    case SV_UNARY_Abs: return x < 0 ? (int64_t)-(uint64_t)x : x;
-    case SV_UNARY_BitwiseNot: return ~x;
+    case SV_UNARY_Abs:
+        return x < 0 ? (int64_t) - (uint64_t)x : x;
+    case SV_UNARY_BitwiseNot:
+        return ~x;
     case SV_UNARY_Clip:
         if (x < p->ia) x = p->ia;
         return x > p->ib ? p->ib : x;
-    case SV_UNARY_Neg: return (int64_t)-(uint64_t)x;
-    case SV_UNARY_Not: return x == 0;
-    case SV_UNARY_Relu: return x < 0 ? 0 : x;
-    case SV_UNARY_Sign: return (x > 0) - (x < 0);
-    default: return x;
+    case SV_UNARY_Neg:
+        return (int64_t) - (uint64_t)x;
+    case SV_UNARY_Not:
+        return x == 0;
+    case SV_UNARY_Relu:
+        return x < 0 ? 0 : x;
+    case SV_UNARY_Sign:
+        return (x > 0) - (x < 0);
+    default:
+        return x;
     }
 }
 
-static void i64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys, int64_t n)
+static void i64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys,
+                      int64_t n)
 {
     int64_t value[BLOCK];
     sv_element_get_i64(c->from, x, xs, value, n);
-    for (int64_t i = 0; i < n; i++) value[i] = apply_i64(c->param, value[i]);
+    for (int64_t i = 0; i < n; i++)
+        value[i] = apply_i64(c->param, value[i]);
     sv_element_put_i64(c->to, value, y, ys, n, true);
 }
 
 static inline uint64_t apply_u64(const sv_unary_param *p, uint64_t x)
 {
     switch (p->op) {
-    case SV_UNARY_BitwiseNot: return ~x;
+    case SV_UNARY_BitwiseNot:
+        return ~x;
     case SV_UNARY_Clip:
         if (x < (uint64_t)p->ia) x = (uint64_t)p->ia;
         return x > (uint64_t)p->ib ? (uint64_t)p->ib : x;
-    case SV_UNARY_Neg: return -x;
-    case SV_UNARY_Not: return x == 0;
-    case SV_UNARY_Sign: return x > 0;
-    default: return x;
+    case SV_UNARY_Neg:
+        return -x;
+    case SV_UNARY_Not:
+        return x == 0;
+    case SV_UNARY_Sign:
+        return x > 0;
+    default:
+        return x;
     }
 }
 
-static void u64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys, int64_t n)
+static void u64_block(const ref_context *c, const char *x, int64_t xs, char *y, int64_t ys,
+                      int64_t n)
 {
     uint64_t value[BLOCK];
     sv_element_get_u64(c->from, x, xs, value, n);
-    for (int64_t i = 0; i < n; i++) value[i] = apply_u64(c->param, value[i]);
+    for (int64_t i = 0; i < n; i++)
+        value[i] = apply_u64(c->param, value[i]);
     sv_element_put_u64(c->to, value, y, ys, n, true);
 }
 

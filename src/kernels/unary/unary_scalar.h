@@ -1,11 +1,12 @@
-/* What every unary operation means on one f32 or f64: the definition that vectorised rows are tested
- * against, and that epilogues of other families fall back to.
+/* What every unary operation means on one f32 or f64: the definition that vectorised rows are
+ * tested against, and that epilogues of other families fall back to.
  *
  *   float  sv_unary_apply_f32(sv_unary op, float x, float a, float b);
  *   double sv_unary_apply_f64(sv_unary op, double x, double a, double b);
  *
- * Both are always inlined: with a constant `op` the switch vanishes. Truth values (Not, IsNaN, IsInf)
- * are 1 and 0. Integers and the storage of narrow floats are the business of the unary rows. */
+ * Both are always inlined: with a constant `op` the switch vanishes. Truth values (Not, IsNaN,
+ * IsInf) are 1 and 0. Integers and the storage of narrow floats are the business of the unary rows.
+ */
 #ifndef SV_KERNELS_UNARY_SCALAR_H
 #define SV_KERNELS_UNARY_SCALAR_H
 

@@ -1,5 +1,5 @@
-/* Where on elements of four bytes with the vectors of one level: condition, a and b each run along or
- * stay. Included by one file a level. */
+/* Where on elements of four bytes with the vectors of one level: condition, a and b each run along
+ * or stay. Included by one file a level. */
 #include "kernels/simd_tmpl.h"
 #include "kernels/strided.h"
 
@@ -18,8 +18,8 @@ SV_INLINE sv_vf where_select(sv_vi mask, sv_vf a, sv_vf b)
     return vi_bits((mask & vf_bits(a)) | (~mask & vf_bits(b)));
 }
 
-static void where_loop(const char *condition, const float *a, bool move_a, const float *b, bool move_b,
-                       float *y, int64_t n)
+static void where_loop(const char *condition, const float *a, bool move_a, const float *b,
+                       bool move_b, float *y, int64_t n)
 {
     sv_vf va = vf_set1(0), vb = va;
     if (!move_a) va = vi_bits(vi_set1(*(const int32_t *)a));
@@ -41,10 +41,11 @@ static void where_loop(const char *condition, const float *a, bool move_a, const
 static void where_row(char *const *at, const int64_t *step, int64_t n, const void *context)
 {
     (void)context;
-    bool plain = step[0] == 1 && (step[1] == 4 || !step[1]) && (step[2] == 4 || !step[2]) && step[3] == 4;
+    bool plain =
+        step[0] == 1 && (step[1] == 4 || !step[1]) && (step[2] == 4 || !step[2]) && step[3] == 4;
     if (plain) {
-        where_loop(at[0], (const float *)at[1], step[1], (const float *)at[2], step[2], (float *)at[3],
-                   n);
+        where_loop(at[0], (const float *)at[1], step[1], (const float *)at[2], step[2],
+                   (float *)at[3], n);
         return;
     }
     for (int64_t i = 0; i < n; i++) {

@@ -5,7 +5,8 @@ typedef struct element16 {
     uint64_t part[2];
 } element16;
 
-/* The condition is often repeated along the row, and then decides for all of it; one row then copies. */
+/* The condition is often repeated along the row, and then decides for all of it; one row then
+ * copies. */
 #define ROW(name, T)                                                                               \
     static void name(char *const *at, const int64_t *step, int64_t n, const void *context)         \
     {                                                                                              \
@@ -32,12 +33,18 @@ ROW(row16, element16)
 static sv_strided_row row_of(size_t size)
 {
     switch (size) {
-    case 1: return row1;
-    case 2: return row2;
-    case 4: return row4;
-    case 8: return row8;
-    case 16: return row16;
-    default: return NULL;
+    case 1:
+        return row1;
+    case 2:
+        return row2;
+    case 4:
+        return row4;
+    case 8:
+        return row8;
+    case 16:
+        return row16;
+    default:
+        return NULL;
     }
 }
 

@@ -36,7 +36,8 @@ static void test_all_pairs(void **state)
         for (int to = 1; to < SV_DTYPE_COUNT; to++) {
             if (!numeric(from) || !numeric(to)) continue;
             bool no_zero = from == SV_F8E8M0 || to == SV_F8E8M0;
-            convert_case(from, to, true, 2, no_zero ? D(1, 1) : D(0, 1), no_zero ? D(1, 1) : D(0, 1));
+            convert_case(from, to, true, 2, no_zero ? D(1, 1) : D(0, 1),
+                         no_zero ? D(1, 1) : D(0, 1));
         }
     }
 }
@@ -65,7 +66,8 @@ static void test_floats_to_integers(void **state)
     convert_case(SV_F64, SV_I32, true, 7, x, D(1, -1, 300, -300, 0, INT_MAX, INT_MIN));
     convert_case(SV_F16, SV_I64, true, 7, x, D(1, -1, 300, -300, 0, 0x1p63, -0x1p63));
     convert_case(SV_F32, SV_U64, true, 7, x, D(1, 0, 300, 0, 0, 0x1p64, 0));
-    convert_case(SV_F32, SV_BOOL, true, 7, D(0.1, -0.0, 0, 2, NAN, -INFINITY, 1e-40), D(1, 0, 0, 1, 1, 1, 1));
+    convert_case(SV_F32, SV_BOOL, true, 7, D(0.1, -0.0, 0, 2, NAN, -INFINITY, 1e-40),
+                 D(1, 0, 0, 1, 1, 1, 1));
     convert_case(SV_F32, SV_I4, true, 4, D(-9, 8, 7.9, -8.5), D(7, -8, 7, -8));
     convert_case(SV_F32, SV_U2, true, 4, D(-3, -1, 3, 4), D(1, 3, 3, 0));
 }
@@ -73,7 +75,8 @@ static void test_floats_to_integers(void **state)
 static void test_floats(void **state)
 {
     (void)state;
-    convert_case(SV_F32, SV_F16, true, 4, D(65519, 65520, 1e-8, -1e-8), D(65504, INFINITY, 0, -0.0));
+    convert_case(SV_F32, SV_F16, true, 4, D(65519, 65520, 1e-8, -1e-8),
+                 D(65504, INFINITY, 0, -0.0));
     convert_case(SV_F64, SV_F32, true, 2, D(1e39, -1e39), D(INFINITY, -INFINITY));
     /* Half a unit of f16 and a little: rounding by way of f32 would lose the little. */
     convert_case(SV_F64, SV_F16, true, 2, D(1 + 0x1p-11 + 0x1p-40, 1 + 0x1p-11), D(1 + 0x1p-10, 1));
@@ -83,7 +86,8 @@ static void test_floats(void **state)
     convert_case(SV_F32, SV_F8E4M3FN, true, 5, x, D(448, -448, 448, NAN, 0.3125));
     convert_case(SV_F32, SV_F8E4M3FN, false, 5, x, D(NAN, NAN, NAN, NAN, 0.3125));
     convert_case(SV_F32, SV_F8E4M3FNUZ, true, 5, x, D(240, -240, 240, NAN, 0.3125));
-    convert_case(SV_F32, SV_F8E5M2, false, 4, D(1e6, -1e6, INFINITY, 0.3), D(INFINITY, -INFINITY, INFINITY, 0.3125));
+    convert_case(SV_F32, SV_F8E5M2, false, 4, D(1e6, -1e6, INFINITY, 0.3),
+                 D(INFINITY, -INFINITY, INFINITY, 0.3125));
     convert_case(SV_F32, SV_F8E5M2, true, 2, D(1e6, -1e6), D(57344, -57344));
     convert_case(SV_F64, SV_F4E2M1, true, 4, D(0.6, -2.4, 5.1, 100), D(0.5, -2, 6, 6));
     convert_case(SV_F32, SV_F8E8M0, true, 3, D(1.1, 2, 0.124), D(2, 2, 0.125));
@@ -145,7 +149,8 @@ static void text_case(const char *text, sv_dtype to, bool good, double expected)
     trial t;
     trial_init(&t, SV_FAMILY_convert, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
     trial_reference(&t);
-    if (good != (t.fault.step == UINT32_MAX)) fail_msg("\"%s\": %s expected", text, good ? "no fault" : "a fault");
+    if (good != (t.fault.step == UINT32_MAX))
+        fail_msg("\"%s\": %s expected", text, good ? "no fault" : "a fault");
     trial_equal_values(&y, &expected, 0, 0);
     trial_free(&x);
     trial_free(&y);
@@ -183,7 +188,8 @@ static void test_all_halves(void **state)
     for (int d = 0; d < 2; d++) {
         trial_tensor x = trial_make(dtypes[d], TRIAL_DENSE, TRIAL_DIMS(65536));
         trial_tensor y = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(65536));
-        for (int i = 0; i < 65536; i++) ((uint16_t *)x.data)[i] = (uint16_t)i;
+        for (int i = 0; i < 65536; i++)
+            ((uint16_t *)x.data)[i] = (uint16_t)i;
         sv_convert_param p = {true};
         trial t;
         trial_init(&t, SV_FAMILY_convert, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
@@ -230,10 +236,10 @@ static void test_pairs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_pairs),       cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_all_pairs),          cmocka_unit_test(test_integers),
         cmocka_unit_test(test_floats_to_integers), cmocka_unit_test(test_floats),
-        cmocka_unit_test(test_numbers_to_text), cmocka_unit_test(test_text_to_numbers),
-        cmocka_unit_test(test_all_halves),      cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_numbers_to_text),    cmocka_unit_test(test_text_to_numbers),
+        cmocka_unit_test(test_all_halves),         cmocka_unit_test(test_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

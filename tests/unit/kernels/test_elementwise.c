@@ -1,4 +1,5 @@
-/* Unary, binary and where: the reference against closed forms, every other row against the reference. */
+/* Unary, binary and where: the reference against closed forms, every other row against the
+ * reference. */
 #include "kernels/elementwise.h"
 #include "trial.h"
 
@@ -38,32 +39,66 @@ static void test_unary_values(void **state)
     } cases[] = {
         {SV_UNARY_Abs, 0, 0, {2, 0.5, 0, 0.5, 3}},
         {SV_UNARY_Affine, 2, 1, {-3, 0, 1, 2, 7}},
-        {SV_UNARY_Asinh, 0, 0, {-1.4436354751788103, -0.48121182505960347, 0, 0.48121182505960347, 1.8184464592320668}},
+        {SV_UNARY_Asinh,
+         0,
+         0,
+         {-1.4436354751788103, -0.48121182505960347, 0, 0.48121182505960347, 1.8184464592320668}},
         {SV_UNARY_Ceil, 0, 0, {-2, -0.0, 0, 1, 3}},
         {SV_UNARY_Celu, 2, 0, {-1.2642411176571153, -0.4423984338571903, 0, 0.5, 3}},
         {SV_UNARY_Clip, -1, 2, {-1, -0.5, 0, 0.5, 2}},
         {SV_UNARY_Clip, 5, 1, {1, 1, 1, 1, 1}},
         {SV_UNARY_Elu, 1.5, 0, {-1.296997075145081, -0.5902040104310499, 0, 0.5, 3}},
-        {SV_UNARY_Erf, 0, 0, {-0.9953222650189527, -0.5204998778130465, 0, 0.5204998778130465, 0.9999779095030014}},
+        {SV_UNARY_Erf,
+         0,
+         0,
+         {-0.9953222650189527, -0.5204998778130465, 0, 0.5204998778130465, 0.9999779095030014}},
         {SV_UNARY_Floor, 0, 0, {-2, -1, 0, 0, 3}},
-        {SV_UNARY_Gelu, 0, 0, {-0.04550026389635842, -0.15426876936299347, 0, 0.3457312306370065, 2.99595030590511}},
-        {SV_UNARY_GeluTanh, 0, 0, {-0.04540230591222494, -0.15428599017485606, 0, 0.34571400982514394, 2.996362607918227}},
+        {SV_UNARY_Gelu,
+         0,
+         0,
+         {-0.04550026389635842, -0.15426876936299347, 0, 0.3457312306370065, 2.99595030590511}},
+        {SV_UNARY_GeluTanh,
+         0,
+         0,
+         {-0.04540230591222494, -0.15428599017485606, 0, 0.34571400982514394, 2.996362607918227}},
         {SV_UNARY_HardSigmoid, 0.2, 0.5, {0.1, 0.4, 0.5, 0.6, 1}},
-        {SV_UNARY_HardSwish, 0, 0, {-0.3333333333333333, -0.20833333333333334, 0, 0.2916666666666667, 3}},
+        {SV_UNARY_HardSwish,
+         0,
+         0,
+         {-0.3333333333333333, -0.20833333333333334, 0, 0.2916666666666667, 3}},
         {SV_UNARY_IsInf, 1, 1, {0, 0, 0, 0, 0}},
         {SV_UNARY_LeakyRelu, 0.1, 0, {-0.2, -0.05, 0, 0.5, 3}},
-        {SV_UNARY_Mish, 0, 0, {-0.2525014826957089, -0.22074377465173, 0, 0.3752452113048951, 2.986535004967957}},
+        {SV_UNARY_Mish,
+         0,
+         0,
+         {-0.2525014826957089, -0.22074377465173, 0, 0.3752452113048951, 2.986535004967957}},
         {SV_UNARY_Neg, 0, 0, {2, 0.5, -0.0, -0.5, -3}},
         {SV_UNARY_Relu, 0, 0, {0, 0, 0, 0.5, 3}},
         {SV_UNARY_Round, 0, 0, {-2, 0, 0, 0, 3}},
         {SV_UNARY_Selu, 1.5, 2, {-2.593994150290162, -1.1804080208620998, 0, 1, 6}},
         {SV_UNARY_Shrink, 1, 1.5, {-1, 0, 0, 0, 2}},
-        {SV_UNARY_Sigmoid, 0, 0, {0.11920292202211755, 0.3775406687981454, 0.5, 0.6224593312018546, 0.9525741268224334}},
+        {SV_UNARY_Sigmoid,
+         0,
+         0,
+         {0.11920292202211755, 0.3775406687981454, 0.5, 0.6224593312018546, 0.9525741268224334}},
         {SV_UNARY_Sign, 0, 0, {-1, -1, 0, 1, 1}},
-        {SV_UNARY_Softplus, 0, 0, {0.1269280110429726, 0.4740769841801067, 0.6931471805599453, 0.9740769841801067, 3.048587351573742}},
-        {SV_UNARY_Softsign, 0, 0, {-0.6666666666666666, -0.3333333333333333, 0, 0.3333333333333333, 0.75}},
-        {SV_UNARY_Swish, 2, 0, {-0.03597241992418312, -0.13447071068499755, 0, 0.36552928931500245, 2.9925821305300957}},
-        {SV_UNARY_Tanh, 0, 0, {-0.9640275800758169, -0.46211715726000973, 0, 0.46211715726000973, 0.9950547536867305}},
+        {SV_UNARY_Softplus,
+         0,
+         0,
+         {0.1269280110429726, 0.4740769841801067, 0.6931471805599453, 0.9740769841801067,
+          3.048587351573742}},
+        {SV_UNARY_Softsign,
+         0,
+         0,
+         {-0.6666666666666666, -0.3333333333333333, 0, 0.3333333333333333, 0.75}},
+        {SV_UNARY_Swish,
+         2,
+         0,
+         {-0.03597241992418312, -0.13447071068499755, 0, 0.36552928931500245, 2.9925821305300957}},
+        {SV_UNARY_Tanh,
+         0,
+         0,
+         {-0.9640275800758169, -0.46211715726000973, 0, 0.46211715726000973, 0.9950547536867305}},
         {SV_UNARY_ThresholdedRelu, 1, 0, {0, 0, 0, 0, 3}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -104,10 +139,17 @@ static void test_unary_integers(void **state)
     unary_case(clip_unsigned, SV_U64, SV_U64, 3, D(1, 4, 9), D(3, 4, 5), 0);
 }
 
-/* The vector forms promise a few units in the last place; tails of Gelu 5e-5 (see vecmath). HardSwish
- * multiplies by the rounded 1/6 where the definition divides: near -3 only the absolute error is small. */
-static double unary_rtol(sv_unary op) { return op == SV_UNARY_Gelu ? 6e-5 : 2e-6; }
-static double unary_atol(sv_unary op) { return op == SV_UNARY_HardSwish ? 1e-6 : 1.3e-38; }
+/* The vector forms promise a few units in the last place; tails of Gelu 5e-5 (see vecmath).
+ * HardSwish multiplies by the rounded 1/6 where the definition divides: near -3 only the absolute
+ * error is small. */
+static double unary_rtol(sv_unary op)
+{
+    return op == SV_UNARY_Gelu ? 6e-5 : 2e-6;
+}
+static double unary_atol(sv_unary op)
+{
+    return op == SV_UNARY_HardSwish ? 1e-6 : 1.3e-38;
+}
 
 static void test_unary_rows(void **state)
 {
@@ -118,12 +160,14 @@ static void test_unary_rows(void **state)
         for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
             for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
                 trial_tensor x = trial_make(SV_F32, layout, shapes[i]);
-                trial_tensor y = trial_make(SV_F32, (trial_layout)((layout * 2) % TRIAL_LAYOUTS), shapes[i]);
+                trial_tensor y =
+                    trial_make(SV_F32, (trial_layout)((layout * 2) % TRIAL_LAYOUTS), shapes[i]);
                 trial_fill(&x, (uint32_t)op, -8, 8);
                 trial_spoil(&x, (uint32_t)op);
                 trial t;
                 trial_init(&t, SV_FAMILY_unary, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
-                assert_int_equal(trial_compare(&t, unary_rtol(p.op), unary_atol(p.op)), trial_levels());
+                assert_int_equal(trial_compare(&t, unary_rtol(p.op), unary_atol(p.op)),
+                                 trial_levels());
                 trial_free(&x);
                 trial_free(&y);
             }
@@ -183,14 +227,21 @@ static void test_binary_floats(void **state)
         SAME(SV_BINARY_Max, t, 4, D(1, NAN, 2, -1), D(2, 1, NAN, -2), D(2, NAN, NAN, -1));
         SAME(SV_BINARY_Min, t, 4, D(1, NAN, 2, -1), D(2, 1, NAN, -2), D(1, NAN, NAN, -2));
         SAME(SV_BINARY_PRelu, t, 2, D(-2, 2), D(0.25, 0.25), D(-0.5, 2));
-        SAME(SV_BINARY_FMod, t, 4, D(5.5, -5.5, 5.5, -5.5), D(2, 2, -2, -2), D(1.5, -1.5, 1.5, -1.5));
-        SAME(SV_BINARY_Mod, t, 4, D(5.5, -5.5, 5.5, -5.5), D(2, 2, -2, -2), D(1.5, 0.5, -0.5, -1.5));
+        SAME(SV_BINARY_FMod, t, 4, D(5.5, -5.5, 5.5, -5.5), D(2, 2, -2, -2),
+             D(1.5, -1.5, 1.5, -1.5));
+        SAME(SV_BINARY_Mod, t, 4, D(5.5, -5.5, 5.5, -5.5), D(2, 2, -2, -2),
+             D(1.5, 0.5, -0.5, -1.5));
         SAME(SV_BINARY_Pow, t, 4, D(2, 3, 4, -2), D(3, 2, 0.5, 3), D(8, 9, 2, -8));
-        binary_case(SV_BINARY_Less, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1), D(1, 0, 0), 0);
-        binary_case(SV_BINARY_LessOrEqual, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1), D(1, 1, 0), 0);
-        binary_case(SV_BINARY_Greater, false, t, t, SV_BOOL, 3, D(3, 2, NAN), D(2, 2, 1), D(1, 0, 0), 0);
-        binary_case(SV_BINARY_GreaterOrEqual, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1), D(0, 1, 0), 0);
-        binary_case(SV_BINARY_Equal, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, NAN), D(0, 1, 0), 0);
+        binary_case(SV_BINARY_Less, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1), D(1, 0, 0),
+                    0);
+        binary_case(SV_BINARY_LessOrEqual, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1),
+                    D(1, 1, 0), 0);
+        binary_case(SV_BINARY_Greater, false, t, t, SV_BOOL, 3, D(3, 2, NAN), D(2, 2, 1),
+                    D(1, 0, 0), 0);
+        binary_case(SV_BINARY_GreaterOrEqual, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, 1),
+                    D(0, 1, 0), 0);
+        binary_case(SV_BINARY_Equal, false, t, t, SV_BOOL, 3, D(1, 2, NAN), D(2, 2, NAN),
+                    D(0, 1, 0), 0);
     }
 }
 
@@ -216,15 +267,19 @@ static void test_binary_integers(void **state)
     SAME(SV_BINARY_Or, SV_BOOL, 4, D(0, 0, 1, 1), D(0, 1, 0, 1), D(0, 1, 1, 1));
     SAME(SV_BINARY_Xor, SV_BOOL, 4, D(0, 0, 1, 1), D(0, 1, 0, 1), D(0, 1, 1, 0));
     SAME(SV_BINARY_PRelu, SV_I32, 2, D(-3, 3), D(2, 2), D(-6, 3));
-    binary_case(SV_BINARY_BitShift, true, SV_U8, SV_U8, SV_U8, 3, D(1, 0x81, 3), D(3, 1, 8), D(8, 2, 0), 0);
-    binary_case(SV_BINARY_BitShift, false, SV_U32, SV_U32, SV_U32, 3, D(16, 0xffffffff, 3), D(2, 31, 32), D(4, 1, 0), 0);
-    binary_case(SV_BINARY_BitShift, true, SV_U64, SV_U64, SV_U64, 2, D(1, 1), D(63, 64), D(0x1p63, 0), 0);
+    binary_case(SV_BINARY_BitShift, true, SV_U8, SV_U8, SV_U8, 3, D(1, 0x81, 3), D(3, 1, 8),
+                D(8, 2, 0), 0);
+    binary_case(SV_BINARY_BitShift, false, SV_U32, SV_U32, SV_U32, 3, D(16, 0xffffffff, 3),
+                D(2, 31, 32), D(4, 1, 0), 0);
+    binary_case(SV_BINARY_BitShift, true, SV_U64, SV_U64, SV_U64, 2, D(1, 1), D(63, 64),
+                D(0x1p63, 0), 0);
 }
 
 static void test_pow_of_two_dtypes(void **state)
 {
     (void)state;
-    binary_case(SV_BINARY_Pow, false, SV_F32, SV_I64, SV_F32, 2, D(1.5, -2), D(2, 3), D(2.25, -8), 1e-7);
+    binary_case(SV_BINARY_Pow, false, SV_F32, SV_I64, SV_F32, 2, D(1.5, -2), D(2, 3), D(2.25, -8),
+                1e-7);
     binary_case(SV_BINARY_Pow, false, SV_I32, SV_F32, SV_I32, 2, D(4, 3), D(0.5, 2.5), D(2, 15), 0);
     binary_case(SV_BINARY_Pow, false, SV_I64, SV_I32, SV_I64, 1, D(3), D(3), D(27), 0);
     binary_case(SV_BINARY_Pow, false, SV_F16, SV_U8, SV_F16, 1, D(3), D(3), D(27), 0);
@@ -274,12 +329,14 @@ static void compare_binary(sv_binary op, trial_layout layout, const int64_t *a, 
 static void test_binary_rows(void **state)
 {
     (void)state;
-    const sv_binary ops[] = {SV_BINARY_Add,   SV_BINARY_Sub, SV_BINARY_Mul, SV_BINARY_Div, SV_BINARY_Max,
-                             SV_BINARY_Min, SV_BINARY_PRelu, SV_BINARY_Pow};
+    const sv_binary ops[] = {SV_BINARY_Add, SV_BINARY_Sub, SV_BINARY_Mul,   SV_BINARY_Div,
+                             SV_BINARY_Max, SV_BINARY_Min, SV_BINARY_PRelu, SV_BINARY_Pow};
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
-            compare_binary(ops[i], layout, TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(2, 3, 5, 7));
-            compare_binary(ops[i], layout, TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(3, 1, 1), TRIAL_DIMS(2, 3, 5, 7));
+            compare_binary(ops[i], layout, TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(2, 3, 5, 7),
+                           TRIAL_DIMS(2, 3, 5, 7));
+            compare_binary(ops[i], layout, TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(3, 1, 1),
+                           TRIAL_DIMS(2, 3, 5, 7));
             compare_binary(ops[i], layout, TRIAL_DIMS(40, 37), TRIAL_DIMS(37), TRIAL_DIMS(40, 37));
             compare_binary(ops[i], layout, TRIAL_DIMS(37), TRIAL_DIMS(40, 1), TRIAL_DIMS(40, 37));
             compare_binary(ops[i], layout, TRIAL_DIMS(1), TRIAL_DIMS(9000), TRIAL_DIMS(9000));
@@ -342,9 +399,12 @@ static void test_where(void **state)
         if (dtype == SV_STRING || dtype == SV_C64 || dtype == SV_C128) continue;
         int rows = sv_dtype_get(dtype)->size == 4 ? trial_levels() : 0;
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
-            compare_where(dtype, layout, TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(1), TRIAL_DIMS(3, 5, 21), rows);
-            compare_where(dtype, layout, TRIAL_DIMS(5, 1), TRIAL_DIMS(1), TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(3, 5, 21), rows);
-            compare_where(dtype, layout, TRIAL_DIMS(21), TRIAL_DIMS(3, 1, 21), TRIAL_DIMS(5, 21), TRIAL_DIMS(3, 5, 21), rows);
+            compare_where(dtype, layout, TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(1),
+                          TRIAL_DIMS(3, 5, 21), rows);
+            compare_where(dtype, layout, TRIAL_DIMS(5, 1), TRIAL_DIMS(1), TRIAL_DIMS(3, 5, 21),
+                          TRIAL_DIMS(3, 5, 21), rows);
+            compare_where(dtype, layout, TRIAL_DIMS(21), TRIAL_DIMS(3, 1, 21), TRIAL_DIMS(5, 21),
+                          TRIAL_DIMS(3, 5, 21), rows);
         }
     }
 }
@@ -389,13 +449,13 @@ static void test_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unary_values),   cmocka_unit_test(test_unary_truth),
-        cmocka_unit_test(test_unary_integers), cmocka_unit_test(test_unary_rows),
-        cmocka_unit_test(test_unary_halves),   cmocka_unit_test(test_binary_floats),
+        cmocka_unit_test(test_unary_values),    cmocka_unit_test(test_unary_truth),
+        cmocka_unit_test(test_unary_integers),  cmocka_unit_test(test_unary_rows),
+        cmocka_unit_test(test_unary_halves),    cmocka_unit_test(test_binary_floats),
         cmocka_unit_test(test_binary_integers), cmocka_unit_test(test_pow_of_two_dtypes),
-        cmocka_unit_test(test_equal_strings),  cmocka_unit_test(test_binary_rows),
-        cmocka_unit_test(test_pow_scalars),    cmocka_unit_test(test_where),
-        cmocka_unit_test(test_where_strings),  cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_equal_strings),   cmocka_unit_test(test_binary_rows),
+        cmocka_unit_test(test_pow_scalars),     cmocka_unit_test(test_where),
+        cmocka_unit_test(test_where_strings),   cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

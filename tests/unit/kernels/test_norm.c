@@ -14,16 +14,18 @@ typedef struct norm_trial {
 } norm_trial;
 
 /* Scale and shift of dims `parameters` (NULL: absent), broadcast over dims. */
-static void make(norm_trial *n, sv_dtype dtype, trial_layout layout, const int64_t *dims, int32_t axis,
-                 bool rms, const int64_t *parameters, bool statistics)
+static void make(norm_trial *n, sv_dtype dtype, trial_layout layout, const int64_t *dims,
+                 int32_t axis, bool rms, const int64_t *parameters, bool statistics)
 {
     int64_t kept[SV_MAX_RANK + 1];
     int32_t rank = 0;
-    for (; dims[rank] >= 0; rank++) kept[rank] = rank < axis ? dims[rank] : 1;
+    for (; dims[rank] >= 0; rank++)
+        kept[rank] = rank < axis ? dims[rank] : 1;
     kept[rank] = -1;
     *n = (norm_trial){.param = {axis, 1e-5f, rms}};
     trial_tensor *o = n->operand;
-    for (int i = 0; i < OPERANDS; i++) o[i] = trial_absent();
+    for (int i = 0; i < OPERANDS; i++)
+        o[i] = trial_absent();
     n->owned[0] = n->owned[1] = trial_absent();
     o[X] = trial_make(dtype, layout, dims);
     o[Y] = trial_make(dtype, layout, dims);
@@ -43,7 +45,8 @@ static void make(norm_trial *n, sv_dtype dtype, trial_layout layout, const int64
 
 static void release(norm_trial *n)
 {
-    for (int i = 0; i < OPERANDS; i++) trial_free(&n->operand[i]);
+    for (int i = 0; i < OPERANDS; i++)
+        trial_free(&n->operand[i]);
     trial_free(&n->owned[0]);
     trial_free(&n->owned[1]);
 }
@@ -53,11 +56,14 @@ static void check(const norm_trial *n, double rtol, double atol)
 {
     const trial_tensor *o = n->operand;
     int64_t set = 1, count = trial_count(&o[X]);
-    for (int32_t i = n->param.axis; i < o[X].desc.rank; i++) set *= o[X].desc.dim[i];
+    for (int32_t i = n->param.axis; i < o[X].desc.rank; i++)
+        set *= o[X].desc.dim[i];
     for (int64_t s = 0; s < count / set; s++) {
         double mean = 0, variance = 0;
-        for (int64_t i = 0; i < set && !n->param.rms; i++) mean += trial_get(&o[X], s * set + i) / (double)set;
-        for (int64_t i = 0; i < set; i++) variance += pow(trial_get(&o[X], s * set + i) - mean, 2) / (double)set;
+        for (int64_t i = 0; i < set && !n->param.rms; i++)
+            mean += trial_get(&o[X], s * set + i) / (double)set;
+        for (int64_t i = 0; i < set; i++)
+            variance += pow(trial_get(&o[X], s * set + i) - mean, 2) / (double)set;
         double inv_std = 1 / sqrt(variance + (double)n->param.epsilon);
         for (int64_t i = s * set; i < (s + 1) * set; i++) {
             double y = (trial_get(&o[X], i) - mean) * inv_std;
@@ -72,8 +78,8 @@ static void check(const norm_trial *n, double rtol, double atol)
     }
 }
 
-static void compare(sv_dtype dtype, trial_layout layout, const int64_t *dims, int32_t axis, bool rms,
-                    const int64_t *parameters, bool statistics)
+static void compare(sv_dtype dtype, trial_layout layout, const int64_t *dims, int32_t axis,
+                    bool rms, const int64_t *parameters, bool statistics)
 {
     norm_trial n;
     make(&n, dtype, layout, dims, axis, rms, parameters, statistics);
@@ -94,8 +100,10 @@ static void test_shapes(void **state)
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
             for (int rms = 0; rms < 2; rms++) {
                 compare(dtypes[d], layout, TRIAL_DIMS(3, 5, 37), 2, rms, TRIAL_DIMS(37), !rms);
-                compare(dtypes[d], layout, TRIAL_DIMS(2, 3, 4, 33), 2, rms, TRIAL_DIMS(4, 33), false);
-                compare(dtypes[d], layout, TRIAL_DIMS(2, 3, 4, 33), 2, rms, TRIAL_DIMS(3, 1, 1), true);
+                compare(dtypes[d], layout, TRIAL_DIMS(2, 3, 4, 33), 2, rms, TRIAL_DIMS(4, 33),
+                        false);
+                compare(dtypes[d], layout, TRIAL_DIMS(2, 3, 4, 33), 2, rms, TRIAL_DIMS(3, 1, 1),
+                        true);
                 compare(dtypes[d], layout, TRIAL_DIMS(40, 768), 1, rms, NULL, false);
                 compare(dtypes[d], layout, TRIAL_DIMS(4, 1), 1, rms, TRIAL_DIMS(1), true);
             }
@@ -110,7 +118,8 @@ static void test_large_mean(void **state)
     (void)state;
     norm_trial n;
     make(&n, SV_F32, TRIAL_DENSE, TRIAL_DIMS(1, 64), 1, false, NULL, false);
-    for (int64_t i = 0; i < 64; i++) trial_set(&n.operand[X], i, 10000 + (double)(i % 2));
+    for (int64_t i = 0; i < 64; i++)
+        trial_set(&n.operand[X], i, 10000 + (double)(i % 2));
     assert_int_equal(trial_compare(&n.t, 1e-6, 1e-6), trial_levels());
     check(&n, 1e-5, 1e-5);
     release(&n);

@@ -37,7 +37,8 @@ static void test_floats(void **state)
         reduce_case(SV_REDUCE_L1, t, t, 4, x, 8.5, rtol);
         reduce_case(SV_REDUCE_L2, t, t, 4, x, sqrt(26.25), rtol);
         reduce_case(SV_REDUCE_LOG_SUM, t, t, 4, x, log(6.5), rtol);
-        reduce_case(SV_REDUCE_LOG_SUM_EXP, t, t, 4, x, log(exp(3) + exp(-1) + exp(4) + exp(0.5)), rtol);
+        reduce_case(SV_REDUCE_LOG_SUM_EXP, t, t, 4, x, log(exp(3) + exp(-1) + exp(4) + exp(0.5)),
+                    rtol);
         reduce_case(SV_REDUCE_SUM_SQUARE, t, t, 4, x, 26.25, rtol);
         reduce_case(SV_REDUCE_ARGMAX, t, SV_I64, 4, x, 2, 0);
         reduce_case(SV_REDUCE_ARGMIN, t, SV_I64, 4, x, 1, 0);
@@ -76,15 +77,24 @@ static void test_empty(void **state)
         sv_dtype dtype;
         double y;
     } cases[] = {
-        {SV_REDUCE_SUM, SV_F32, 0},        {SV_REDUCE_PROD, SV_F32, 1},
-        {SV_REDUCE_MAX, SV_F32, -INFINITY}, {SV_REDUCE_MIN, SV_F32, INFINITY},
-        {SV_REDUCE_MEAN, SV_F32, NAN},     {SV_REDUCE_LOG_SUM, SV_F32, -INFINITY},
-        {SV_REDUCE_LOG_SUM_EXP, SV_F32, -INFINITY}, {SV_REDUCE_L2, SV_F32, 0},
-        {SV_REDUCE_MAX, SV_I8, -128},      {SV_REDUCE_MIN, SV_I8, 127},
-        {SV_REDUCE_MAX, SV_U16, 0},        {SV_REDUCE_MIN, SV_U64, 0x1p64},
-        {SV_REDUCE_MIN, SV_I64, 0x1p63},   {SV_REDUCE_MAX, SV_BOOL, 0},
-        {SV_REDUCE_MIN, SV_BOOL, 1},       {SV_REDUCE_SUM, SV_I32, 0},
-        {SV_REDUCE_PROD, SV_I64, 1},       {SV_REDUCE_MEAN, SV_I32, 0},
+        {SV_REDUCE_SUM, SV_F32, 0},
+        {SV_REDUCE_PROD, SV_F32, 1},
+        {SV_REDUCE_MAX, SV_F32, -INFINITY},
+        {SV_REDUCE_MIN, SV_F32, INFINITY},
+        {SV_REDUCE_MEAN, SV_F32, NAN},
+        {SV_REDUCE_LOG_SUM, SV_F32, -INFINITY},
+        {SV_REDUCE_LOG_SUM_EXP, SV_F32, -INFINITY},
+        {SV_REDUCE_L2, SV_F32, 0},
+        {SV_REDUCE_MAX, SV_I8, -128},
+        {SV_REDUCE_MIN, SV_I8, 127},
+        {SV_REDUCE_MAX, SV_U16, 0},
+        {SV_REDUCE_MIN, SV_U64, 0x1p64},
+        {SV_REDUCE_MIN, SV_I64, 0x1p63},
+        {SV_REDUCE_MAX, SV_BOOL, 0},
+        {SV_REDUCE_MIN, SV_BOOL, 1},
+        {SV_REDUCE_SUM, SV_I32, 0},
+        {SV_REDUCE_PROD, SV_I64, 1},
+        {SV_REDUCE_MEAN, SV_I32, 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         reduce_case(cases[i].kind, cases[i].dtype, cases[i].dtype, 0, NULL, cases[i].y, 0);
@@ -109,11 +119,13 @@ static void test_last_index(void **state)
     trial_free(&y);
 }
 
-static void compare(uint8_t kind, uint32_t axes, trial_layout layout, const int64_t *dims, bool spoil)
+static void compare(uint8_t kind, uint32_t axes, trial_layout layout, const int64_t *dims,
+                    bool spoil)
 {
     int64_t kept[SV_MAX_RANK + 1];
     int32_t rank = 0;
-    for (; dims[rank] >= 0; rank++) kept[rank] = axes >> rank & 1 ? 1 : dims[rank];
+    for (; dims[rank] >= 0; rank++)
+        kept[rank] = axes >> rank & 1 ? 1 : dims[rank];
     kept[rank] = -1;
     trial_tensor x = trial_make(SV_F32, layout, dims);
     trial_tensor y = trial_make(SV_F32, layout, kept);
@@ -122,7 +134,8 @@ static void compare(uint8_t kind, uint32_t axes, trial_layout layout, const int6
     sv_reduce_param p = {kind, axes, false};
     trial t;
     trial_init(&t, SV_FAMILY_reduce, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
-    /* Sums of up to 10,000 values around one, of both signs: the error is in their magnitude's last place. */
+    /* Sums of up to 10,000 values around one, of both signs: the error is in their magnitude's last
+     * place. */
     double atol = spoil ? 1e30 : 2e-7 * (double)trial_count(&x) / (double)trial_count(&y);
     if (kind == SV_REDUCE_MAX || kind == SV_REDUCE_MIN) atol = 0;
     trial_compare(&t, kind == SV_REDUCE_MAX || kind == SV_REDUCE_MIN ? 0 : 2e-6, atol);
@@ -133,7 +146,7 @@ static void compare(uint8_t kind, uint32_t axes, trial_layout layout, const int6
 static void test_rows(void **state)
 {
     (void)state;
-    const uint8_t kinds[] = {SV_REDUCE_SUM, SV_REDUCE_MEAN, SV_REDUCE_MAX,        SV_REDUCE_MIN,
+    const uint8_t kinds[] = {SV_REDUCE_SUM, SV_REDUCE_MEAN, SV_REDUCE_MAX,       SV_REDUCE_MIN,
                              SV_REDUCE_L1,  SV_REDUCE_L2,   SV_REDUCE_SUM_SQUARE};
     const int64_t shapes[][5] = {{2, 5, 7, 9, -1}, {1, 70, 7, 7, -1}, {3, 133, -1}, {1, 5000, -1}};
     for (size_t k = 0; k < sizeof kinds; k++) {
@@ -157,7 +170,8 @@ static void test_sums_are_accurate(void **state)
     trial_tensor x = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(500000, 2));
     trial_tensor y = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(1, 2));
     trial_tensor one = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(1, 1));
-    for (int64_t i = 0; i < 1000000; i++) ((float *)x.data)[i] = 0.1f;
+    for (int64_t i = 0; i < 1000000; i++)
+        ((float *)x.data)[i] = 0.1f;
     sv_reduce_param p = {SV_REDUCE_SUM, 1, false};
     trial t;
     trial_init(&t, SV_FAMILY_reduce, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
@@ -176,9 +190,9 @@ static void test_sums_are_accurate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floats),     cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_empty),      cmocka_unit_test(test_last_index),
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_sums_are_accurate),
+        cmocka_unit_test(test_floats), cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_empty),  cmocka_unit_test(test_last_index),
+        cmocka_unit_test(test_rows),   cmocka_unit_test(test_sums_are_accurate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

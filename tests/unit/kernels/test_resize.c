@@ -39,7 +39,10 @@ static sv_resize_param make_param(const resize_case *c, int32_t first, int32_t r
     return p;
 }
 
-static double pattern(int64_t i, int64_t seed) { return (float)((double)((i * 37 + seed * 53) % 101) / 100 - 0.5); }
+static double pattern(int64_t i, int64_t seed)
+{
+    return (float)((double)((i * 37 + seed * 53) % 101) / 100 - 0.5);
+}
 
 static void test_planes(void **state)
 {
@@ -49,7 +52,8 @@ static void test_planes(void **state)
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
             trial_tensor x = trial_make(SV_F32, layout, TRIAL_DIMS(c->in[0], c->in[1]));
             trial_tensor y = trial_make(SV_F32, TRIAL_PADDED, TRIAL_DIMS(c->out[0], c->out[1]));
-            for (int64_t i = 0; i < trial_count(&x); i++) trial_set(&x, i, pattern(i, 1));
+            for (int64_t i = 0; i < trial_count(&x); i++)
+                trial_set(&x, i, pattern(i, 1));
             sv_resize_param p = make_param(c, 0, 2);
             trial t;
             trial_init(&t, SV_FAMILY_resize, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
@@ -79,8 +83,10 @@ static void test_channels_last(void **state)
     for (size_t n = 0; n < CASES; n++) {
         const resize_case *c = &cases[n];
         for (int k = 0; k < 4; k++) {
-            trial_tensor x = trial_make(SV_F32, TRIAL_CHANNELS_LAST, TRIAL_DIMS(2, channels[k], c->in[0], c->in[1]));
-            trial_tensor y = trial_make(SV_F32, TRIAL_CHANNELS_LAST, TRIAL_DIMS(2, channels[k], c->out[0], c->out[1]));
+            trial_tensor x = trial_make(SV_F32, TRIAL_CHANNELS_LAST,
+                                        TRIAL_DIMS(2, channels[k], c->in[0], c->in[1]));
+            trial_tensor y = trial_make(SV_F32, TRIAL_CHANNELS_LAST,
+                                        TRIAL_DIMS(2, channels[k], c->out[0], c->out[1]));
             int64_t plane = c->in[0] * c->in[1];
             for (int64_t i = 0; i < trial_count(&x); i++) {
                 trial_set(&x, i, pattern(i % plane, 1) + (double)(i / plane % channels[k]));
@@ -126,8 +132,10 @@ static void test_strings_move(void **state)
     trial_tensor x = trial_make(SV_STRING, TRIAL_DENSE, TRIAL_DIMS(2));
     trial_tensor y = trial_make(SV_STRING, TRIAL_DENSE, TRIAL_DIMS(4));
     memcpy(x.data, (const sv_string[]){{"a", 1}, {"b", 1}}, 2 * sizeof(sv_string));
-    sv_resize_param p = {.mode = SV_RESIZE_NEAREST, .coordinate = SV_COORD_ASYMMETRIC,
-                         .nearest = SV_NEAREST_FLOOR, .scale = {2}};
+    sv_resize_param p = {.mode = SV_RESIZE_NEAREST,
+                         .coordinate = SV_COORD_ASYMMETRIC,
+                         .nearest = SV_NEAREST_FLOOR,
+                         .scale = {2}};
     trial t;
     trial_init(&t, SV_FAMILY_resize, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
     trial_reference(&t);
@@ -147,13 +155,15 @@ static void test_volume(void **state)
     for (int64_t i = 0; i < trial_count(&x); i++) {
         trial_set(&x, i, (double)(i % 3) + 10 * (double)(i / 3 % 3) + 100 * (double)(i / 9 % 3));
     }
-    sv_resize_param p = {.mode = SV_RESIZE_LINEAR, .coordinate = SV_COORD_ALIGN_CORNERS,
+    sv_resize_param p = {.mode = SV_RESIZE_LINEAR,
+                         .coordinate = SV_COORD_ALIGN_CORNERS,
                          .scale = {1, 1, 5.0 / 3, 5.0 / 3, 5.0 / 3}};
     trial t;
     trial_init(&t, SV_FAMILY_resize, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
     assert_int_equal(trial_compare(&t, 1e-6, 1e-5), trial_levels());
     for (int64_t i = 0; i < trial_count(&y); i++) {
-        double expected = (double)(i % 5) / 2 + 10 * (double)(i / 5 % 5) / 2 + 100 * (double)(i / 25 % 5) / 2;
+        double expected =
+            (double)(i % 5) / 2 + 10 * (double)(i / 5 % 5) / 2 + 100 * (double)(i / 25 % 5) / 2;
         assert_true(fabs(trial_get(&y, i) - expected) <= 1e-4);
     }
     trial_free(&x);
@@ -163,8 +173,8 @@ static void test_volume(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_planes),       cmocka_unit_test(test_channels_last),
-        cmocka_unit_test(test_dtypes),       cmocka_unit_test(test_strings_move),
+        cmocka_unit_test(test_planes), cmocka_unit_test(test_channels_last),
+        cmocka_unit_test(test_dtypes), cmocka_unit_test(test_strings_move),
         cmocka_unit_test(test_volume),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,10 @@ static const rnn_case cases[] = {
 #define BATCH 3
 #define INPUT 2
 
-static int64_t gates_of(int kind) { return kind == SV_RNN_LSTM ? 4 : kind == SV_RNN_GRU ? 3 : 1; }
+static int64_t gates_of(int kind)
+{
+    return kind == SV_RNN_LSTM ? 4 : kind == SV_RNN_GRU ? 3 : 1;
+}
 
 typedef struct rnn_trial {
     sv_rnn_param param;
@@ -85,7 +88,8 @@ static void make(rnn_trial *r, const rnn_case *c, trial_layout layout, bool swap
 {
     int64_t d = c->direction == SV_RNN_BIDIRECTIONAL ? 2 : 1, g = gates_of(c->kind), h = c->hidden;
     trial_tensor *o = r->operand;
-    for (int i = 0; i < OPERANDS; i++) o[i] = trial_absent();
+    for (int i = 0; i < OPERANDS; i++)
+        o[i] = trial_absent();
     r->param = make_param(c);
     o[X] = trial_make(SV_F32, layout, TRIAL_DIMS(steps, batch, input));
     o[W] = patterned(layout, 2, TRIAL_DIMS(d, g * h, input));
@@ -94,7 +98,8 @@ static void make(rnn_trial *r, const rnn_case *c, trial_layout layout, bool swap
     if (c->lengths) {
         o[LENGTHS] = trial_make(SV_I32, TRIAL_DENSE, TRIAL_DIMS(batch));
         const int64_t lengths[] = {2, 4, 3};
-        for (int64_t i = 0; i < batch; i++) trial_set(&o[LENGTHS], i, (double)(lengths[i % 3] * steps / STEPS));
+        for (int64_t i = 0; i < batch; i++)
+            trial_set(&o[LENGTHS], i, (double)(lengths[i % 3] * steps / STEPS));
     }
     if (c->initial) {
         o[INITIAL_H] = patterned(layout, 5, TRIAL_DIMS(d, batch, h));
@@ -112,13 +117,14 @@ static void make(rnn_trial *r, const rnn_case *c, trial_layout layout, bool swap
         trial_set(&o[X], i, (double)((i * 37 + 53) % 101) / 100 - 0.5);
     }
     trial_init(&r->t, SV_FAMILY_rnn, &r->param, sizeof r->param, 1 << Y | 1 << Y_H | 1 << Y_C,
-               TRIAL_TENSORS(&o[X], &o[W], &o[R], &o[BIAS], &o[LENGTHS], &o[INITIAL_H], &o[INITIAL_C],
-                             &o[PEEPHOLES], &o[Y], &o[Y_H], &o[Y_C]));
+               TRIAL_TENSORS(&o[X], &o[W], &o[R], &o[BIAS], &o[LENGTHS], &o[INITIAL_H],
+                             &o[INITIAL_C], &o[PEEPHOLES], &o[Y], &o[Y_H], &o[Y_C]));
 }
 
 static void release(rnn_trial *r)
 {
-    for (int i = 0; i < OPERANDS; i++) trial_free(&r->operand[i]);
+    for (int i = 0; i < OPERANDS; i++)
+        trial_free(&r->operand[i]);
 }
 
 static void test_reference(void **state)
@@ -176,7 +182,8 @@ static trial_tensor copy_of(const trial_tensor *t)
 static double greatest(const trial_tensor *t)
 {
     double y = 1;
-    for (int64_t i = 0; i < trial_count(t); i++) y = fmax(y, fabs(trial_get(t, i)));
+    for (int64_t i = 0; i < trial_count(t); i++)
+        y = fmax(y, fabs(trial_get(t, i)));
     return y;
 }
 
@@ -191,7 +198,8 @@ static void compare(const rnn_case *c, trial_layout layout, bool swap, int64_t s
         trial_tensor expected[OPERANDS], whole[OPERANDS];
         const sv_kernel *kernel = sv_kernel_find(names[level]);
         assert_non_null(kernel);
-        for (int i = Y; i < OPERANDS; i++) expected[i] = copy_of(&r.operand[i]);
+        for (int i = Y; i < OPERANDS; i++)
+            expected[i] = copy_of(&r.operand[i]);
         run_packed(&r, kernel, 0, false);
         for (int i = Y; i < OPERANDS; i++) {
             whole[i] = copy_of(&r.operand[i]);
@@ -202,7 +210,8 @@ static void compare(const rnn_case *c, trial_layout layout, bool swap, int64_t s
         }
         run_packed(&r, kernel, 1, true);
         for (int i = Y; i < OPERANDS; i++) {
-            if (r.operand[i].data) assert_memory_equal(r.operand[i].data, whole[i].data, whole[i].bytes);
+            if (r.operand[i].data)
+                assert_memory_equal(r.operand[i].data, whole[i].data, whole[i].bytes);
             trial_free(&expected[i]);
             trial_free(&whole[i]);
         }

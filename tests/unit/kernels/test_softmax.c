@@ -47,8 +47,8 @@ static void test_hardmax_takes_the_first(void **state)
     trial_free(&y);
 }
 
-static void compare(uint8_t kind, int32_t axis, trial_layout from, trial_layout to, const int64_t *dims,
-                    bool special)
+static void compare(uint8_t kind, int32_t axis, trial_layout from, trial_layout to,
+                    const int64_t *dims, bool special)
 {
     trial_tensor x = trial_make(SV_F32, from, dims), y = trial_make(SV_F32, to, dims);
     trial_fill(&x, 9, -12, 12);
@@ -60,7 +60,8 @@ static void compare(uint8_t kind, int32_t axis, trial_layout from, trial_layout 
     sv_softmax_param p = {kind, axis};
     trial t;
     trial_init(&t, SV_FAMILY_softmax, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
-    assert_int_equal(trial_compare(&t, 4e-6, kind == SV_LOG_SOFTMAX ? 4e-6 : 1e-12), trial_levels());
+    assert_int_equal(trial_compare(&t, 4e-6, kind == SV_LOG_SOFTMAX ? 4e-6 : 1e-12),
+                     trial_levels());
     trial_free(&x);
     trial_free(&y);
 }
@@ -68,10 +69,12 @@ static void compare(uint8_t kind, int32_t axis, trial_layout from, trial_layout 
 static void test_rows(void **state)
 {
     (void)state;
-    const int64_t shapes[][5] = {{1, -1}, {7, 33, -1}, {2, 3, 5, 70, -1}, {2, 21, 9, 4, -1}, {2, 5003, -1}};
+    const int64_t shapes[][5] = {
+        {1, -1}, {7, 33, -1}, {2, 3, 5, 70, -1}, {2, 21, 9, 4, -1}, {2, 5003, -1}};
     for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++) {
         int32_t rank = 0;
-        while (shapes[s][rank] >= 0) rank++;
+        while (shapes[s][rank] >= 0)
+            rank++;
         for (int32_t axis = 0; axis < rank; axis++) {
             for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
                 for (uint8_t kind = SV_SOFTMAX; kind <= SV_LOG_SOFTMAX; kind++) {
@@ -95,7 +98,8 @@ static void test_in_place(void **state)
     trial_run(&t, sv_kernel_find("softmax_f32_baseline"), 0, false);
     for (int64_t i = 0; i < 5; i++) {
         double sum = 0;
-        for (int64_t j = 0; j < 77; j++) sum += trial_get(&x, i * 77 + j);
+        for (int64_t j = 0; j < 77; j++)
+            sum += trial_get(&x, i * 77 + j);
         assert_true(fabs(sum - 1) < 1e-6);
     }
     trial_free(&x);

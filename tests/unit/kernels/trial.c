@@ -8,9 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t element_size(const trial_tensor *t) { return sv_dtype_get(t->desc.dtype)->size; }
+static size_t element_size(const trial_tensor *t)
+{
+    return sv_dtype_get(t->desc.dtype)->size;
+}
 
-/* Strides for dims in the order of memory `order` (outermost first); returns the elements spanned. */
+/* Strides for dims in the order of memory `order` (outermost first); returns the elements spanned.
+ */
 static int64_t lay_out(sv_desc *desc, const int32_t *order, int64_t pad)
 {
     int64_t stride = 1;
@@ -28,19 +32,23 @@ static int64_t lay_out(sv_desc *desc, const int32_t *order, int64_t pad)
 
 static void memory_order(trial_layout layout, int32_t rank, int32_t *order)
 {
-    for (int32_t i = 0; i < rank; i++) order[i] = i;
+    for (int32_t i = 0; i < rank; i++)
+        order[i] = i;
     if (layout == TRIAL_CHANNELS_LAST && rank > 2) {
-        for (int32_t i = 1; i + 1 < rank; i++) order[i] = i + 1;
+        for (int32_t i = 1; i + 1 < rank; i++)
+            order[i] = i + 1;
         order[rank - 1] = 1;
     } else if (layout == TRIAL_REVERSED) {
-        for (int32_t i = 0; i < rank; i++) order[i] = rank - 1 - i;
+        for (int32_t i = 0; i < rank; i++)
+            order[i] = rank - 1 - i;
     }
 }
 
 trial_tensor trial_make(sv_dtype dtype, trial_layout layout, const int64_t *dims)
 {
     trial_tensor t = {.desc = {.dtype = dtype}};
-    for (; dims[t.desc.rank] >= 0; t.desc.rank++) t.desc.dim[t.desc.rank] = dims[t.desc.rank];
+    for (; dims[t.desc.rank] >= 0; t.desc.rank++)
+        t.desc.dim[t.desc.rank] = dims[t.desc.rank];
     int32_t order[SV_MAX_RANK];
     memory_order(layout, t.desc.rank, order);
     int64_t span = lay_out(&t.desc, order, layout == TRIAL_PADDED ? 3 : 0);
@@ -55,7 +63,10 @@ trial_tensor trial_make(sv_dtype dtype, trial_layout layout, const int64_t *dims
     return t;
 }
 
-trial_tensor trial_absent(void) { return (trial_tensor){.desc = {.dtype = SV_DTYPE_NONE}}; }
+trial_tensor trial_absent(void)
+{
+    return (trial_tensor){.desc = {.dtype = SV_DTYPE_NONE}};
+}
 
 void trial_free(trial_tensor *tensor)
 {
@@ -68,7 +79,8 @@ trial_tensor trial_expand(const trial_tensor *tensor, const int64_t *dims)
     trial_tensor t = *tensor;
     t.memory = NULL;
     int32_t rank = 0;
-    while (dims[rank] >= 0) rank++;
+    while (dims[rank] >= 0)
+        rank++;
     for (int32_t i = 0; i < rank; i++) {
         int32_t from = i - (rank - tensor->desc.rank);
         bool own = from >= 0 && tensor->desc.dim[from] == dims[i];
@@ -79,7 +91,10 @@ trial_tensor trial_expand(const trial_tensor *tensor, const int64_t *dims)
     return t;
 }
 
-int64_t trial_count(const trial_tensor *tensor) { return sv_desc_count(&tensor->desc); }
+int64_t trial_count(const trial_tensor *tensor)
+{
+    return sv_desc_count(&tensor->desc);
+}
 
 void *trial_at(const trial_tensor *tensor, int64_t i)
 {
@@ -127,7 +142,8 @@ void trial_spoil(const trial_tensor *tensor, uint32_t seed)
 
 void trial_put(const trial_tensor *tensor, const double *values)
 {
-    for (int64_t i = 0, n = trial_count(tensor); i < n; i++) trial_set(tensor, i, values[i]);
+    for (int64_t i = 0, n = trial_count(tensor); i < n; i++)
+        trial_set(tensor, i, values[i]);
 }
 
 static bool close_enough(double a, double b, double rtol, double atol)
@@ -143,7 +159,8 @@ void trial_equal(const trial_tensor *a, const trial_tensor *b, double rtol, doub
     for (int64_t i = 0, n = trial_count(a); i < n; i++) {
         double x = trial_get(a, i), y = trial_get(b, i);
         if (close_enough(x, y, rtol, atol)) continue;
-        fail_msg("%s: element %lld of %lld: %.9g, expected %.9g", what, (long long)i, (long long)n, x, y);
+        fail_msg("%s: element %lld of %lld: %.9g, expected %.9g", what, (long long)i, (long long)n,
+                 x, y);
     }
 }
 
@@ -152,17 +169,17 @@ void trial_equal_values(const trial_tensor *a, const double *values, double rtol
     for (int64_t i = 0, n = trial_count(a); i < n; i++) {
         double x = trial_get(a, i);
         if (close_enough(x, values[i], rtol, atol)) continue;
-        fail_msg("element %lld of %lld: %.9g, expected %.9g", (long long)i, (long long)n, x, values[i]);
+        fail_msg("element %lld of %lld: %.9g, expected %.9g", (long long)i, (long long)n, x,
+                 values[i]);
     }
 }
 
 void trial_init(trial *out, sv_family family, void *param, uint32_t param_size, uint16_t write_mask,
                 trial_tensor *const *operands)
 {
-    *out = (trial){.problem = {.family = family,
-                               .param = param,
-                               .param_size = param_size,
-                               .write_mask = write_mask}};
+    *out = (trial){
+        .problem = {
+            .family = family, .param = param, .param_size = param_size, .write_mask = write_mask}};
     for (uint8_t n = 0; operands[n]; n++) {
         out->operand[n] = operands[n];
         out->desc[n] = operands[n]->desc;
@@ -175,7 +192,8 @@ void trial_run(trial *t, const sv_kernel *kernel, uint32_t group, bool backwards
 {
     t->problem.desc = t->desc;
     void *ptr[TRIAL_OPERANDS];
-    for (int i = 0; i < t->problem.n_operand; i++) ptr[i] = t->operand[i]->data;
+    for (int i = 0; i < t->problem.n_operand; i++)
+        ptr[i] = t->operand[i]->data;
     size_t scratch = kernel->scratch ? kernel->scratch(&t->problem) : 0;
     size_t shared = kernel->shared ? kernel->shared(&t->problem) : 0;
     t->fault = (sv_fault){.step = UINT32_MAX};

@@ -1,5 +1,5 @@
-/* Trials of kernels: tensors of any layout in memory of exactly their size (so that the sanitizers see
- * every step outside), runs in any grouping of units, comparison of all rows of a family. */
+/* Trials of kernels: tensors of any layout in memory of exactly their size (so that the sanitizers
+ * see every step outside), runs in any grouping of units, comparison of all rows of a family. */
 #ifndef TEST_KERNELS_TRIAL_H
 #define TEST_KERNELS_TRIAL_H
 
@@ -23,8 +23,8 @@ typedef enum trial_layout {
 
 typedef struct trial_tensor {
     sv_desc desc;
-    void *data;    /* of element [0, 0, ..] */
-    void *memory;  /* what was allocated */
+    void *data;   /* of element [0, 0, ..] */
+    void *memory; /* what was allocated */
     size_t bytes;
 } trial_tensor;
 
@@ -33,7 +33,8 @@ trial_tensor trial_make(sv_dtype dtype, trial_layout layout, const int64_t *dims
 #define TRIAL_DIMS(...) ((const int64_t[]){__VA_ARGS__, -1})
 trial_tensor trial_absent(void);
 void trial_free(trial_tensor *tensor);
-/* The tensor seen with dims `dims` (ending with -1), broadcast where its own size is 1: no new memory. */
+/* The tensor seen with dims `dims` (ending with -1), broadcast where its own size is 1: no new
+ * memory. */
 trial_tensor trial_expand(const trial_tensor *tensor, const int64_t *dims);
 
 int64_t trial_count(const trial_tensor *tensor);
@@ -65,18 +66,20 @@ typedef struct trial {
     sv_fault fault;  /* of the last run */
 } trial;
 
-/* `operands` end with NULL; written ones are those of `write_mask`. The problem points into `out`. */
+/* `operands` end with NULL; written ones are those of `write_mask`. The problem points into `out`.
+ */
 void trial_init(trial *out, sv_family family, void *param, uint32_t param_size, uint16_t write_mask,
                 trial_tensor *const *operands);
 #define TRIAL_TENSORS(...) ((trial_tensor *const[]){__VA_ARGS__, NULL})
 
-/* Runs in ranges of `group` units (0: all at once), from the last range to the first when `backwards`. */
+/* Runs in ranges of `group` units (0: all at once), from the last range to the first when
+ * `backwards`. */
 void trial_run(trial *t, const sv_kernel *kernel, uint32_t group, bool backwards);
 /* Runs the family's reference row "<family>_ref". */
 void trial_reference(trial *t);
-/* Holds every other row that supports the problem and this machine against the reference, and its own
- * result in single units, backwards, against that of all at once, bit by bit. Leaves the reference's
- * result in the operands. Returns the rows tried. */
+/* Holds every other row that supports the problem and this machine against the reference, and its
+ * own result in single units, backwards, against that of all at once, bit by bit. Leaves the
+ * reference's result in the operands. Returns the rows tried. */
 int trial_compare(trial *t, double rtol, double atol);
 
 /* Rows that a machine of this level has beyond the reference, for a family with a row a level. */
