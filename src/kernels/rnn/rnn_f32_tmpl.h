@@ -289,8 +289,10 @@ static void rnn_gru_linear_step(const rnn_pair *s)
     for (int64_t block = 0; block < s->plan->blocks; block++) {
         int64_t at = block * SV_VF;
         for (int i = 0; i < s->n; i++) {
-            memcpy(from_rows[i], s->product[i] + block * s->plan->pitch, 2 * SV_VF * sizeof(float));
-            memcpy(from_rows[i] + GRU_H * SV_VF, s->bias_r + at, SV_VF * sizeof(float));
+            const float *input = s->product[i] + block * s->plan->pitch;
+            vf_store(from_rows[i], vf_load(input));
+            vf_store(from_rows[i] + SV_VF, vf_load(input + SV_VF));
+            vf_store(from_rows[i] + GRU_H * SV_VF, vf_load(s->bias_r + at));
         }
         rnn_recur(s, 0, 3, block, s->h, from, to);
         for (int i = 0; i < s->n; i++) {
