@@ -63,10 +63,12 @@ static uint32_t quantize_units(const sv_problem *problem, uint32_t phase)
 static sv_status check_scale(const sv_infer *x)
 {
     const sv_shape *in = &x->in[0].shape, *scale = &x->in[1].shape;
-    int64_t block = sv_node_int(x->node, "block_size", 0), one;
+    int64_t block = sv_node_int(x->node, "block_size", 0), one, other;
     int32_t axis;
     if (in->rank < 0 || scale->rank < 0) return SV_OK;
-    if (sv_infer_has(x, 2) && x->in[2].shape.rank >= 0 && x->in[2].shape.rank != scale->rank) {
+    /* A single one may be of rank 0 or 1. */
+    if (sv_infer_has(x, 2) && sv_shape_count(scale, &one) &&
+        sv_shape_count(&x->in[2].shape, &other) && one != other) {
         char text[SV_SHAPE_TEXT], found[SV_SHAPE_TEXT];
         return sv_infer_error(x, 2, "expected the scale's shape %s, found %s",
                               sv_shape_text(scale, text), sv_shape_text(&x->in[2].shape, found));

@@ -1,6 +1,7 @@
-/* Random operators. Element i of a result is a function of the seed and i alone, so that results depend
- * neither on threads nor on what ran before: a node without a seed always draws the same numbers, from
- * a seed made of its name. Dropout is here because it draws when it trains; otherwise it does nothing. */
+/* Random operators. A node with a seed draws the numbers that numpy's RandomState(seed) draws, one without
+ * always those of a seed made of its name: results are the same in every run, whatever the number of
+ * threads (loops here have one unit). Dropout is here because it draws when it trains; otherwise it does
+ * nothing. */
 #include "base/status.h"
 #include "ops/support.h"
 
@@ -8,42 +9,87 @@
 
 /* ---- numbers ----------------------------------------------------------------------------------- */
 
-/* Number `i` of the sequence of `seed`: SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom
- * number generators, 2014), which can be entered at any point. */
-static uint64_t bits_at(uint64_t seed, uint64_t i)
+enum { MT_SIZE = 624, MT_SHIFT = 397 };
+
+/* MT19937 (Matsumoto, Nishimura: Mersenne Twister, 1998). */
+typedef struct sv_twister {
+    uint32_t key[MT_SIZE];
+    uint32_t at;
+    bool has_normal; /* normal numbers come in pairs */
+    double normal;
+} sv_twister;
+
+static void twister_seed(sv_twister *t, uint32_t seed)
 {
-    uint64_t z = seed + (i + 1) * 0x9E3779B97F4A7C15u;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
+    for (uint32_t i = 0; i < MT_SIZE; i++) {
+        t->key[i] = seed;
+        seed = 1812433253u * (seed ^ seed >> 30) + i + 1;
+    }
+    t->at = MT_SIZE;
+    t->has_normal = false;
+}
+
+static void twister_refill(sv_twister *t)
+{
+    for (uint32_t i = 0; i < MT_SIZE; i++) {
+        uint32_t y = (t->key[i] & 0x80000000u) | (t->key[(i + 1) % MT_SIZE] & 0x7FFFFFFFu);
+        t->key[i] = t->key[(i + MT_SHIFT) % MT_SIZE] ^ y >> 1 ^ (y & 1 ? 0x9908B0DFu : 0);
+    }
+    t->at = 0;
+}
+
+static uint32_t next_bits(sv_twister *t)
+{
+    if (t->at == MT_SIZE) twister_refill(t);
+    uint32_t y = t->key[t->at++];
+    y ^= y >> 11;
+    y ^= y << 7 & 0x9D2C5680u;
+    y ^= y << 15 & 0xEFC60000u;
+    return y ^ y >> 18;
 }
 
 /* In [0, 1), a multiple of 2^-53. */
-static double uniform_at(uint64_t seed, uint64_t i) { return (double)(bits_at(seed, i) >> 11) * 0x1p-53; }
-
-/* Box and Muller's transform of two numbers. */
-static double normal_at(uint64_t seed, uint64_t i)
+static double next_uniform(sv_twister *t)
 {
-    double radius = sqrt(-2 * log(1 - uniform_at(seed, 2 * i)));
-    return radius * cos(2 * 3.14159265358979323846 * uniform_at(seed, 2 * i + 1));
+    uint32_t high = next_bits(t) >> 5, low = next_bits(t) >> 6;
+    return ((double)high * 67108864.0 + (double)low) / 9007199254740992.0;
 }
 
-static uint64_t seed_of(const sv_node *node)
+/* Marsaglia's polar method, in numpy's order. */
+static double next_normal(sv_twister *t)
+{
+    double a, b, square;
+    if (t->has_normal) {
+        t->has_normal = false;
+        return t->normal;
+    }
+    do {
+        a = 2 * next_uniform(t) - 1;
+        b = 2 * next_uniform(t) - 1;
+        square = a * a + b * b;
+    } while (square >= 1 || square == 0);
+    double factor = sqrt(-2 * log(square) / square);
+    t->normal = factor * a;
+    t->has_normal = true;
+    return factor * b;
+}
+
+static uint32_t seed_of(const sv_node *node)
 {
     const sv_attr *seed = sv_node_attr(node, "seed");
-    if (seed && seed->kind == SV_ATTR_INT) return bits_at((uint64_t)seed->u.i, 0);
+    if (seed && seed->kind == SV_ATTR_INT) return (uint32_t)seed->u.i;
     if (seed && seed->kind == SV_ATTR_FLOAT) {
         uint32_t bits;
         memcpy(&bits, &seed->u.f, sizeof(bits));
-        return bits_at(bits, 0);
+        return seed->u.f >= 0 && seed->u.f < 0x1p32f ? (uint32_t)seed->u.f : bits;
     }
-    return sv_hash_bytes(0, node->name, strlen(node->name));
+    return (uint32_t)sv_hash_bytes(0, node->name, strlen(node->name));
 }
 
 /* ---- RandomNormal, RandomUniform, and as large as another --------------------------------------- */
 
 typedef struct sv_random_param {
-    uint64_t seed;
+    uint32_t seed;
     double a, b; /* mean and scale; low and high - low; Dropout: ratio */
     bool normal;
 } sv_random_param;
@@ -79,34 +125,23 @@ static sv_status random_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* All random loops write operand `last` by single elements. */
-static sv_rows element_rows(const sv_problem *problem)
-{
-    return sv_rows_make(sv_desc_count(&problem->desc[problem->n_operand - 1]), 32);
-}
-
-static uint32_t element_units(const sv_problem *problem, uint32_t phase)
-{
-    (void)phase;
-    return sv_rows_units(element_rows(problem));
-}
-
 /* Operands: y. */
 static void random_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_random_param *p = call->param;
     const sv_desc *y = &call->desc[0];
-    sv_rows rows = sv_rows_make(sv_desc_count(y), 32);
+    int64_t count = sv_desc_count(y);
     size_t size = sv_desc_size(y);
-    for (int64_t i = sv_rows_first(rows, begin); i < sv_rows_last(rows, end); i++) {
-        uint64_t at = (uint64_t)i;
-        double value = p->normal ? normal_at(p->seed, at) : uniform_at(p->seed, at);
+    sv_twister twister;
+    (void)begin, (void)end;
+    twister_seed(&twister, p->seed);
+    for (int64_t i = 0; i < count; i++) {
+        double value = p->normal ? next_normal(&twister) : next_uniform(&twister);
         sv_scalar_set_f64(y->dtype, (char *)call->ptr[0] + (size_t)i * size, p->a + p->b * value);
     }
 }
 
-static const sv_kernel random_kernel = {.name = "custom_random", .family = SV_FAMILY_custom,
-                                        .units = element_units, .run = random_run};
+static const sv_kernel random_kernel = {.name = "custom_random", .family = SV_FAMILY_custom, .run = random_run};
 
 static sv_status random_emit(sv_emit *e)
 {
@@ -148,17 +183,19 @@ static void bernoulli_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_random_param *p = call->param;
     const sv_desc *x = &call->desc[0], *y = &call->desc[1];
-    sv_rows rows = sv_rows_make(sv_desc_count(y), 32);
+    int64_t count = sv_desc_count(y);
     size_t from = sv_desc_size(x), to = sv_desc_size(y);
-    for (int64_t i = sv_rows_first(rows, begin); i < sv_rows_last(rows, end); i++) {
+    sv_twister twister;
+    (void)begin, (void)end;
+    twister_seed(&twister, p->seed);
+    for (int64_t i = 0; i < count; i++) {
         double chance = sv_scalar_get_f64(x->dtype, (const char *)call->ptr[0] + (size_t)i * from);
-        bool hit = uniform_at(p->seed, (uint64_t)i) < chance;
+        bool hit = next_uniform(&twister) < chance;
         sv_scalar_set_f64(y->dtype, (char *)call->ptr[1] + (size_t)i * to, hit);
     }
 }
 
-static const sv_kernel bernoulli_kernel = {.name = "custom_bernoulli", .family = SV_FAMILY_custom,
-                                           .units = element_units, .run = bernoulli_run};
+static const sv_kernel bernoulli_kernel = {.name = "custom_bernoulli", .family = SV_FAMILY_custom, .run = bernoulli_run};
 
 static sv_status bernoulli_emit(sv_emit *e)
 {
@@ -196,17 +233,19 @@ static void multinomial_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_random_param *p = call->param;
     const sv_desc *x = &call->desc[0], *y = &call->desc[1];
-    sv_rows rows = sv_rows_make(sv_desc_count(y), 32);
-    int64_t classes = x->dim[1];
+    int64_t classes = x->dim[1], count = sv_desc_count(y);
     size_t size = sv_desc_size(x), to = sv_desc_size(y);
-    for (int64_t i = sv_rows_first(rows, begin); i < sv_rows_last(rows, end); i++) {
+    sv_twister twister;
+    (void)begin, (void)end;
+    twister_seed(&twister, p->seed);
+    for (int64_t i = 0; i < count; i++) {
         const char *row = (const char *)call->ptr[0] + (size_t)(i / y->dim[1] * classes) * size;
         double top = -INFINITY, sum = 0;
         for (int64_t c = 0; c < classes; c++)
             top = fmax(top, sv_scalar_get_f64(x->dtype, row + (size_t)c * size));
         for (int64_t c = 0; c < classes; c++)
             sum += exp(sv_scalar_get_f64(x->dtype, row + (size_t)c * size) - top);
-        double left = uniform_at(p->seed, (uint64_t)i) * sum;
+        double left = next_uniform(&twister) * sum;
         int64_t chosen = 0;
         for (; chosen < classes - 1; chosen++) {
             left -= exp(sv_scalar_get_f64(x->dtype, row + (size_t)chosen * size) - top);
@@ -216,8 +255,7 @@ static void multinomial_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel multinomial_kernel = {.name = "custom_multinomial", .family = SV_FAMILY_custom,
-                                             .units = element_units, .run = multinomial_run};
+static const sv_kernel multinomial_kernel = {.name = "custom_multinomial", .family = SV_FAMILY_custom, .run = multinomial_run};
 
 static sv_status multinomial_emit(sv_emit *e)
 {
@@ -253,18 +291,20 @@ static void dropout_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_random_param *p = call->param;
     const sv_desc *x = &call->desc[0];
-    sv_rows rows = sv_rows_make(sv_desc_count(x), 32);
+    int64_t count = sv_desc_count(x);
     size_t size = sv_desc_size(x);
-    for (int64_t i = sv_rows_first(rows, begin); i < sv_rows_last(rows, end); i++) {
-        bool keep = uniform_at(p->seed, (uint64_t)i) >= p->a;
+    sv_twister twister;
+    (void)begin, (void)end;
+    twister_seed(&twister, p->seed);
+    for (int64_t i = 0; i < count; i++) {
+        bool keep = next_uniform(&twister) >= p->a;
         double value = sv_scalar_get_f64(x->dtype, (const char *)call->ptr[0] + (size_t)i * size);
         sv_scalar_set_f64(x->dtype, (char *)call->ptr[2] + (size_t)i * size, keep ? value / p->b : 0);
         if (call->ptr[1]) ((bool *)call->ptr[1])[i] = keep;
     }
 }
 
-static const sv_kernel dropout_kernel = {.name = "custom_dropout", .family = SV_FAMILY_custom,
-                                         .units = element_units, .run = dropout_run};
+static const sv_kernel dropout_kernel = {.name = "custom_dropout", .family = SV_FAMILY_custom, .run = dropout_run};
 
 /* At inference: the input, and a mask of true. */
 static sv_status dropout_emit(sv_emit *e)
