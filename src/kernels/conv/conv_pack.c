@@ -61,7 +61,7 @@ static uint64_t conv_panels_key(const sv_problem *problem, sv_cpu_level level)
     return (uint64_t)param->groups;
 }
 
-/* Which taps make a phase follows from strides, dilations and pads too. */
+/* Which taps make a phase follows from strides and dilations too. */
 static uint64_t conv_transpose_panels_key(const sv_problem *problem, sv_cpu_level level)
 {
     (void)level;
@@ -69,8 +69,7 @@ static uint64_t conv_transpose_panels_key(const sv_problem *problem, sv_cpu_leve
     const size_t used = (size_t)param->spatial * sizeof(int64_t);
     uint64_t key = sv_hash_bytes(0, &param->groups, sizeof param->groups);
     key = sv_hash_bytes(key, param->stride, used);
-    key = sv_hash_bytes(key, param->dilation, used);
-    return sv_hash_bytes(key, param->pad, used);
+    return sv_hash_bytes(key, param->dilation, used);
 }
 
 /* One group of filters on its way into panels. */

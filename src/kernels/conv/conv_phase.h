@@ -37,24 +37,24 @@ static inline int64_t conv_gcd(int64_t a, int64_t b)
     return a;
 }
 
-/* Outputs o with o % stride == remainder: tap t reaches them if stride divides o + pad - t *
- * dilation. */
+/* Outputs o with (o + pad) % stride == remainder: tap t reaches them if stride divides
+ * remainder - t * dilation. So which taps belong together does not depend on the padding. */
 static inline conv_axis conv_axis_of_remainder(const window_shape *shape, int i, int64_t remainder)
 {
-    int64_t stride = shape->stride[i], dilation = shape->dilation[i];
+    int64_t stride = shape->stride[i], dilation = shape->dilation[i], pad = shape->pad[i];
     int64_t common = conv_gcd(stride, dilation), step = stride / common;
+    int64_t first = ((remainder - pad) % stride + stride) % stride;
     conv_axis axis = {.tap_step = step,
-                      .first = remainder,
+                      .first = first,
                       .step = stride,
-                      .count = (shape->y.d[i] - remainder + stride - 1) / stride,
+                      .count = (shape->y.d[i] - first + stride - 1) / stride,
                       .scale = 1,
                       .delta = -(dilation / common)};
     if (axis.count < 0) axis.count = 0;
     for (int64_t t = 0; t < step && t < shape->kernel[i]; t++) {
-        int64_t at = remainder + shape->pad[i] - t * dilation;
-        if (at % stride) continue;
+        if ((remainder - t * dilation) % stride) continue;
         axis.first_tap = t;
-        axis.offset = at / stride;
+        axis.offset = (first + pad - t * dilation) / stride;
         axis.taps = (shape->kernel[i] - t + step - 1) / step;
         break;
     }

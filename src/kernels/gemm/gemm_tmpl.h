@@ -8,6 +8,9 @@
 /* From this many rows on, raw b is copied into panels: then they are read often enough. */
 #define GEMM_PACK_ROWS (2 * TILE_MR)
 
+/* Panels over all batches that are units enough, for raw b. */
+#define GEMM_RAW_UNITS 16
+
 typedef struct gemm_plan {
     gemm_shape shape;
     tile_split split;
@@ -29,10 +32,15 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     panels = (panels + out->wide - 1) / out->wide;
     tile_split_init(shape->m > 0 ? shape->m : 1, TILE_MR, (double)shape->k, TILE_NR * out->wide,
                     panels > 0 ? panels : 1, max_tiles, &out->split);
+    double flops = 2.0 * (double)shape->m * (double)shape->n * (double)(shape->k + 8);
+    double fit = 2e3 * TILE_FLOPS_PER_NS / (flops + 1);
+    if (!packed && shape->m >= GEMM_PACK_ROWS && panels * shape->batches >= GEMM_RAW_UNITS) {
+        /* A panel made on the way should be made once. */
+        out->split.groups = fit > 1 ? 1 : panels;
+        out->split.blocks = ((shape->m + TILE_MR - 1) / TILE_MR + max_tiles - 1) / max_tiles;
+    }
     out->unit_batches = 1;
     if (out->split.blocks * out->split.groups == 1) {
-        double flops = 2.0 * (double)shape->m * (double)shape->n * (double)(shape->k + 8);
-        double fit = 2e3 * TILE_FLOPS_PER_NS / (flops + 1);
         out->unit_batches = tile_clamp_count(fit, shape->batches > 0 ? shape->batches : 1);
     }
 }
