@@ -30,15 +30,27 @@ typedef struct sv_build_value {
     sv_storage storage;
     bool needed, live_out;
     bool overwritten;      /* a problem writes it as a whole: sources cannot live in it */
-    bool produced;         /* by a problem of this segment */
+    bool produced;         /* by a problem of this segment, in `region` */
+    uint32_t region;
     uint32_t into;         /* the value in whose window it lies, or SV_NO_INDEX */
     int64_t into_start[SV_MAX_RANK];
     uint32_t output;       /* model output that it may be stored in directly, or SV_NO_INDEX */
     uint32_t as_dense, as_clast; /* values that hold copies in that layout, or SV_NO_INDEX */
 } sv_build_value;
 
+/* Control items stand among the others in program order. */
+typedef enum sv_build_kind {
+    SV_BUILD_ITEM,
+    SV_BUILD_BRANCH, /* item.from: the condition; false goes to `label` */
+    SV_BUILD_JUMP,   /* goes to `label` */
+    SV_BUILD_TARGET, /* `label` is here */
+} sv_build_kind;
+
 typedef struct sv_build_item {
     sv_item item;    /* as emitted; slots are build values */
+    uint8_t kind;
+    uint32_t label;
+    uint32_t region; /* the branch that it belongs to; 0: none */
     uint32_t node;   /* program node */
     uint32_t *weight; /* PROBLEM, [n_operand]: entry of the constant store, or SV_NO_INDEX */
 } sv_build_item;
@@ -46,6 +58,8 @@ typedef struct sv_build_item {
 /* A step with its operands bound to storage, not yet to addresses. */
 typedef struct sv_build_step {
     uint32_t node;
+    uint8_t kind;    /* sv_build_kind; a TARGET step does nothing and is left out of the plan */
+    uint32_t label;
     bool barrier;
     sv_problem problem;
     const sv_kernel *kernel;   /* custom loops; else chosen later */
@@ -68,6 +82,7 @@ typedef struct sv_build {
     sv_build_step *step;
     uint32_t *program_value; /* [program->n_value]: build value, or SV_NO_INDEX */
     int64_t next_symbol;
+    uint32_t n_label, n_region, region; /* given out; `region` is the one being walked */
     uint32_t *size_value;    /* [n_size]: build values of measured dims */
 } sv_build;
 

@@ -32,7 +32,7 @@ static sv_access access_of(const sv_build *build, const sv_build_step *step, uin
                        .begin = slab ? base->offset : 0, .value = step->value[i],
                        .end = slab ? base->offset + base->bytes : UINT64_MAX,
                        .write = step->problem.write_mask >> i & 1, .window = step->window,
-                       .single = step->units <= 1};
+                       .single = step->kind == SV_BUILD_ITEM && step->units <= 1};
 }
 
 /* Constants and inputs are never written. A step of one unit runs on the same thread as another such
@@ -49,7 +49,7 @@ static bool conflict(const sv_access *a, const sv_access *b)
 
 static bool shares_memory(const sv_build_step *step)
 {
-    return step->kernel->shared && step->kernel->shared(&step->problem) > 0;
+    return step->kernel && step->kernel->shared && step->kernel->shared(&step->problem) > 0;
 }
 
 static sv_status set_barriers(sv_build *build)
@@ -61,7 +61,9 @@ static sv_status set_barriers(sv_build *build)
     for (uint32_t s = 0; s < build->n_step; s++) {
         sv_build_step *step = &build->step[s];
         uint32_t kept = n;
-        step->barrier = shared && shares_memory(step);
+        /* All threads read a condition, and meet again wherever paths begin or join. */
+        step->barrier = (shared && shares_memory(step)) || step->kind == SV_BUILD_BRANCH ||
+                        (s > 0 && build->step[s - 1].kind == SV_BUILD_TARGET);
         for (uint32_t i = 0; i < step->problem.n_operand; i++) {
             if (step->operand[i].base == SV_NO_INDEX) continue;
             sv_access access = access_of(build, step, i);
@@ -127,6 +129,28 @@ static sv_status kernel_index(sv_plan *plan, const sv_kernel *kernel, uint16_t *
     return SV_OK;
 }
 
+static void finish_operands(sv_build *build, const sv_build_step *from)
+{
+    sv_plan *plan = build->plan;
+    for (uint32_t i = 0; i < from->problem.n_operand; i++) {
+        plan->desc[plan->n_operand] = from->problem.desc[i];
+        plan->operand[plan->n_operand++] = address(build, &from->operand[i]);
+    }
+}
+
+/* The label of a branch or jump until all steps have their places. */
+static void finish_control(sv_build *build, const sv_build_step *from)
+{
+    sv_plan *plan = build->plan;
+    bool branch = from->kind == SV_BUILD_BRANCH;
+    plan->step[plan->n_step++] =
+        (sv_step){.flags = (uint8_t)((branch ? SV_STEP_BRANCH : SV_STEP_JUMP) |
+                                     (from->barrier ? SV_STEP_BARRIER : 0)),
+                  .n_operand = from->problem.n_operand, .operand = plan->n_operand,
+                  .target = from->label, .node = from->node};
+    finish_operands(build, from);
+}
+
 static sv_status finish_step(sv_build *build, const sv_build_step *from, uint32_t *param)
 {
     sv_plan *plan = build->plan;
@@ -139,10 +163,7 @@ static sv_status finish_step(sv_build *build, const sv_build_step *from, uint32_
     SV_TRY(kernel_index(plan, from->kernel, &step->run));
     if (problem->param_size) memcpy(plan->param + *param, problem->param, problem->param_size);
     *param += (uint32_t)sv_size_align(problem->param_size, 16);
-    for (uint32_t i = 0; i < problem->n_operand; i++) {
-        plan->desc[plan->n_operand] = problem->desc[i];
-        plan->operand[plan->n_operand++] = address(build, &from->operand[i]);
-    }
+    finish_operands(build, from);
     detail->epilogue = problem->epilogue;
     detail->flops = sv_problem_flops(problem);
     uint32_t phases = from->kernel->phases ? from->kernel->phases : 1;
@@ -174,7 +195,22 @@ static sv_status finish_steps(sv_build *build)
     if (!plan->step || !plan->detail || !plan->operand || !plan->desc || !plan->param || !plan->kernel)
         return no_memory(operands * sizeof(*plan->desc));
     uint32_t param = 0;
-    for (uint32_t s = 0; s < build->n_step; s++) SV_TRY(finish_step(build, &build->step[s], &param));
+    uint32_t *label = sv_arena_array(build->arena, build->n_label, sizeof(*label));
+    if (!label) return no_memory(build->n_label * sizeof(*label));
+    for (uint32_t s = 0; s < build->n_step; s++) {
+        const sv_build_step *step = &build->step[s];
+        if (step->kind == SV_BUILD_TARGET) {
+            label[step->label] = plan->n_step;
+        } else if (step->kind == SV_BUILD_ITEM) {
+            SV_TRY(finish_step(build, step, &param));
+        } else {
+            finish_control(build, step);
+        }
+    }
+    for (uint32_t s = 0; s < plan->n_step; s++) {
+        if (plan->step[s].flags & (SV_STEP_BRANCH | SV_STEP_JUMP))
+            plan->step[s].target = label[plan->step[s].target];
+    }
     return SV_OK;
 }
 

@@ -85,7 +85,7 @@ static void share_in_place(sv_build *build)
 {
     for (uint32_t s = 0; s < build->n_step; s++) {
         const sv_build_step *step = &build->step[s];
-        if (!elementwise(step->problem.family)) continue;
+        if (step->kind != SV_BUILD_ITEM || !elementwise(step->problem.family)) continue;
         uint32_t o = step->problem.n_operand - 1u;
         uint32_t to = sv_build_root(build, step->operand[o].base);
         sv_base *base = &build->base[to];

@@ -29,6 +29,8 @@ typedef struct sv_operand {
 
 typedef enum sv_step_flag {
     SV_STEP_BARRIER = 1 << 0, /* all threads have finished what came before */
+    SV_STEP_BRANCH = 1 << 1,  /* operand 0 is a bool that all threads read: false goes to `target` */
+    SV_STEP_JUMP = 1 << 2,    /* goes to `target` */
 } sv_step_flag;
 
 typedef struct sv_step {
@@ -37,10 +39,11 @@ typedef struct sv_step {
     uint32_t units;   /* of phase 0; further phases ask the kernel's table entry */
     uint32_t operand; /* first in plan->operand and plan->desc */
     uint32_t param;   /* offset in plan->param */
+    uint32_t target;  /* BRANCH, JUMP: the step where it goes on */
     uint32_t node;    /* program node, for messages */
 } sv_step;
 
-/* What a step needs beyond its 20 hot bytes: read by steps with phases, epilogues, and profiles. */
+/* What a step needs beyond its 24 hot bytes: read by steps with phases, epilogues, and profiles. */
 typedef struct sv_step_detail {
     sv_epilogue epilogue;
     uint32_t phase_units[3]; /* of phases 1.. */

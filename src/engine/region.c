@@ -104,6 +104,16 @@ static void run_step(const sv_region *region, uint32_t s, sv_call *call, uint32_
     }
 }
 
+/* Where this thread goes on; all threads read the same condition. */
+static uint32_t next_step(const sv_exec *exec, const sv_plan *plan, uint32_t s)
+{
+    const sv_step *step = &plan->step[s];
+    if (step->flags & SV_STEP_JUMP) return step->target;
+    if (!(step->flags & SV_STEP_BRANCH)) return s + 1;
+    const uint8_t *condition = sv_exec_address(exec, &plan->operand[step->operand]);
+    return *condition ? s + 1 : step->target;
+}
+
 static void run_thread(void *argument, uint32_t thread, uint32_t threads)
 {
     const sv_region *region = argument;
@@ -116,13 +126,15 @@ static void run_thread(void *argument, uint32_t thread, uint32_t threads)
                     .fault = &exec->fault[thread]};
     bool stamps = exec->profile && thread == 0;
     sv_exec_time *time = (sv_exec_time *)exec->times.data + exec->n_time;
-    for (uint32_t s = 0; s < plan->n_step; s++) {
+    for (uint32_t s = 0; s < plan->n_step; s = next_step(exec, plan, s)) {
         if (threads > 1 && plan->step[s].flags & SV_STEP_BARRIER)
             sv_barrier_wait(&exec->barrier, threads);
+        if (plan->step[s].flags & (SV_STEP_BRANCH | SV_STEP_JUMP)) continue;
         uint64_t start = stamps ? sv_clock_ns() : 0;
         run_step(region, s, &call, thread, threads);
         if (stamps) *time++ = (sv_exec_time){sv_clock_ns() - start, plan->segment, s};
     }
+    if (stamps) exec->n_time = (uint32_t)(time - (sv_exec_time *)exec->times.data);
     float_state_leave(state);
 }
 
@@ -152,6 +164,5 @@ sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan)
     } else {
         run_thread(&region, 0, 1);
     }
-    if (exec->profile) exec->n_time += plan->n_step;
     return first_fault(exec, plan, exec->threads);
 }

@@ -85,15 +85,19 @@ static sv_status choose(const sv_build *build, sv_build_step *step)
 /* Chooses for `step`; appends the steps peeled off its epilogue, first to last. */
 static sv_status schedule_step(sv_build *build, const sv_build_step *from)
 {
-    sv_build_step step = *from, tail[SV_EPILOGUE_MAX];
+    sv_build_step step = *from, tail[SV_EPILOGUE_MAX], *added;
     uint32_t n_tail = 0;
+    if (step.kind != SV_BUILD_ITEM) {
+        SV_TRY(sv_build_add_step(build, &added));
+        *added = step;
+        return SV_OK;
+    }
     SV_TRY(choose(build, &step));
     while (!step.kernel && step.problem.epilogue.n > 0) {
         SV_TRY(peeled(build, &step, &tail[n_tail++]));
         SV_TRY(choose(build, &step));
     }
     if (!step.kernel) return no_kernel(build, &step);
-    sv_build_step *added;
     SV_TRY(sv_build_add_step(build, &added));
     *added = step;
     while (n_tail > 0) {

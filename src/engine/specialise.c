@@ -16,6 +16,7 @@ typedef struct sv_walk {
     sv_build *build;
     bool *retry;
     bool stopped;
+    const sv_node *merging; /* the If whose two branches are being walked into one segment */
 } sv_walk;
 
 static const sv_program *program_of(const sv_build *build)
@@ -126,7 +127,7 @@ static sv_status add_item(sv_build *build, uint32_t node, sv_build_item **out)
         return sv_error_memory("plan", sizeof(sv_build_item));
     build->item = array;
     *out = &build->item[build->n_item++];
-    **out = (sv_build_item){.node = node};
+    **out = (sv_build_item){.node = node, .region = build->region};
     return SV_OK;
 }
 
@@ -337,17 +338,9 @@ static sv_status walk_node(sv_walk *walk, uint32_t at)
 
 /* ---- branches ------------------------------------------------------------------------------------------ */
 
-static sv_status walk_move(sv_walk *walk, uint32_t at)
+/* The result of a branch that is taken for sure is its value by another name. */
+static sv_status move_view(sv_build *build, uint32_t at, uint32_t from, uint32_t to)
 {
-    sv_build *build = walk->build;
-    const sv_program_node *node = &program_of(build)->node[at];
-    uint32_t from, to;
-    SV_TRY(sv_build_program_value(build, node->in[0], &from));
-    sv_type type = build->value[from].type;
-    const sv_tensor *known = build->value[from].known;
-    SV_TRY(define(build, node->out[0], &type, known));
-    if (known) return SV_OK;
-    to = build->program_value[node->out[0]];
     sv_build_item *item;
     SV_TRY(add_item(build, at, &item));
     item->item.kind = SV_ITEM_VIEW;
@@ -357,23 +350,134 @@ static sv_status walk_move(sv_walk *walk, uint32_t at)
     return SV_OK;
 }
 
-/* A condition that is known chooses its branch; one that is not ends the segment, so that each branch
- * may give results of its own shapes. */
+/* Where two branches meet, both fill the same value; it has one type. */
+static sv_status move_merged(sv_walk *walk, uint32_t at, uint32_t from)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    sv_type type = build->value[from].type;
+    uint32_t to = build->program_value[node->out[0]];
+    if (to == SV_NO_INDEX) {
+        SV_TRY(define(build, node->out[0], &type, NULL));
+        to = build->program_value[node->out[0]];
+    }
+    const sv_type *other = &build->value[to].type;
+    if (other->dtype != type.dtype || !sv_shape_equal(&other->shape, &type.shape)) {
+        walk->stopped = true;
+        return SV_OK;
+    }
+    sv_build_item *item;
+    SV_TRY(add_item(build, at, &item));
+    item->item.kind = SV_ITEM_COPY;
+    item->item.from = from;
+    item->item.to = to;
+    return SV_OK;
+}
+
+static sv_status walk_move(sv_walk *walk, uint32_t at)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    uint32_t from;
+    SV_TRY(sv_build_program_value(build, node->in[0], &from));
+    if (walk->merging == node->node) return move_merged(walk, at, from);
+    sv_type type = build->value[from].type;
+    const sv_tensor *known = build->value[from].known;
+    SV_TRY(define(build, node->out[0], &type, known));
+    return known ? SV_OK : move_view(build, at, from, build->program_value[node->out[0]]);
+}
+
+static sv_status control_item(sv_build *build, uint32_t at, sv_build_kind kind, uint32_t label,
+                              uint32_t condition)
+{
+    sv_build_item *item;
+    SV_TRY(add_item(build, at, &item));
+    item->kind = (uint8_t)kind;
+    item->label = label;
+    item->item.from = condition;
+    return SV_OK;
+}
+
+static sv_status walk_range(sv_walk *walk, uint32_t from, uint32_t to);
+
+static sv_status walk_region(sv_walk *walk, uint32_t from, uint32_t to)
+{
+    sv_build *build = walk->build;
+    uint32_t outer = build->region;
+    build->region = ++build->n_region;
+    SV_TRY(walk_range(walk, from, to));
+    build->region = outer;
+    return SV_OK;
+}
+
+/* Both branches in this segment, one of them jumped over at run time. */
+static sv_status walk_both(sv_walk *walk, uint32_t at, uint32_t condition)
+{
+    sv_build *build = walk->build;
+    const sv_program_node *node = &program_of(build)->node[at];
+    uint32_t other = build->n_label++, join = build->n_label++;
+    SV_TRY(control_item(build, at, SV_BUILD_BRANCH, other, condition));
+    SV_TRY(walk_region(walk, at + 1, node->target - 1));
+    if (walk->stopped) return SV_OK;
+    SV_TRY(control_item(build, at, SV_BUILD_JUMP, join, 0));
+    SV_TRY(control_item(build, at, SV_BUILD_TARGET, other, 0));
+    SV_TRY(walk_region(walk, node->target, node->join));
+    if (walk->stopped) return SV_OK;
+    return control_item(build, at, SV_BUILD_TARGET, join, 0);
+}
+
+/* Tries to keep an If within the segment: possible when both branches have known sizes and results of
+ * equal types. Otherwise everything is as before the call, and `done` false. */
+static sv_status try_both(sv_walk *walk, uint32_t at, uint32_t condition, bool *done)
+{
+    sv_build *build = walk->build;
+    const sv_program *program = program_of(build);
+    const sv_node *outer = walk->merging;
+    uint32_t n_item = build->n_item, n_value = build->n_value, region = build->region;
+    uint32_t *map = scratch_array(build, program->n_value, sizeof(*map));
+    if (!map) return no_memory(&program->node[at], program->n_value * sizeof(*map));
+    memcpy(map, build->program_value, program->n_value * sizeof(*map));
+    walk->merging = program->node[at].node;
+    SV_TRY(walk_both(walk, at, condition));
+    walk->merging = outer;
+    build->region = region;
+    *done = !walk->stopped;
+    if (*done || *walk->retry) return SV_OK;
+    walk->stopped = false;
+    build->n_item = n_item;
+    build->n_value = n_value;
+    build->plan->break_kind = SV_BREAK_END;
+    build->plan->next = program->n_node;
+    build->plan->n_size = 0;
+    memcpy(build->program_value, map, program->n_value * sizeof(*map));
+    return SV_OK;
+}
+
+/* A condition that is known chooses its branch. One that is not becomes a branch step, or ends the
+ * segment when the branches give results of shapes of their own. */
 static sv_status walk_branch(sv_walk *walk, uint32_t at, uint32_t *next)
 {
     sv_build *build = walk->build;
     const sv_program_node *node = &program_of(build)->node[at];
     uint32_t condition;
     SV_TRY(sv_build_program_value(build, node->in[0], &condition));
-    const sv_tensor *known = build->value[condition].known;
-    if (!known) return stop_for_value(walk, at, node->in[0]);
-    if (known->dtype != SV_BOOL || sv_tensor_count(known) != 1) {
+    const sv_type *type = &build->value[condition].type;
+    int64_t count;
+    if (type->dtype != SV_BOOL || !sv_shape_count(&type->shape, &count) || count != 1) {
+        char text[SV_SHAPE_TEXT];
         return sv_node_error(node->node, SV_CODE_INVALID_ARGUMENT,
-                             "condition: expected one bool, found %lld of %s",
-                             (long long)sv_tensor_count(known), sv_dtype_name(known->dtype));
+                             "condition: expected one bool, found %s%s", sv_dtype_name(type->dtype),
+                             sv_shape_text(&type->shape, text));
     }
-    *next = sv_tensor_get_i64(known, 0) ? at + 1 : node->target;
-    return SV_OK;
+    const sv_tensor *known = build->value[condition].known;
+    if (known) {
+        *next = sv_tensor_get_i64(known, 0) ? at + 1 : node->target;
+        return SV_OK;
+    }
+    bool done = false;
+    SV_TRY(try_both(walk, at, condition, &done));
+    *next = node->join;
+    return done || *walk->retry ? SV_OK : stop_for_value(walk, at, node->in[0]);
 }
 
 static sv_status take_break_value(sv_build *build)
@@ -386,6 +490,25 @@ static sv_status take_break_value(sv_build *build)
     return define(build, parent->break_value, &type, kept);
 }
 
+/* Walks nodes from `from` until `to`, or until it stops. */
+static sv_status walk_range(sv_walk *walk, uint32_t from, uint32_t to)
+{
+    const sv_program *program = program_of(walk->build);
+    for (uint32_t at = from; at < to && !walk->stopped;) {
+        const sv_program_node *node = &program->node[at];
+        uint32_t next = at + 1;
+        switch (node->kind) {
+        case SV_PROGRAM_NODE: SV_TRY(walk_node(walk, at)); break;
+        case SV_PROGRAM_BRANCH: SV_TRY(walk_branch(walk, at, &next)); break;
+        case SV_PROGRAM_MOVE: SV_TRY(walk_move(walk, at)); break;
+        case SV_PROGRAM_JUMP: next = node->target; break;
+        default: break;
+        }
+        at = next;
+    }
+    return SV_OK;
+}
+
 sv_status sv_build_specialise(sv_build *build, bool *retry)
 {
     const sv_program *program = program_of(build);
@@ -393,17 +516,5 @@ sv_status sv_build_specialise(sv_build *build, bool *retry)
     SV_TRY(take_break_value(build));
     build->plan->break_kind = SV_BREAK_END;
     build->plan->next = program->n_node;
-    for (uint32_t at = build->plan->at; at < program->n_node && !walk.stopped;) {
-        const sv_program_node *node = &program->node[at];
-        uint32_t next = at + 1;
-        switch (node->kind) {
-        case SV_PROGRAM_NODE: SV_TRY(walk_node(&walk, at)); break;
-        case SV_PROGRAM_BRANCH: SV_TRY(walk_branch(&walk, at, &next)); break;
-        case SV_PROGRAM_MOVE: SV_TRY(walk_move(&walk, at)); break;
-        case SV_PROGRAM_JUMP: next = node->target; break;
-        default: break;
-        }
-        at = next;
-    }
-    return SV_OK;
+    return walk_range(&walk, build->plan->at, program->n_node);
 }

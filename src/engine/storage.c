@@ -55,8 +55,14 @@ sv_status sv_build_add_step(sv_build *build, sv_build_step **out)
 
 /* ---- what is needed --------------------------------------------------------------------------------- */
 
-static void mark_item(sv_build *build, const sv_item *item, bool *needed)
+static void mark_item(sv_build *build, const sv_build_item *from, bool *needed)
 {
+    const sv_item *item = &from->item;
+    if (from->kind != SV_BUILD_ITEM) {
+        *needed = true;
+        if (from->kind == SV_BUILD_BRANCH) build->value[item->from].needed = true;
+        return;
+    }
     if (item->kind != SV_ITEM_PROBLEM) {
         *needed = build->value[item->to].needed;
         if (*needed) build->value[item->from].needed = true;
@@ -95,7 +101,7 @@ static void mark_needed(sv_build *build)
     uint32_t kept = build->n_item;
     for (uint32_t i = build->n_item; i-- > 0;) {
         bool needed = false;
-        mark_item(build, &build->item[i].item, &needed);
+        mark_item(build, &build->item[i], &needed);
         if (needed) build->item[--kept] = build->item[i];
     }
     build->item += kept;
@@ -107,17 +113,19 @@ static void plan_elision(sv_build *build)
 {
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_item *item = &build->item[i].item;
+        if (build->item[i].kind != SV_BUILD_ITEM) continue;
         for (uint32_t r = 0; item->kind == SV_ITEM_PROBLEM && r < item->problem.n_operand; r++) {
             if (!(item->problem.write_mask >> r & 1) || item->ref[r].slot == SV_NO_SLOT) continue;
             build->value[item->ref[r].slot].produced = true;
+            build->value[item->ref[r].slot].region = build->item[i].region;
             build->value[item->ref[r].slot].overwritten = true;
         }
     }
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_item *item = &build->item[i].item;
-        if (item->kind != SV_ITEM_COPY) continue;
+        if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_COPY) continue;
         sv_build_value *from = &build->value[item->from], *to = &build->value[item->to];
-        bool fits = from->produced && from->into == SV_NO_INDEX && from->output == SV_NO_INDEX &&
+        bool fits = from->produced && from->region == build->item[i].region && from->into == SV_NO_INDEX && from->output == SV_NO_INDEX &&
                     !to->overwritten && from->type.dtype == to->type.dtype &&
                     from->type.shape.rank == to->type.shape.rank;
         if (!fits) continue;
@@ -430,6 +438,32 @@ static sv_status copy_item(sv_build *build, const sv_build_item *item)
     return copy_step(build, item->node, from, &source, to, &window, true);
 }
 
+/* ---- branches --------------------------------------------------------------------------------- */
+
+/* Copies made in one branch do not exist in the other, nor behind the join. */
+static void forget_copies(sv_build *build)
+{
+    for (uint32_t v = 0; v < build->n_value; v++)
+        build->value[v].as_dense = build->value[v].as_clast = SV_NO_INDEX;
+}
+
+static sv_status control_step(sv_build *build, const sv_build_item *item)
+{
+    sv_build_step made = {.node = item->node, .kind = item->kind, .label = item->label};
+    SV_TRY(step_arrays(build, &made, 1));
+    if (item->kind == SV_BUILD_BRANCH) {
+        SV_TRY(laid_out(build, item->node, item->item.from, SV_LAYOUT_DENSE, &made.value[0],
+                        &made.operand[0]));
+        made.problem.n_operand = 1;
+        made.problem.desc[0] = made.operand[0].desc;
+    }
+    forget_copies(build);
+    sv_build_step *step;
+    SV_TRY(sv_build_add_step(build, &step));
+    *step = made;
+    return SV_OK;
+}
+
 /* ---- the ends of a segment ----------------------------------------------------------------------------------------- */
 
 /* Model outputs that do not lie in the caller's memory yet are copied there. */
@@ -479,6 +513,10 @@ sv_status sv_build_storage(sv_build *build)
     plan_elision(build);
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_build_item *item = &build->item[i];
+        if (item->kind != SV_BUILD_ITEM) {
+            SV_TRY(control_step(build, item));
+            continue;
+        }
         switch (item->item.kind) {
         case SV_ITEM_VIEW: SV_TRY(view_item(build, item)); break;
         case SV_ITEM_COPY: SV_TRY(copy_item(build, item)); break;

@@ -213,6 +213,85 @@ static void test_a_computed_value_starts_a_segment(void **state)
     stop(&x);
 }
 
+/* If(x[0] > x[1]) then Relu(y) else Exp(y) + y, y = x * x from outside; the condition is computed. */
+static sv_graph *branch(fixture *x, const char *name, sv_value_id outer, bool exp, bool twice)
+{
+    sv_graph *body;
+    sv_value_id y, result;
+    must(sv_graph_create(x->module, x->graph, name, &body));
+    must(sv_graph_add_value(body, "captured", &y));
+    body->value[y].outer = outer;
+    result = graph_node(body, exp ? SV_OP_Exp : SV_OP_Relu, 1, &y, NULL);
+    if (exp) result = graph_node(body, SV_OP_Add, 2, (sv_value_id[]){result, y}, NULL);
+    if (twice) {
+        sv_node *concat;
+        result = graph_node(body, SV_OP_Concat, 2, (sv_value_id[]){result, result}, &concat);
+        must(sv_node_set_int(x->module, concat, "axis", 0));
+    }
+    must(sv_graph_add_output(body, result));
+    return body;
+}
+
+static void add_if(fixture *x, bool other_shape)
+{
+    start(x);
+    sv_value_id in = graph_input(x->graph, "x", SV_F32, 1, (int64_t[]){3});
+    sv_value_id zero = graph_constant(x->graph, (float[]){0}, 0, NULL), condition, y;
+    sv_node *sum, *node;
+    y = graph_node(x->graph, SV_OP_Neg, 1, &in, NULL);
+    condition = graph_node(x->graph, SV_OP_ReduceSum, 1, &in, &sum);
+    must(sv_node_set_int(x->module, sum, "keepdims", 0));
+    condition = graph_node(x->graph, SV_OP_Greater, 2, (sv_value_id[]){condition, zero}, NULL);
+    sv_value_id out = graph_node(x->graph, SV_OP_If, 1, &condition, &node);
+    const char *name[2] = {"then_branch", "else_branch"};
+    for (int i = 0; i < 2; i++) {
+        sv_graph **body = sv_arena_alloc(&x->module->arena, sizeof(*body));
+        *body = branch(x, name[i], y, i == 1, i == 1 && other_shape);
+        sv_attr attr = {.name = name[i], .kind = SV_ATTR_GRAPH, .count = 1, .u.graphs = body};
+        must(sv_node_add_attr(x->module, node, &attr));
+    }
+    finish_graph(x, graph_node(x->graph, SV_OP_Mul, 2, (sv_value_id[]){out, out}, NULL));
+}
+
+static void check_if(fixture *x, const float *in, int64_t count)
+{
+    sv_tensor t = tensor_of(SV_F32, 1, (int64_t[]){3}, (void *)in);
+    sv_exec_bind_input(x->exec, 0, &t);
+    sv_tensor out = run(x);
+    assert_int_equal(out.shape.dim[0], count);
+    bool then = in[0] + in[1] + in[2] > 0;
+    for (int64_t i = 0; i < count; i++) {
+        float y = -in[i % 3], v = then ? (y > 0 ? y : 0) : expf(y) + y;
+        assert_float_equal(((float *)out.data)[i], v * v, 1e-4f);
+    }
+}
+
+static void test_branches_of_one_type_stay_in_the_segment(void **state)
+{
+    (void)state;
+    fixture x;
+    add_if(&x, false);
+    for (int i = 0; i < 3; i++) {
+        check_if(&x, (float[]){1, -2, 3}, 3);
+        check_if(&x, (float[]){-1, -2, 1}, 3);
+    }
+    assert_int_equal(x.compiled->cache.n, 1);
+    stop(&x);
+}
+
+static void test_branches_of_other_shapes_are_segments(void **state)
+{
+    (void)state;
+    fixture x;
+    add_if(&x, true);
+    for (int i = 0; i < 3; i++) {
+        check_if(&x, (float[]){1, -2, 3}, 3);
+        check_if(&x, (float[]){-1, -2, 1}, 6);
+    }
+    assert_int_equal(x.compiled->cache.n, 3);
+    stop(&x);
+}
+
 static void test_an_unbound_input_is_named(void **state)
 {
     (void)state;
@@ -258,6 +337,8 @@ int main(void)
         cmocka_unit_test(test_a_size_known_by_running_starts_a_segment),
         cmocka_unit_test(test_a_value_that_shapes_depend_on_joins_the_key),
         cmocka_unit_test(test_a_computed_value_starts_a_segment),
+        cmocka_unit_test(test_branches_of_one_type_stay_in_the_segment),
+        cmocka_unit_test(test_branches_of_other_shapes_are_segments),
         cmocka_unit_test(test_an_unbound_input_is_named),
         cmocka_unit_test(test_a_data_error_is_reported_with_its_node),
     };
