@@ -1,15 +1,16 @@
-/* Attention: scaled dot products of queries and keys, masked, through Softmax, times values; with a cache
- * of keys and values, and groups of queries that share a key head.
+/* Attention: scaled dot products of queries and keys, masked, through Softmax, times values; with a
+ * cache of keys and values, and groups of queries that share a key head.
  *
- * Two products of the gemm family around a softmax; heads are dimensions of their own, so that neither
- * the split of hidden sizes into heads nor the sharing of key heads moves anything. f16 and bf16 are
- * computed in f32. Masks are in nn_attention_mask.c. */
+ * Two products of the gemm family around a softmax; heads are dimensions of their own, so that
+ * neither the split of hidden sizes into heads nor the sharing of key heads moves anything. f16 and
+ * bf16 are computed in f32. Masks are in nn_attention_mask.c. */
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/nn.h"
 
 #include "base/status.h"
 #include "ops/nn_attention.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 #include <math.h>
@@ -19,12 +20,12 @@ enum { Y, PRESENT_KEY, PRESENT_VALUE, SCORES };
 
 /* Sizes, -1 where a symbol is in the way. */
 typedef struct sv_attention {
-    bool flat;                   /* hidden sizes not split into heads: rank 3 */
+    bool flat; /* hidden sizes not split into heads: rank 3 */
     int64_t batch, q_heads, kv_heads, queries, keys, past, total;
-    int64_t head, value_head;    /* elements of a head of Q and K, of V */
+    int64_t head, value_head; /* elements of a head of Q and K, of V */
 } sv_attention;
 
-/* ---- sizes ---------------------------------------------------------------------------------------------- */
+/* ---- sizes ----------------------------------------------------------------------------------- */
 
 static int64_t dim_of(const sv_shape *shape, int32_t i)
 {
@@ -36,15 +37,16 @@ static int64_t share(int64_t hidden, int64_t heads)
     return hidden >= 0 && heads > 0 ? hidden / heads : -1;
 }
 
-static sv_status flat_sizes(const sv_node *node, const sv_shape *q, const sv_shape *k, const sv_shape *v,
-                            sv_attention *a)
+static sv_status flat_sizes(const sv_node *node, const sv_shape *q, const sv_shape *k,
+                            const sv_shape *v, sv_attention *a)
 {
     a->q_heads = sv_node_int(node, "q_num_heads", 0);
     a->kv_heads = sv_node_int(node, "kv_num_heads", 0);
     if (a->q_heads < 1 || a->kv_heads < 1 || a->q_heads > INT32_MAX || a->kv_heads > INT32_MAX) {
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "q_num_heads, kv_num_heads: expected both with inputs of rank 3, found %lld, %lld",
-                             (long long)a->q_heads, (long long)a->kv_heads);
+        return sv_node_error(
+            node, SV_CODE_INVALID_ARGUMENT,
+            "q_num_heads, kv_num_heads: expected both with inputs of rank 3, found %lld, %lld",
+            (long long)a->q_heads, (long long)a->kv_heads);
     }
     a->head = share(dim_of(q, 2), a->q_heads);
     if (a->head < 0) a->head = share(dim_of(k, 2), a->kv_heads);
@@ -55,10 +57,11 @@ static sv_status flat_sizes(const sv_node *node, const sv_shape *q, const sv_sha
                  (dim_of(k, 2) < 0 || dim_of(k, 2) == a->head * a->kv_heads) &&
                  (dim_of(v, 2) < 0 || dim_of(v, 2) == a->value_head * a->kv_heads);
     if (whole) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "expected hidden sizes of %lld and %lld heads of one size, found %lld, %lld, %lld",
-                         (long long)a->q_heads, (long long)a->kv_heads, (long long)dim_of(q, 2),
-                         (long long)dim_of(k, 2), (long long)dim_of(v, 2));
+    return sv_node_error(
+        node, SV_CODE_INVALID_ARGUMENT,
+        "expected hidden sizes of %lld and %lld heads of one size, found %lld, %lld, %lld",
+        (long long)a->q_heads, (long long)a->kv_heads, (long long)dim_of(q, 2),
+        (long long)dim_of(k, 2), (long long)dim_of(v, 2));
 }
 
 static sv_status check_groups(const sv_node *node, const sv_attention *a)
@@ -71,8 +74,8 @@ static sv_status check_groups(const sv_node *node, const sv_attention *a)
 }
 
 /* From the shapes of Q, K, V and the past keys (NULL: none); Q's rank is 3 or 4. */
-static sv_status read_sizes(const sv_node *node, const sv_shape *q, const sv_shape *k, const sv_shape *v,
-                            const sv_shape *past, sv_attention *out)
+static sv_status read_sizes(const sv_node *node, const sv_shape *q, const sv_shape *k,
+                            const sv_shape *v, const sv_shape *past, sv_attention *out)
 {
     sv_attention a = {.flat = q->rank == 3, .batch = dim_of(q, 0)};
     if (a.flat) {
@@ -92,7 +95,7 @@ static sv_status read_sizes(const sv_node *node, const sv_shape *q, const sv_sha
     return SV_OK;
 }
 
-/* ---- inference -------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 static sv_shape sized(sv_infer *x, int32_t rank, const int64_t *dim)
 {
@@ -104,36 +107,23 @@ static sv_shape sized(sv_infer *x, int32_t rank, const int64_t *dim)
 }
 
 /* All that meets in the products agrees, as far as it is known. */
-static sv_status check_operand(const sv_infer *x, uint32_t input, const int64_t want[4])
-{
-    const sv_shape *found = &x->in[input].shape;
-    if (!sv_infer_has(x, input) || found->rank < 0) return SV_OK;
-    bool fits = found->rank == 4;
-    for (int32_t i = 0; fits && i < 4; i++)
-        fits = want[i] < 0 || found->dim[i] < 0 || found->dim[i] == want[i];
-    if (fits) return SV_OK;
-    char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
-    sv_shape expected = sv_shape_make(4, want);
-    return sv_infer_error(x, input, "expected %s, found %s", sv_shape_text(&expected, a),
-                          sv_shape_text(found, b));
-}
-
 static sv_status check_operands(const sv_infer *x, const sv_attention *a)
 {
     if (a->flat) {
-        for (uint32_t i = K; i <= V; i++) SV_TRY(sv_infer_rank(x, i, 3, 3));
+        for (uint32_t i = K; i <= V; i++)
+            SV_TRY(sv_infer_rank(x, i, 3, 3));
         const sv_shape *k = &x->in[K].shape, *v = &x->in[V].shape;
         bool fits = dim_of(v, 1) < 0 || a->keys < 0 || dim_of(v, 1) == a->keys;
         fits = fits && (dim_of(k, 0) < 0 || a->batch < 0 || dim_of(k, 0) == a->batch) &&
                (dim_of(v, 0) < 0 || a->batch < 0 || dim_of(v, 0) == a->batch);
-        if (!fits)
-            return sv_infer_error(x, V, "expected keys and values of one batch and length");
+        if (!fits) return sv_infer_error(x, V, "expected keys and values of one batch and length");
     } else {
-        SV_TRY(check_operand(x, K, (int64_t[]){a->batch, a->kv_heads, a->keys, a->head}));
-        SV_TRY(check_operand(x, V, (int64_t[]){a->batch, a->kv_heads, a->keys, a->value_head}));
+        SV_TRY(sv_infer_dims(x, K, 4, (int64_t[]){a->batch, a->kv_heads, a->keys, a->head}));
+        SV_TRY(sv_infer_dims(x, V, 4, (int64_t[]){a->batch, a->kv_heads, a->keys, a->value_head}));
     }
-    SV_TRY(check_operand(x, PAST_KEY, (int64_t[]){a->batch, a->kv_heads, a->past, a->head}));
-    return check_operand(x, PAST_VALUE, (int64_t[]){a->batch, a->kv_heads, a->past, a->value_head});
+    SV_TRY(sv_infer_dims(x, PAST_KEY, 4, (int64_t[]){a->batch, a->kv_heads, a->past, a->head}));
+    return sv_infer_dims(x, PAST_VALUE, 4,
+                         (int64_t[]){a->batch, a->kv_heads, a->past, a->value_head});
 }
 
 static sv_status attention_infer(sv_infer *x)
@@ -141,7 +131,8 @@ static sv_status attention_infer(sv_infer *x)
     const sv_shape *q = &x->in[Q].shape, *k = &x->in[K].shape, *v = &x->in[V].shape;
     const sv_dtype dtypes[4] = {x->in[Q].dtype, x->in[Q].dtype, x->in[V].dtype, x->in[Q].dtype};
     sv_attention a;
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i].dtype = dtypes[i];
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i].dtype = dtypes[i];
     SV_TRY(sv_infer_rank(x, Q, 3, 4));
     SV_TRY(sv_infer_rank(x, MASK, 2, 4));
     SV_TRY(sv_infer_same_dtype(x, Q, K));
@@ -160,17 +151,18 @@ static sv_status attention_infer(sv_infer *x)
         sized(x, 4, (int64_t[]){q->dim[0], a.kv_heads, a.total, a.value_head}),
         sized(x, 4, (int64_t[]){q->dim[0], a.q_heads, a.queries, a.total}),
     };
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i].shape = shapes[i];
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i].shape = shapes[i];
     return SV_OK;
 }
 
-/* ---- operands ----------------------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 /* What the emission hands on. Products run over [batch, kv_heads, group, rows, columns]. */
 typedef struct sv_attention_emit {
     sv_emit *e;
     sv_attention size;
-    int64_t group; /* query heads that share a key head */
+    int64_t group;  /* query heads that share a key head */
     sv_dtype dtype; /* of the computation */
 } sv_attention_emit;
 
@@ -183,7 +175,8 @@ static sv_status widened(const sv_attention_emit *a, sv_slot from, sv_slot *out)
     return sv_emit_convert(a->e, from, *out);
 }
 
-/* The operand as [batch, kv_heads, group, length, head], whether it lies by heads or by positions. */
+/* The operand as [batch, kv_heads, group, length, head], whether it lies by heads or by positions.
+ */
 static sv_status by_heads(const sv_attention_emit *a, sv_slot from, int64_t group, int64_t length,
                           int64_t head, sv_ref *out)
 {
@@ -253,7 +246,7 @@ static sv_status cached(const sv_attention_emit *a, sv_slot rows, sv_slot past, 
     return SV_OK;
 }
 
-/* ---- products ----------------------------------------------------------------------------------------------- */
+/* ---- products -------------------------------------------------------------------------------- */
 
 static sv_status emit_product(sv_emit *e, sv_ref left, sv_ref right, sv_ref to, double alpha)
 {
@@ -267,7 +260,8 @@ static sv_status hand_out(const sv_attention_emit *a, int64_t stage, sv_slot sco
 {
     sv_emit *e = a->e;
     sv_slot out = sv_emit_out(e, SCORES);
-    if (out == SV_NO_SLOT || sv_node_int(e->node, "qk_matmul_output_mode", 0) != stage) return SV_OK;
+    if (out == SV_NO_SLOT || sv_node_int(e->node, "qk_matmul_output_mode", 0) != stage)
+        return SV_OK;
     const sv_type type = *sv_emit_type(e, out);
     sv_slot flat;
     SV_TRY(sv_emit_temp(e, a->dtype, &type.shape, &flat));
@@ -284,7 +278,8 @@ static sv_status emit_weights(const sv_attention_emit *a, sv_slot scores)
     SV_TRY(hand_out(a, 0, scores));
     if (cap > 0) SV_TRY(sv_emit_unary(e, SV_UNARY_ScaledTanh, scores, scores, cap, 1.0 / cap));
     SV_TRY(hand_out(a, 1, scores));
-    sv_attention_mask mask = {.causal = sv_node_int(e->node, "is_causal", 0) != 0, .past = a->size.past,
+    sv_attention_mask mask = {.causal = sv_node_int(e->node, "is_causal", 0) != 0,
+                              .past = a->size.past,
                               .group = a->group};
     SV_TRY(sv_emit_attention_mask(e, &mask, scores, sv_emit_in(e, MASK), sv_emit_in(e, NONPAD)));
     SV_TRY(hand_out(a, 2, scores));
@@ -301,10 +296,10 @@ static sv_status emit_result(const sv_attention_emit *a, sv_slot scores, sv_ref 
     const sv_attention *s = &a->size;
     sv_slot y = sv_emit_out(e, Y), split, wide;
     const sv_type type = *sv_emit_type(e, y);
-    sv_shape shape = s->flat ? sv_shape_make(5, (int64_t[]){s->batch, s->queries, s->kv_heads, a->group,
-                                                            s->value_head})
-                             : sv_shape_make(5, (int64_t[]){s->batch, s->kv_heads, a->group, s->queries,
-                                                            s->value_head});
+    sv_shape shape = s->flat ? sv_shape_make(5, (int64_t[]){s->batch, s->queries, s->kv_heads,
+                                                            a->group, s->value_head})
+                             : sv_shape_make(5, (int64_t[]){s->batch, s->kv_heads, a->group,
+                                                            s->queries, s->value_head});
     SV_TRY(sv_emit_temp(e, a->dtype, &shape, &split));
     sv_ref to = sv_ref_any(split);
     to.permuted = s->flat;
@@ -326,20 +321,27 @@ static sv_status attention_emit(sv_emit *e)
                       &sv_emit_type(e, V)->shape, past, &a.size));
     const sv_attention *s = &a.size;
     a.group = s->kv_heads > 0 ? s->q_heads / s->kv_heads : 1;
-    double scale = (double)sv_node_float(e->node, "scale", s->head > 0 ? 1.0f / sqrtf((float)s->head) : 1.0f);
+    double scale =
+        (double)sv_node_float(e->node, "scale", s->head > 0 ? 1.0f / sqrtf((float)s->head) : 1.0f);
     sv_ref q, k, v;
     SV_TRY(cached(&a, K, past_key, sv_emit_out(e, PRESENT_KEY), s->head, &keys));
-    SV_TRY(cached(&a, V, sv_emit_in(e, PAST_VALUE), sv_emit_out(e, PRESENT_VALUE), s->value_head, &values));
+    SV_TRY(cached(&a, V, sv_emit_in(e, PAST_VALUE), sv_emit_out(e, PRESENT_VALUE), s->value_head,
+                  &values));
     SV_TRY(by_heads(&a, Q, a.group, s->queries, s->head, &q));
     SV_TRY(by_heads(&a, keys, 1, s->total, s->head, &k));
     SV_TRY(by_heads(&a, values, 1, s->total, s->value_head, &v));
-    sv_shape shape = sv_shape_make(5, (int64_t[]){s->batch, s->kv_heads, a.group, s->queries, s->total});
+    sv_shape shape =
+        sv_shape_make(5, (int64_t[]){s->batch, s->kv_heads, a.group, s->queries, s->total});
     SV_TRY(sv_emit_temp(e, a.dtype, &shape, &scores));
     SV_TRY(emit_product(e, q, transposed(k), sv_ref_any(scores), scale));
     SV_TRY(emit_weights(&a, scores));
     return emit_result(&a, scores, v);
 }
 
-const sv_op_desc sv_op_desc_Attention = {.op = SV_OP_Attention, .min_in = 3, .max_in = 7, .min_out = 1,
-                                         .max_out = 4, .infer = attention_infer,
+const sv_op_desc sv_op_desc_Attention = {.op = SV_OP_Attention,
+                                         .min_in = 3,
+                                         .max_in = 7,
+                                         .min_out = 1,
+                                         .max_out = 4,
+                                         .infer = attention_infer,
                                          .emit = attention_emit};

@@ -61,7 +61,8 @@ static void apply_mask(const sv_call *call, int64_t from, int64_t to, int64_t co
     } else if (mask->dtype == SV_F32 && dtype == SV_F32) {
         const float *bias = (const float *)call->ptr[0] + from;
         float *row = (float *)scores + to;
-        for (int64_t i = 0; i < count; i++) row[i] += bias[i];
+        for (int64_t i = 0; i < count; i++)
+            row[i] += bias[i];
     } else {
         for (int64_t i = 0; i < count; i++) {
             double bias = ref_get(mask->dtype, call->ptr[0], from + i);
@@ -81,12 +82,15 @@ static void mask_run(const sv_call *call, uint32_t begin, uint32_t end)
         int64_t q = row % queries, h = row / queries % heads, b = row / queries / heads;
         int64_t limit = key_limit(call, b, q, keys), at = row * keys;
         if (call->ptr[0]) apply_mask(call, mask_row(&call->desc[0], b, h, q), at, limit);
-        for (int64_t i = limit; i < keys; i++) ref_put(scores->dtype, call->ptr[2], at + i, -INFINITY);
+        for (int64_t i = limit; i < keys; i++)
+            ref_put(scores->dtype, call->ptr[2], at + i, -INFINITY);
     }
 }
 
-static const sv_kernel mask_kernel = {.name = "custom_attention_mask", .family = SV_FAMILY_custom,
-                                      .units = mask_units, .run = mask_run};
+static const sv_kernel mask_kernel = {.name = "custom_attention_mask",
+                                      .family = SV_FAMILY_custom,
+                                      .units = mask_units,
+                                      .run = mask_run};
 
 /* The mask's leading dimensions broadcast to the scores'. */
 static sv_status check_mask(const sv_emit *e, sv_slot scores, sv_slot mask)
@@ -104,8 +108,8 @@ static sv_status check_mask(const sv_emit *e, sv_slot scores, sv_slot mask)
                          sv_shape_text(&expected, a), sv_shape_text(m, b));
 }
 
-sv_status sv_emit_attention_mask(sv_emit *e, const sv_attention_mask *param, sv_slot scores, sv_slot mask,
-                                 sv_slot nonpad)
+sv_status sv_emit_attention_mask(sv_emit *e, const sv_attention_mask *param, sv_slot scores,
+                                 sv_slot mask, sv_slot nonpad)
 {
     if (mask == SV_NO_SLOT && nonpad == SV_NO_SLOT && !param->causal) return SV_OK;
     if (mask != SV_NO_SLOT) SV_TRY(check_mask(e, scores, mask));

@@ -1,13 +1,13 @@
-/* BatchNormalization: statistics over all but the channels, given (inference) or taken from the batch
- * (training_mode). Normalisation of each sample by itself is in nn_norm.c.
+/* BatchNormalization: statistics over all but the channels, given (inference) or taken from the
+ * batch (training_mode). Normalisation of each sample by itself is in nn_norm.c.
  *
- * Everything is computed in f32 (f64 for f64): y = x * s + t with s = scale / sqrt(var + epsilon) and
- * t = B - mean * s, a pair a channel. */
+ * Everything is computed in f32 (f64 for f64): y = x * s + t with s = scale / sqrt(var + epsilon)
+ * and t = B - mean * s, a pair a channel. */
 #include "kernels/elementwise.h"
 #include "kernels/nn.h"
 
 #include "base/status.h"
-#include "ops/nn_window.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 static sv_status batch_norm_infer(sv_infer *x)
@@ -26,7 +26,8 @@ static sv_status batch_norm_infer(sv_infer *x)
         if (!training) {
             if (x->node->out[i] == SV_NO_VALUE) continue;
             return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                                 "expected 1 output unless training_mode is set, found %u", x->n_out);
+                                 "expected 1 output unless training_mode is set, found %u",
+                                 x->n_out);
         }
         x->out[i].dtype = x->in[3].dtype;
         x->out[i].shape = sv_shape_make(1, &channels);
@@ -70,7 +71,8 @@ static sv_status batch_statistics(const sv_batch_norm *b, sv_slot x, sv_slot *me
     sv_shape shape = sv_emit_type(e, x)->shape, reduced = shape;
     sv_slot sums, centred, squares;
     sv_reduce_param param = {.kind = SV_REDUCE_MEAN, .axes = ((1u << shape.rank) - 1) & ~2u};
-    for (int32_t i = 0; i < reduced.rank; i++) reduced.dim[i] = i == 1 ? shape.dim[1] : 1;
+    for (int32_t i = 0; i < reduced.rank; i++)
+        reduced.dim[i] = i == 1 ? shape.dim[1] : 1;
     SV_TRY(sv_emit_temp(e, b->dtype, &reduced, &sums));
     SV_TRY(sv_emit_temp(e, b->dtype, &shape, &centred));
     SV_TRY(sv_emit_temp(e, b->dtype, &reduced, &squares));
@@ -133,7 +135,8 @@ static sv_status batch_norm_emit(sv_emit *e)
     sv_batch_norm b = {.e = e, .dtype = type.dtype == SV_F64 ? SV_F64 : SV_F32};
     b.vector = sv_shape_make(1, &channels);
     b.column = (sv_shape){.rank = type.shape.rank > 1 ? type.shape.rank - 1 : 1, .dim = {channels}};
-    for (int32_t i = 1; i < b.column.rank; i++) b.column.dim[i] = 1;
+    for (int32_t i = 1; i < b.column.rank; i++)
+        b.column.dim[i] = 1;
     if (channels > 0 && sv_shape_count(&type.shape, &count)) b.count = count / channels;
     SV_TRY(wide(&b, 0, &x));
     SV_TRY(wide(&b, 3, &given_mean));
@@ -152,6 +155,10 @@ static sv_status batch_norm_emit(sv_emit *e)
     return result == y ? SV_OK : sv_emit_convert(e, result, y);
 }
 
-const sv_op_desc sv_op_desc_BatchNormalization = {
-    .op = SV_OP_BatchNormalization, .min_in = 5, .max_in = 5, .min_out = 1, .max_out = 3,
-    .infer = batch_norm_infer, .emit = batch_norm_emit};
+const sv_op_desc sv_op_desc_BatchNormalization = {.op = SV_OP_BatchNormalization,
+                                                  .min_in = 5,
+                                                  .max_in = 5,
+                                                  .min_out = 1,
+                                                  .max_out = 3,
+                                                  .infer = batch_norm_infer,
+                                                  .emit = batch_norm_emit};

@@ -1,21 +1,22 @@
-/* Convolutions on floats: Conv and ConvTranspose. Both become one problem of their kernel family, whose
- * weights may be packed and whose bias is the first item of the epilogue.
+/* Convolutions on floats: Conv and ConvTranspose. Both become one problem of their kernel family,
+ * whose weights may be packed and whose bias is the first item of the epilogue.
  *
  * Convolutions on integers are in nn_conv_integer.c. */
 #include "kernels/conv.h"
 
 #include "base/status.h"
+#include "ops/nn_check.h"
 #include "ops/nn_window.h"
 #include "ops/support.h"
 
-/* ---- what both share ------------------------------------------------------------------------------ */
+/* ---- what both share ------------------------------------------------------------------------- */
 
 static sv_status read_groups(const sv_node *node, int64_t *out)
 {
     int64_t groups = sv_node_int(node, "group", 1);
     if (groups < 1)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "group: expected at least 1, found %lld",
-                             (long long)groups);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "group: expected at least 1, found %lld", (long long)groups);
     *out = groups;
     return SV_OK;
 }
@@ -30,8 +31,9 @@ static sv_status common_rank(const sv_infer *x, int32_t *out)
     if (*out < 0 || (*out >= 3 && *out <= 2 + SV_SPATIAL_MAX)) return SV_OK;
     if (*out < 3)
         return sv_infer_error(x, a >= 0 ? 0 : 1, "expected a rank of at least 3, found %d", *out);
-    return sv_node_error(x->node, SV_CODE_UNIMPLEMENTED, "expected at most %d spatial dimensions, found %d",
-                         SV_SPATIAL_MAX, *out - 2);
+    return sv_node_error(x->node, SV_CODE_UNIMPLEMENTED,
+                         "expected at most %d spatial dimensions, found %d", SV_SPATIAL_MAX,
+                         *out - 2);
 }
 
 static void window_param(const sv_window *window, int64_t groups, sv_conv_param *out)
@@ -54,7 +56,8 @@ static sv_status add_bias(sv_emit *e, sv_slot bias, sv_ref ref[4], sv_epilogue *
     ref[3] = sv_ref_dense(bias);
     if (!plain) {
         sv_shape shape = {.rank = y->rank - 1, .dim = {type->shape.dim[0]}};
-        for (int32_t i = 1; i < shape.rank; i++) shape.dim[i] = 1;
+        for (int32_t i = 1; i < shape.rank; i++)
+            shape.dim[i] = 1;
         sv_slot column;
         SV_TRY(sv_emit_temp(e, type->dtype, &shape, &column));
         SV_TRY(sv_emit_reshape(e, column, bias));
@@ -72,8 +75,8 @@ static sv_status emit_problem(sv_emit *e, sv_family family, const sv_conv_param 
     sv_ref ref[4] = {sv_ref_clast(0), sv_ref_any(1), sv_ref_clast(sv_emit_out(e, 0))};
     ref[1].weight = true;
     if (bias != SV_NO_SLOT) SV_TRY(add_bias(e, bias, ref, &epilogue));
-    return sv_emit_problem_epilogue(e, family, param, sizeof(*param), bias != SV_NO_SLOT ? 4 : 3, ref, 4,
-                                    &epilogue);
+    return sv_emit_problem_epilogue(e, family, param, sizeof(*param), bias != SV_NO_SLOT ? 4 : 3,
+                                    ref, 4, &epilogue);
 }
 
 /* An activation as far as the weights tell it: [N, channels, spatial..]. */
@@ -83,7 +86,8 @@ static sv_status unknown_activation(sv_emit *e, sv_slot known, int64_t channels,
     sv_shape shape = type->shape;
     if (shape.rank != w->shape.rank) {
         shape = (sv_shape){.rank = w->shape.rank};
-        for (int32_t i = 0; i < shape.rank; i++) shape.dim[i] = -1;
+        for (int32_t i = 0; i < shape.rank; i++)
+            shape.dim[i] = -1;
     }
     shape.dim[1] = channels;
     return sv_emit_temp(e, w->dtype, &shape, out);
@@ -101,14 +105,15 @@ static sv_status emit_symbolic(sv_emit *e, sv_family family, const sv_conv_param
     return sv_emit_problem(e, family, param, sizeof(*param), 3, ref, 4);
 }
 
-/* ---- Conv -------------------------------------------------------------------------------------------- */
+/* ---- Conv ------------------------------------------------------------------------------------ */
 
 static sv_status conv_channels(const sv_infer *x, int64_t groups)
 {
     const sv_shape *in = &x->in[0].shape, *w = &x->in[1].shape;
     if (w->rank < 0) return SV_OK;
     if (w->dim[0] >= 0 && w->dim[0] % groups != 0) {
-        return sv_infer_error(x, 1, "expected a number of filters divisible by %lld groups, found %lld",
+        return sv_infer_error(x, 1,
+                              "expected a number of filters divisible by %lld groups, found %lld",
                               (long long)groups, (long long)w->dim[0]);
     }
     if (in->rank < 0 || in->dim[1] < 0 || w->dim[1] < 0) return SV_OK;
@@ -152,11 +157,16 @@ static sv_status conv_emit(sv_emit *e)
     return emit_symbolic(e, SV_FAMILY_conv, &param, w->dim[1] * groups, w->dim[0]);
 }
 
-const sv_op_desc sv_op_desc_Conv = {.op = SV_OP_Conv, .min_in = 2, .max_in = 3, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_FUSE_BASE, .infer = conv_infer,
+const sv_op_desc sv_op_desc_Conv = {.op = SV_OP_Conv,
+                                    .min_in = 2,
+                                    .max_in = 3,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_FUSE_BASE,
+                                    .infer = conv_infer,
                                     .emit = conv_emit};
 
-/* ---- ConvTranspose ------------------------------------------------------------------------------------ */
+/* ---- ConvTranspose --------------------------------------------------------------------------- */
 
 /* What only the transpose has. */
 typedef struct sv_unpadding {
@@ -183,8 +193,8 @@ static sv_status read_unpadding(const sv_node *node, int32_t spatial, sv_unpaddi
     if (!shape || n == 0) return SV_OK;
     /* Some exporters give the whole shape, batch and channels too. */
     if (n != (uint32_t)spatial && n != (uint32_t)spatial + 2)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "output_shape: expected %d values, found %u",
-                             spatial, n);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "output_shape: expected %d values, found %u", spatial, n);
     out->output_shape = shape + (n - (uint32_t)spatial);
     for (int32_t i = 0; i < spatial; i++) {
         if (out->output_shape[i] < 0 || out->output_shape[i] > INT32_MAX)
@@ -196,16 +206,17 @@ static sv_status read_unpadding(const sv_node *node, int32_t spatial, sv_unpaddi
 }
 
 /* Size of dimension i of the result, and the padding before it; -1 while it cannot be told. */
-static sv_status transpose_size(const sv_node *node, sv_window *w, const sv_unpadding *more, int32_t i,
-                                int64_t in, int64_t *out)
+static sv_status transpose_size(const sv_node *node, sv_window *w, const sv_unpadding *more,
+                                int32_t i, int64_t in, int64_t *out)
 {
     bool same = w->auto_pad == SV_PAD_SAME_UPPER || w->auto_pad == SV_PAD_SAME_LOWER;
     int64_t size = more->output_shape ? more->output_shape[i] : -1, full = 0;
     *out = size;
     if (in < 0 || w->kernel[i] < 0) return SV_OK;
-    bool overflow = __builtin_mul_overflow(in - 1, w->stride[i], &full) ||
-                    __builtin_add_overflow(full, more->output_padding[i] +
-                                                     (w->kernel[i] - 1) * w->dilation[i] + 1, &full);
+    bool overflow =
+        __builtin_mul_overflow(in - 1, w->stride[i], &full) ||
+        __builtin_add_overflow(
+            full, more->output_padding[i] + (w->kernel[i] - 1) * w->dilation[i] + 1, &full);
     if (overflow)
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "expected sizes that fit in 63 bits");
     if (size < 0 && same) size = in * w->stride[i];
@@ -234,7 +245,8 @@ static sv_status transpose_channels(const sv_infer *x, int64_t groups)
     }
     if (channels < 0) channels = rows;
     if (channels < 0 || channels % groups == 0) return SV_OK;
-    return sv_infer_error(x, 0, "expected a number of channels divisible by %lld groups, found %lld",
+    return sv_infer_error(x, 0,
+                          "expected a number of channels divisible by %lld groups, found %lld",
                           (long long)groups, (long long)channels);
 }
 
@@ -262,7 +274,8 @@ static sv_status transpose_infer(sv_infer *x)
     if (in->rank >= 0) shape.dim[0] = in->dim[0];
     for (int32_t i = 0; i < window.spatial; i++) {
         int64_t size;
-        SV_TRY(transpose_size(x->node, &window, &more, i, in->rank >= 0 ? in->dim[2 + i] : -1, &size));
+        SV_TRY(
+            transpose_size(x->node, &window, &more, i, in->rank >= 0 ? in->dim[2 + i] : -1, &size));
         if (size >= 0) shape.dim[2 + i] = size;
     }
     x->out[0].shape = shape;
@@ -288,6 +301,11 @@ static sv_status transpose_emit(sv_emit *e)
     return emit_symbolic(e, SV_FAMILY_conv_transpose, &param, w->dim[0], w->dim[1] * groups);
 }
 
-const sv_op_desc sv_op_desc_ConvTranspose = {
-    .op = SV_OP_ConvTranspose, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-    .traits = SV_TRAIT_FUSE_BASE, .infer = transpose_infer, .emit = transpose_emit};
+const sv_op_desc sv_op_desc_ConvTranspose = {.op = SV_OP_ConvTranspose,
+                                             .min_in = 2,
+                                             .max_in = 3,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .traits = SV_TRAIT_FUSE_BASE,
+                                             .infer = transpose_infer,
+                                             .emit = transpose_emit};

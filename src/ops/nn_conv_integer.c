@@ -1,9 +1,10 @@
-/* Convolutions on 8-bit integers: ConvInteger (sums as they are) and QLinearConv (sums brought back to 8
- * bits). A direct loop; the zero points are taken off as elements are read, so that padding counts as
- * the zero point. Convolutions on floats are in nn_conv.c. */
+/* Convolutions on 8-bit integers: ConvInteger (sums as they are) and QLinearConv (sums brought back
+ * to 8 bits). A direct loop; the zero points are taken off as elements are read, so that padding
+ * counts as the zero point. Convolutions on floats are in nn_conv.c. */
 #include "kernels/conv/conv_shape.h"
 
 #include "base/status.h"
+#include "ops/nn_check.h"
 #include "ops/nn_window.h"
 #include "ops/support.h"
 
@@ -12,7 +13,8 @@
 /* The loop's operands; absent ones have a NULL pointer. */
 enum { X, W, Y, X_ZERO, W_ZERO, BIAS, X_SCALE, W_SCALE, Y_SCALE, Y_ZERO, N_OPERANDS };
 
-/* Where the operators have them among their inputs: {x, w, x_zero, w_zero, bias, scales .., y_zero}. */
+/* Where the operators have them among their inputs: {x, w, x_zero, w_zero, bias, scales ..,
+ * y_zero}. */
 typedef struct sv_integer_conv_form {
     sv_op op;
     int8_t input[N_OPERANDS]; /* -1: none */
@@ -28,7 +30,7 @@ static const sv_integer_conv_form *form_of(const sv_node *node)
     return &forms[node->op == SV_OP_QLinearConv];
 }
 
-/* ---- inference -------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 static bool is_byte(sv_dtype dtype)
 {
@@ -61,7 +63,8 @@ static sv_status integer_conv_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 0, 3, 2 + SV_SPATIAL_MAX));
     SV_TRY(sv_infer_rank(x, at_w, 3, 2 + SV_SPATIAL_MAX));
     if (in->rank >= 0 && w->rank >= 0 && in->rank != w->rank)
-        return sv_infer_error(x, at_w, "expected a rank of %d as input 0, found %d", in->rank, w->rank);
+        return sv_infer_error(x, at_w, "expected a rank of %d as input 0, found %d", in->rank,
+                              w->rank);
     int32_t rank = in->rank >= 0 ? in->rank : w->rank;
     if (rank < 0) return SV_OK;
     int64_t filters = w->rank >= 0 && w->dim[0] >= 0 ? w->dim[0] : -1;
@@ -69,7 +72,8 @@ static sv_status integer_conv_infer(sv_infer *x)
     if (whole && in->rank >= 0 && w->rank >= 0 && in->dim[1] >= 0 && w->dim[1] >= 0)
         whole = in->dim[1] % groups == 0 && in->dim[1] / groups == w->dim[1];
     if (!whole)
-        return sv_infer_error(x, at_w, "expected filters that %lld groups divide", (long long)groups);
+        return sv_infer_error(x, at_w, "expected filters that %lld groups divide",
+                              (long long)groups);
     SV_TRY(check_zero(x, form->input[X_ZERO], 1));
     SV_TRY(check_zero(x, form->input[W_ZERO], filters));
     SV_TRY(check_zero(x, form->input[W_SCALE], filters));
@@ -78,7 +82,7 @@ static sv_status integer_conv_infer(sv_infer *x)
     return sv_window_infer(x, &window, filters, &x->out[0].shape);
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 static inline int32_t byte_at(const sv_desc *desc, const void *data, int64_t i)
 {
@@ -137,8 +141,10 @@ static void put_result(const sv_call *call, int64_t at, int64_t o, int32_t sum)
         ((int32_t *)call->ptr[Y])[at] = sum;
         return;
     }
-    if (call->ptr[BIAS]) sum = (int32_t)((uint32_t)sum + (uint32_t)((const int32_t *)call->ptr[BIAS])[o]);
-    float scale = scale_at(call, X_SCALE, 0) * scale_at(call, W_SCALE, o) / scale_at(call, Y_SCALE, 0);
+    if (call->ptr[BIAS])
+        sum = (int32_t)((uint32_t)sum + (uint32_t)((const int32_t *)call->ptr[BIAS])[o]);
+    float scale =
+        scale_at(call, X_SCALE, 0) * scale_at(call, W_SCALE, o) / scale_at(call, Y_SCALE, 0);
     float value = nearbyintf((float)sum * scale) + (float)zero_at(call, Y_ZERO, 0);
     bool is_signed = call->desc[Y].dtype == SV_I8;
     float low = is_signed ? -128 : 0, high = is_signed ? 127 : 255;
@@ -175,8 +181,10 @@ static void integer_conv_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel integer_conv_kernel = {.name = "custom_conv_integer", .family = SV_FAMILY_custom,
-                                              .units = integer_conv_units, .run = integer_conv_run};
+static const sv_kernel integer_conv_kernel = {.name = "custom_conv_integer",
+                                              .family = SV_FAMILY_custom,
+                                              .units = integer_conv_units,
+                                              .run = integer_conv_run};
 
 static sv_status integer_conv_emit(sv_emit *e)
 {
@@ -184,8 +192,8 @@ static sv_status integer_conv_emit(sv_emit *e)
     const sv_integer_conv_form *form = form_of(e->node);
     const sv_shape *x = &sv_emit_type(e, 0)->shape;
     sv_window window;
-    SV_TRY(sv_window_read(e->node, x->rank - 2, sv_emit_type(e, (sv_slot)form->input[W])->shape.dim + 2,
-                          &window));
+    SV_TRY(sv_window_read(e->node, x->rank - 2,
+                          sv_emit_type(e, (sv_slot)form->input[W])->shape.dim + 2, &window));
     sv_conv_param param = {.spatial = window.spatial, .groups = sv_node_int(e->node, "group", 1)};
     for (int32_t i = 0; i < window.spatial; i++) {
         int64_t size;
@@ -204,9 +212,17 @@ static sv_status integer_conv_emit(sv_emit *e)
     return sv_emit_custom(e, &integer_conv_kernel, &param, sizeof(param), N_OPERANDS, ref, 1u << Y);
 }
 
-const sv_op_desc sv_op_desc_ConvInteger = {.op = SV_OP_ConvInteger, .min_in = 2, .max_in = 4,
-                                           .min_out = 1, .max_out = 1, .infer = integer_conv_infer,
+const sv_op_desc sv_op_desc_ConvInteger = {.op = SV_OP_ConvInteger,
+                                           .min_in = 2,
+                                           .max_in = 4,
+                                           .min_out = 1,
+                                           .max_out = 1,
+                                           .infer = integer_conv_infer,
                                            .emit = integer_conv_emit};
-const sv_op_desc sv_op_desc_QLinearConv = {.op = SV_OP_QLinearConv, .min_in = 8, .max_in = 9,
-                                           .min_out = 1, .max_out = 1, .infer = integer_conv_infer,
+const sv_op_desc sv_op_desc_QLinearConv = {.op = SV_OP_QLinearConv,
+                                           .min_in = 8,
+                                           .max_in = 9,
+                                           .min_out = 1,
+                                           .max_out = 1,
+                                           .infer = integer_conv_infer,
                                            .emit = integer_conv_emit};

@@ -1,12 +1,13 @@
-/* Fourier transforms of one line; see the header. In f64, so that f32 results are exact to rounding. */
+/* Fourier transforms of one line; see the header. In f64, so that f32 results are exact to
+ * rounding. */
 #include "ops/nn_fft.h"
 
 #include <math.h>
 
 #define FFT_PI 3.14159265358979323846
 
-/* Scratch: roots of unity for the power of two (half of them), then for Bluestein's algorithm the chirp
- * (n), its transform (size) and a work line (size). */
+/* Scratch: roots of unity for the power of two (half of them), then for Bluestein's algorithm the
+ * chirp (n), its transform (size) and a work line (size). */
 typedef struct sv_fft_layout {
     int64_t size; /* the power of two that is transformed */
     bool chirp;
@@ -16,7 +17,8 @@ typedef struct sv_fft_layout {
 static int64_t power_of_two(int64_t n)
 {
     int64_t size = 1;
-    while (size < n) size *= 2;
+    while (size < n)
+        size *= 2;
     return size;
 }
 
@@ -59,7 +61,8 @@ static void reverse_bits(sv_complex *line, int64_t size)
 {
     for (int64_t i = 1, j = 0; i < size; i++) {
         int64_t bit = size >> 1;
-        for (; j & bit; bit >>= 1) j ^= bit;
+        for (; j & bit; bit >>= 1)
+            j ^= bit;
         j ^= bit;
         if (i < j) {
             sv_complex swap = line[i];
@@ -89,12 +92,15 @@ static void radix_two(sv_complex *line, int64_t size, const sv_complex *root, bo
 void sv_fft_prepare(int64_t n, sv_complex *scratch)
 {
     sv_fft_layout l = layout_of(n, scratch);
-    for (int64_t i = 0; i < l.size / 2 + 1; i++) l.root[i] = unit(-2 * FFT_PI * (double)i / (double)l.size);
+    for (int64_t i = 0; i < l.size / 2 + 1; i++)
+        l.root[i] = unit(-2 * FFT_PI * (double)i / (double)l.size);
     if (!l.chirp) return;
-    for (int64_t i = 0; i < l.size; i++) l.kernel[i] = (sv_complex){0, 0};
+    for (int64_t i = 0; i < l.size; i++)
+        l.kernel[i] = (sv_complex){0, 0};
     for (int64_t i = 0; i < n; i++) {
         /* i * i modulo 2n keeps the angle small, and so exact. */
-        l.wave[i] = unit(-FFT_PI * (double)((uint64_t)i * (uint64_t)i % (2 * (uint64_t)n)) / (double)n);
+        l.wave[i] =
+            unit(-FFT_PI * (double)((uint64_t)i * (uint64_t)i % (2 * (uint64_t)n)) / (double)n);
         sv_complex back = {l.wave[i].re, -l.wave[i].im};
         l.kernel[i] = back;
         if (i > 0) l.kernel[l.size - i] = back;
@@ -108,7 +114,8 @@ static void bluestein(int64_t n, sv_complex *line, const sv_fft_layout *l)
     for (int64_t i = 0; i < l->size; i++)
         l->work[i] = i < n ? multiply(line[i], l->wave[i]) : (sv_complex){0, 0};
     radix_two(l->work, l->size, l->root, false);
-    for (int64_t i = 0; i < l->size; i++) l->work[i] = multiply(l->work[i], l->kernel[i]);
+    for (int64_t i = 0; i < l->size; i++)
+        l->work[i] = multiply(l->work[i], l->kernel[i]);
     radix_two(l->work, l->size, l->root, true);
     for (int64_t i = 0; i < n; i++) {
         sv_complex value = multiply(l->work[i], l->wave[i]);
@@ -124,7 +131,9 @@ void sv_fft_run(int64_t n, sv_complex *line, bool inverse, sv_complex *scratch)
         return;
     }
     /* The inverse is the conjugate of the transform of the conjugate. */
-    for (int64_t i = 0; inverse && i < n; i++) line[i].im = -line[i].im;
+    for (int64_t i = 0; inverse && i < n; i++)
+        line[i].im = -line[i].im;
     bluestein(n, line, &l);
-    for (int64_t i = 0; inverse && i < n; i++) line[i].im = -line[i].im;
+    for (int64_t i = 0; inverse && i < n; i++)
+        line[i].im = -line[i].im;
 }

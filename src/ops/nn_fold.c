@@ -23,7 +23,8 @@ static sv_status read_ints(const sv_node *node, const char *name, uint32_t n, in
         out[i] = v && i < count ? v[i] : otherwise;
         if ((v && count != n) || out[i] < low || out[i] > INT32_MAX)
             return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                                 "%s: expected %u values of at least %lld", name, n, (long long)low);
+                                 "%s: expected %u values of at least %lld", name, n,
+                                 (long long)low);
     }
     return SV_OK;
 }
@@ -31,15 +32,16 @@ static sv_status read_ints(const sv_node *node, const char *name, uint32_t n, in
 static sv_status check_sizes(const sv_node *node, uint32_t input, const int64_t *v, uint32_t n)
 {
     bool fits = n >= 1 && n <= FOLD_SPATIAL_MAX;
-    for (uint32_t i = 0; fits && i < n; i++) fits = v[i] >= 1 && v[i] <= INT32_MAX;
+    for (uint32_t i = 0; fits && i < n; i++)
+        fits = v[i] >= 1 && v[i] <= INT32_MAX;
     if (fits) return SV_OK;
     return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
                          "input %u: expected 1 to %d sizes of at least 1, found %u", input,
                          FOLD_SPATIAL_MAX, n);
 }
 
-static sv_status read_param(const sv_node *node, const int64_t *image, const int64_t *block, uint32_t n,
-                            sv_fold_param *out)
+static sv_status read_param(const sv_node *node, const int64_t *image, const int64_t *block,
+                            uint32_t n, sv_fold_param *out)
 {
     sv_fold_param p = {.spatial = (int32_t)n, .taps = 1, .blocks = 1};
     int64_t pads[2 * FOLD_SPATIAL_MAX];
@@ -56,7 +58,8 @@ static sv_status read_param(const sv_node *node, const int64_t *image, const int
         p.steps[i] = room < 0 ? 0 : room / p.stride[i] + 1;
         if (__builtin_mul_overflow(p.taps, block[i], &p.taps) ||
             __builtin_mul_overflow(p.blocks, p.steps[i], &p.blocks))
-            return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "expected sizes that fit in 63 bits");
+            return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                                 "expected sizes that fit in 63 bits");
     }
     *out = p;
     return SV_OK;
@@ -93,7 +96,8 @@ static sv_status fold_infer(sv_infer *x)
         shape.dim[0] = in->dim[0];
         if (in->dim[1] >= 0) shape.dim[1] = in->dim[1] / p.taps;
     }
-    for (int32_t i = 0; i < p.spatial; i++) shape.dim[2 + i] = image[i];
+    for (int32_t i = 0; i < p.spatial; i++)
+        shape.dim[2 + i] = image[i];
     x->out[0].shape = shape;
     return SV_OK;
 }
@@ -108,7 +112,8 @@ static int64_t block_of(const sv_fold_param *p, const int64_t *index, int64_t ta
         if (from < 0 || from % p->stride[i] != 0 || from / p->stride[i] >= p->steps[i]) return -1;
         step[i] = from / p->stride[i];
     }
-    for (int32_t i = 0; i < p->spatial; i++) block = block * p->steps[i] + step[i];
+    for (int32_t i = 0; i < p->spatial; i++)
+        block = block * p->steps[i] + step[i];
     return block;
 }
 
@@ -136,14 +141,15 @@ static void fold_run(const sv_call *call, uint32_t begin, uint32_t end)
                 if (block < 0) continue;
                 sum += sv_scalar_get_f64(x->dtype, (const char *)call->ptr[0] + at * (int64_t)size);
             }
-            sv_scalar_set_f64(y->dtype, (char *)call->ptr[1] + (unit * pixels + pixel) * (int64_t)size, sum);
+            sv_scalar_set_f64(y->dtype,
+                              (char *)call->ptr[1] + (unit * pixels + pixel) * (int64_t)size, sum);
             sv_index_next(p->spatial, p->image, index);
         }
     }
 }
 
-static const sv_kernel fold_kernel = {.name = "custom_col2im", .family = SV_FAMILY_custom,
-                                      .units = fold_units, .run = fold_run};
+static const sv_kernel fold_kernel = {
+    .name = "custom_col2im", .family = SV_FAMILY_custom, .units = fold_units, .run = fold_run};
 
 static sv_status fold_emit(sv_emit *e)
 {
@@ -158,5 +164,10 @@ static sv_status fold_emit(sv_emit *e)
     return sv_emit_custom(e, &fold_kernel, &p, sizeof(p), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_Col2Im = {.op = SV_OP_Col2Im, .min_in = 3, .max_in = 3, .min_out = 1,
-                                      .max_out = 1, .infer = fold_infer, .emit = fold_emit};
+const sv_op_desc sv_op_desc_Col2Im = {.op = SV_OP_Col2Im,
+                                      .min_in = 3,
+                                      .max_in = 3,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = fold_infer,
+                                      .emit = fold_emit};

@@ -8,7 +8,7 @@
 
 enum { GRID_SPATIAL_MAX = 6 };
 
-/* ---- GridSample ------------------------------------------------------------------------------------------ */
+/* ---- GridSample ------------------------------------------------------------------------------ */
 
 typedef enum sv_grid_mode { SV_GRID_LINEAR, SV_GRID_NEAREST, SV_GRID_CUBIC } sv_grid_mode;
 typedef enum sv_grid_padding { SV_GRID_ZEROS, SV_GRID_BORDER, SV_GRID_REFLECTION } sv_grid_padding;
@@ -38,7 +38,8 @@ static sv_status read_param(const sv_node *node, sv_grid_param *out)
         out->padding = SV_GRID_REFLECTION;
     } else if (strcmp(padding, "zeros") != 0) {
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "padding_mode: expected zeros, border or reflection, found '%s'", padding);
+                             "padding_mode: expected zeros, border or reflection, found '%s'",
+                             padding);
     }
     return SV_OK;
 }
@@ -52,7 +53,8 @@ static sv_status grid_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 0, 3, GRID_SPATIAL_MAX + 2));
     SV_TRY(sv_infer_rank(x, 1, 3, GRID_SPATIAL_MAX + 2));
     if (in->rank >= 0 && grid->rank >= 0 && in->rank != grid->rank)
-        return sv_infer_error(x, 1, "expected a rank of %d as input 0, found %d", in->rank, grid->rank);
+        return sv_infer_error(x, 1, "expected a rank of %d as input 0, found %d", in->rank,
+                              grid->rank);
     int32_t rank = in->rank >= 0 ? in->rank : grid->rank;
     if (rank < 0) return SV_OK;
     if (grid->rank >= 0 && grid->dim[rank - 1] >= 0 && grid->dim[rank - 1] != rank - 2) {
@@ -65,8 +67,10 @@ static sv_status grid_infer(sv_infer *x)
                               (long long)in->dim[0], (long long)grid->dim[0]);
     }
     sv_shape shape = sv_infer_symbols(x, rank);
-    for (int32_t i = 0; i < 2 && in->rank >= 0; i++) shape.dim[i] = in->dim[i];
-    for (int32_t i = 2; i < rank && grid->rank >= 0; i++) shape.dim[i] = grid->dim[i - 1];
+    for (int32_t i = 0; i < 2 && in->rank >= 0; i++)
+        shape.dim[i] = in->dim[i];
+    for (int32_t i = 2; i < rank && grid->rank >= 0; i++)
+        shape.dim[i] = grid->dim[i - 1];
     x->out[0].shape = shape;
     return SV_OK;
 }
@@ -117,15 +121,18 @@ static void cubic_weights(double t, double w[4])
     w[3] = ((a * end - 5 * a) * end + 8 * a) * end - 4 * a;
 }
 
-/* The taps of the normalised coordinate `n`. Positions are f32, as the specification computes them. */
+/* The taps of the normalised coordinate `n`. Positions are f32, as the specification computes them.
+ */
 static void make_taps(const sv_grid_param *p, double n, int64_t size, sv_grid_taps *out)
 {
     double length = (double)size;
     double low = p->align_corners ? 0 : -0.5, high = p->align_corners ? length - 1 : length - 0.5;
-    double x = (double)(float)(p->align_corners ? (n + 1) / 2 * (length - 1) : ((n + 1) * length - 1) / 2);
+    double x =
+        (double)(float)(p->align_corners ? (n + 1) / 2 * (length - 1) : ((n + 1) * length - 1) / 2);
     if (p->mode == SV_GRID_NEAREST) x = nearbyint(x);
     if (p->padding == SV_GRID_BORDER && (x < low || x > high)) x = x < 0 ? 0 : length - 1;
-    if (p->padding == SV_GRID_REFLECTION && (x < low || x > high)) x = (double)(float)reflect(x, low, high);
+    if (p->padding == SV_GRID_REFLECTION && (x < low || x > high))
+        x = (double)(float)reflect(x, low, high);
     if (!isfinite(x)) x = -1e9;
     double floored = floor(x), t = x - floored;
     int64_t first = to_index(floored);
@@ -141,7 +148,8 @@ static void make_taps(const sv_grid_param *p, double n, int64_t size, sv_grid_ta
         first--;
         cubic_weights(t, out->weight);
     }
-    for (int i = 0; i < out->n; i++) out->at[i] = tap_index(p, first + i, size);
+    for (int i = 0; i < out->n; i++)
+        out->at[i] = tap_index(p, first + i, size);
 }
 
 /* The weighted sum over all combinations of taps, for one channel that begins at `base`. */
@@ -150,7 +158,8 @@ static double sample(const sv_desc *x, const void *data, int64_t base, const sv_
     int32_t spatial = x->rank - 2;
     int64_t dim[SV_MAX_RANK], index[SV_MAX_RANK] = {0};
     double sum = 0;
-    for (int32_t i = 0; i < spatial; i++) dim[i] = taps[i].n;
+    for (int32_t i = 0; i < spatial; i++)
+        dim[i] = taps[i].n;
     do {
         double weight = 1;
         int64_t at = base;
@@ -198,15 +207,15 @@ static void grid_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel grid_kernel = {.name = "custom_grid_sample", .family = SV_FAMILY_custom,
-                                      .units = grid_units, .run = grid_run};
+static const sv_kernel grid_kernel = {
+    .name = "custom_grid_sample", .family = SV_FAMILY_custom, .units = grid_units, .run = grid_run};
 
 static sv_status float_operand(const sv_emit *e, uint32_t input)
 {
     sv_dtype dtype = sv_emit_type(e, input)->dtype;
     if (ref_is_float(dtype)) return SV_OK;
-    return sv_node_error(e->node, SV_CODE_UNIMPLEMENTED, "input %u: expected a float type, found %s", input,
-                         sv_dtype_name(dtype));
+    return sv_node_error(e->node, SV_CODE_UNIMPLEMENTED,
+                         "input %u: expected a float type, found %s", input, sv_dtype_name(dtype));
 }
 
 static sv_status grid_emit(sv_emit *e)
@@ -219,11 +228,15 @@ static sv_status grid_emit(sv_emit *e)
     return sv_emit_run(e, &grid_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_GridSample = {.op = SV_OP_GridSample, .min_in = 2, .max_in = 2,
-                                          .min_out = 1, .max_out = 1, .infer = grid_infer,
+const sv_op_desc sv_op_desc_GridSample = {.op = SV_OP_GridSample,
+                                          .min_in = 2,
+                                          .max_in = 2,
+                                          .min_out = 1,
+                                          .max_out = 1,
+                                          .infer = grid_infer,
                                           .emit = grid_emit};
 
-/* ---- AffineGrid -------------------------------------------------------------------------------------------- */
+/* ---- AffineGrid ------------------------------------------------------------------------------ */
 
 typedef struct sv_affine_param {
     bool align_corners;
@@ -251,12 +264,14 @@ static sv_status affine_infer(sv_infer *x)
     if (!fits) {
         char text[SV_SHAPE_TEXT];
         return sv_infer_error(x, 0, "expected [%lld,%lld,%lld], found %s", (long long)size[0],
-                              (long long)spatial, (long long)spatial + 1, sv_shape_text(theta, text));
+                              (long long)spatial, (long long)spatial + 1,
+                              sv_shape_text(theta, text));
     }
     sv_shape shape = {.rank = (int32_t)n, .dim = {size[0]}};
     for (int32_t i = 0; i < (int32_t)n; i++) {
         if (size[i] < 0)
-            return sv_infer_error(x, 1, "expected sizes of at least 0, found %lld", (long long)size[i]);
+            return sv_infer_error(x, 1, "expected sizes of at least 0, found %lld",
+                                  (long long)size[i]);
         if (i >= 2) shape.dim[i - 1] = size[i];
     }
     shape.dim[n - 1] = spatial;
@@ -283,7 +298,8 @@ static void affine_run(const sv_call *call, uint32_t begin, uint32_t end)
     do {
         double at[4];
         for (int32_t i = 0; i < spatial; i++)
-            at[spatial - 1 - i] = even_position(index[1 + i], grid->dim[1 + i], param->align_corners);
+            at[spatial - 1 - i] =
+                even_position(index[1 + i], grid->dim[1 + i], param->align_corners);
         at[spatial] = 1;
         for (int32_t r = 0; r < spatial; r++) {
             double sum = 0;
@@ -297,8 +313,8 @@ static void affine_run(const sv_call *call, uint32_t begin, uint32_t end)
     } while (sv_index_next(grid->rank - 1, grid->dim, index));
 }
 
-static const sv_kernel affine_kernel = {.name = "custom_affine_grid", .family = SV_FAMILY_custom,
-                                        .run = affine_run};
+static const sv_kernel affine_kernel = {
+    .name = "custom_affine_grid", .family = SV_FAMILY_custom, .run = affine_run};
 
 static sv_status affine_emit(sv_emit *e)
 {
@@ -308,6 +324,10 @@ static sv_status affine_emit(sv_emit *e)
     return sv_emit_run(e, &affine_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_AffineGrid = {.op = SV_OP_AffineGrid, .min_in = 2, .max_in = 2,
-                                          .min_out = 1, .max_out = 1, .infer = affine_infer,
+const sv_op_desc sv_op_desc_AffineGrid = {.op = SV_OP_AffineGrid,
+                                          .min_in = 2,
+                                          .max_in = 2,
+                                          .min_out = 1,
+                                          .max_out = 1,
+                                          .infer = affine_infer,
                                           .emit = affine_emit};

@@ -1,10 +1,10 @@
-/* Losses over classes: NegativeLogLikelihoodLoss, and SoftmaxCrossEntropyLoss, which is the same behind a
- * LogSoftmax over the classes. */
+/* Losses over classes: NegativeLogLikelihoodLoss, and SoftmaxCrossEntropyLoss, which is the same
+ * behind a LogSoftmax over the classes. */
 #include "kernels/nn.h"
 
 #include "base/status.h"
 #include "kernels/ref.h"
-#include "ops/nn_window.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 typedef enum sv_loss_reduction { SV_LOSS_MEAN, SV_LOSS_SUM, SV_LOSS_NONE } sv_loss_reduction;
@@ -27,11 +27,11 @@ static sv_status read_param(const sv_node *node, sv_loss_param *out)
         out->reduction = i;
         return SV_OK;
     }
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "reduction: expected mean, sum or none, found '%s'",
-                         text);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "reduction: expected mean, sum or none, found '%s'", text);
 }
 
-/* ---- inference -------------------------------------------------------------------------------------------- */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 static sv_status check_labels(const sv_infer *x)
 {
@@ -69,7 +69,7 @@ static sv_status loss_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------- */
+/* ---- the loop -------------------------------------------------------------------------------- */
 
 typedef struct sv_loss_sum {
     double loss, weight;
@@ -87,7 +87,8 @@ static sv_loss_sum one_loss(const sv_call *call, int64_t i, int64_t at, int64_t 
         return (sv_loss_sum){0, 0};
     }
     double weight = call->ptr[2] ? ref_get(call->desc[2].dtype, call->ptr[2], label) : 1.0;
-    return (sv_loss_sum){-ref_get(call->desc[0].dtype, call->ptr[0], at + label * step) * weight, weight};
+    return (sv_loss_sum){-ref_get(call->desc[0].dtype, call->ptr[0], at + label * step) * weight,
+                         weight};
 }
 
 static void loss_run(const sv_call *call, uint32_t begin, uint32_t end)
@@ -110,8 +111,8 @@ static void loss_run(const sv_call *call, uint32_t begin, uint32_t end)
     ref_put(loss->dtype, call->ptr[3], 0, result);
 }
 
-static const sv_kernel loss_kernel = {.name = "custom_nll_loss", .family = SV_FAMILY_custom,
-                                      .run = loss_run};
+static const sv_kernel loss_kernel = {
+    .name = "custom_nll_loss", .family = SV_FAMILY_custom, .run = loss_run};
 
 static sv_status emit_loss(sv_emit *e, sv_slot log_probability)
 {
@@ -122,7 +123,7 @@ static sv_status emit_loss(sv_emit *e, sv_slot log_probability)
     return sv_emit_custom(e, &loss_kernel, &param, sizeof(param), 4, ref, 8);
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 static sv_status nll_emit(sv_emit *e)
 {
@@ -142,9 +143,17 @@ static sv_status cross_entropy_emit(sv_emit *e)
     return emit_loss(e, log_probability);
 }
 
-const sv_op_desc sv_op_desc_NegativeLogLikelihoodLoss = {
-    .op = SV_OP_NegativeLogLikelihoodLoss, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = loss_infer, .emit = nll_emit};
-const sv_op_desc sv_op_desc_SoftmaxCrossEntropyLoss = {
-    .op = SV_OP_SoftmaxCrossEntropyLoss, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 2,
-    .infer = loss_infer, .emit = cross_entropy_emit};
+const sv_op_desc sv_op_desc_NegativeLogLikelihoodLoss = {.op = SV_OP_NegativeLogLikelihoodLoss,
+                                                         .min_in = 2,
+                                                         .max_in = 3,
+                                                         .min_out = 1,
+                                                         .max_out = 1,
+                                                         .infer = loss_infer,
+                                                         .emit = nll_emit};
+const sv_op_desc sv_op_desc_SoftmaxCrossEntropyLoss = {.op = SV_OP_SoftmaxCrossEntropyLoss,
+                                                       .min_in = 2,
+                                                       .max_in = 3,
+                                                       .min_out = 1,
+                                                       .max_out = 2,
+                                                       .infer = loss_infer,
+                                                       .emit = cross_entropy_emit};

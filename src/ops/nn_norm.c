@@ -5,7 +5,7 @@
 #include "kernels/nn.h"
 
 #include "base/status.h"
-#include "ops/nn_window.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 /* {x, scale, shift, y, mean, inv_std}; absent ones are SV_NO_SLOT. */
@@ -28,7 +28,7 @@ static sv_status reshaped(sv_emit *e, sv_slot from, const sv_shape *shape, sv_sl
     return sv_emit_reshape(e, *out, from);
 }
 
-/* ---- InstanceNormalization ----------------------------------------------------------------------------- */
+/* ---- InstanceNormalization ------------------------------------------------------------------- */
 
 static sv_status channel_norm_infer(sv_infer *x)
 {
@@ -45,18 +45,23 @@ static sv_status instance_norm_emit(sv_emit *e)
     const sv_shape *x = &sv_emit_type(e, 0)->shape;
     sv_norm_param param = {.axis = 2, .epsilon = sv_node_float(e->node, "epsilon", 1e-5f)};
     sv_shape column = {.rank = x->rank - 1, .dim = {x->dim[1]}};
-    for (int32_t i = 1; i < column.rank; i++) column.dim[i] = 1;
+    for (int32_t i = 1; i < column.rank; i++)
+        column.dim[i] = 1;
     sv_slot slot[6] = {0, 0, 0, sv_emit_out(e, 0), SV_NO_SLOT, SV_NO_SLOT};
     SV_TRY(reshaped(e, 1, &column, &slot[1]));
     SV_TRY(reshaped(e, 2, &column, &slot[2]));
     return emit_norm(e, &param, slot);
 }
 
-const sv_op_desc sv_op_desc_InstanceNormalization = {
-    .op = SV_OP_InstanceNormalization, .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = channel_norm_infer, .emit = instance_norm_emit};
+const sv_op_desc sv_op_desc_InstanceNormalization = {.op = SV_OP_InstanceNormalization,
+                                                     .min_in = 3,
+                                                     .max_in = 3,
+                                                     .min_out = 1,
+                                                     .max_out = 1,
+                                                     .infer = channel_norm_infer,
+                                                     .emit = instance_norm_emit};
 
-/* ---- GroupNormalization --------------------------------------------------------------------------------- */
+/* ---- GroupNormalization ---------------------------------------------------------------------- */
 
 static sv_status group_norm_infer(sv_infer *x)
 {
@@ -68,7 +73,8 @@ static sv_status group_norm_infer(sv_infer *x)
     }
     const sv_shape *in = &x->in[0].shape;
     if (in->rank < 2 || in->dim[1] < 0 || in->dim[1] % groups == 0) return SV_OK;
-    return sv_infer_error(x, 0, "expected a number of channels divisible by %lld groups, found %lld",
+    return sv_infer_error(x, 0,
+                          "expected a number of channels divisible by %lld groups, found %lld",
                           (long long)groups, (long long)in->dim[1]);
 }
 
@@ -93,11 +99,15 @@ static sv_status group_norm_emit(sv_emit *e)
     return sv_emit_reshape(e, y, slot[3]);
 }
 
-const sv_op_desc sv_op_desc_GroupNormalization = {
-    .op = SV_OP_GroupNormalization, .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = group_norm_infer, .emit = group_norm_emit};
+const sv_op_desc sv_op_desc_GroupNormalization = {.op = SV_OP_GroupNormalization,
+                                                  .min_in = 3,
+                                                  .max_in = 3,
+                                                  .min_out = 1,
+                                                  .max_out = 1,
+                                                  .infer = group_norm_infer,
+                                                  .emit = group_norm_emit};
 
-/* ---- LayerNormalization, RMSNormalization ------------------------------------------------------------------ */
+/* ---- LayerNormalization, RMSNormalization ---------------------------------------------------- */
 
 static sv_status broadcasts_to_x(sv_infer *x, uint32_t input)
 {
@@ -127,8 +137,10 @@ static sv_status layer_norm_infer(sv_infer *x)
     sv_shape statistics = x->in[0].shape;
     if (statistics.rank >= 0)
         SV_TRY(sv_infer_axis(x, sv_node_int(x->node, "axis", -1), statistics.rank, &axis));
-    for (int32_t i = axis; i < statistics.rank; i++) statistics.dim[i] = 1;
-    for (uint32_t i = 1; i < x->n_out; i++) x->out[i] = (sv_type){stash, statistics};
+    for (int32_t i = axis; i < statistics.rank; i++)
+        statistics.dim[i] = 1;
+    for (uint32_t i = 1; i < x->n_out; i++)
+        x->out[i] = (sv_type){stash, statistics};
     return SV_OK;
 }
 
@@ -139,22 +151,36 @@ static sv_status layer_norm_emit(sv_emit *e)
     sv_norm_param param = {.epsilon = sv_node_float(e->node, "epsilon", 1e-5f),
                            .rms = e->node->op == SV_OP_RMSNormalization};
     if (!sv_shape_axis(&sv_emit_type(e, 0)->shape, axis, &param.axis))
-        return sv_node_error(e->node, SV_CODE_INTERNAL, "axis %lld was not checked", (long long)axis);
-    sv_slot slot[6] = {0, sv_emit_in(e, 1), param.rms ? SV_NO_SLOT : sv_emit_in(e, 2),
-                       sv_emit_out(e, 0), sv_emit_out(e, 1), sv_emit_out(e, 2)};
+        return sv_node_error(e->node, SV_CODE_INTERNAL, "axis %lld was not checked",
+                             (long long)axis);
+    sv_slot slot[6] = {0,
+                       sv_emit_in(e, 1),
+                       param.rms ? SV_NO_SLOT : sv_emit_in(e, 2),
+                       sv_emit_out(e, 0),
+                       sv_emit_out(e, 1),
+                       sv_emit_out(e, 2)};
     return emit_norm(e, &param, slot);
 }
 
-const sv_op_desc sv_op_desc_LayerNormalization = {
-    .op = SV_OP_LayerNormalization, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 3,
-    .infer = layer_norm_infer, .emit = layer_norm_emit};
-const sv_op_desc sv_op_desc_RMSNormalization = {
-    .op = SV_OP_RMSNormalization, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-    .infer = layer_norm_infer, .emit = layer_norm_emit};
+const sv_op_desc sv_op_desc_LayerNormalization = {.op = SV_OP_LayerNormalization,
+                                                  .min_in = 2,
+                                                  .max_in = 3,
+                                                  .min_out = 1,
+                                                  .max_out = 3,
+                                                  .infer = layer_norm_infer,
+                                                  .emit = layer_norm_emit};
+const sv_op_desc sv_op_desc_RMSNormalization = {.op = SV_OP_RMSNormalization,
+                                                .min_in = 2,
+                                                .max_in = 2,
+                                                .min_out = 1,
+                                                .max_out = 1,
+                                                .infer = layer_norm_infer,
+                                                .emit = layer_norm_emit};
 
-/* ---- LpNormalization, MeanVarianceNormalization --------------------------------------------------------------- */
+/* ---- LpNormalization, MeanVarianceNormalization ---------------------------------------------- */
 
-static sv_status emit_reduce(sv_emit *e, sv_reduce_kind kind, uint32_t axes, sv_slot from, sv_slot *out)
+static sv_status emit_reduce(sv_emit *e, sv_reduce_kind kind, uint32_t axes, sv_slot from,
+                             sv_slot *out)
 {
     sv_shape shape = sv_emit_type(e, from)->shape;
     for (int32_t i = 0; i < shape.rank; i++) {
@@ -198,9 +224,13 @@ static sv_status lp_norm_emit(sv_emit *e)
     return sv_emit_binary(e, SV_BINARY_Div, 0, norm, sv_emit_out(e, 0));
 }
 
-const sv_op_desc sv_op_desc_LpNormalization = {
-    .op = SV_OP_LpNormalization, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .infer = lp_norm_infer, .emit = lp_norm_emit};
+const sv_op_desc sv_op_desc_LpNormalization = {.op = SV_OP_LpNormalization,
+                                               .min_in = 1,
+                                               .max_in = 1,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .infer = lp_norm_infer,
+                                               .emit = lp_norm_emit};
 
 /* The axes of MeanVarianceNormalization as a mask. */
 static sv_status mvn_axes(const sv_node *node, const sv_shape *shape, uint32_t *out)
@@ -253,19 +283,23 @@ static sv_status mvn_emit(sv_emit *e)
     return sv_emit_binary(e, SV_BINARY_Div, y, deviation, y);
 }
 
-const sv_op_desc sv_op_desc_MeanVarianceNormalization = {
-    .op = SV_OP_MeanVarianceNormalization, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .infer = mvn_infer, .emit = mvn_emit};
+const sv_op_desc sv_op_desc_MeanVarianceNormalization = {.op = SV_OP_MeanVarianceNormalization,
+                                                         .min_in = 1,
+                                                         .max_in = 1,
+                                                         .min_out = 1,
+                                                         .max_out = 1,
+                                                         .infer = mvn_infer,
+                                                         .emit = mvn_emit};
 
-/* ---- LRN --------------------------------------------------------------------------------------------------- */
+/* ---- LRN ------------------------------------------------------------------------------------- */
 
 static sv_status lrn_infer(sv_infer *x)
 {
     int64_t size = sv_node_int(x->node, "size", 0);
     SV_TRY(sv_infer_same(x));
     if (size < 1)
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT, "size: expected at least 1, found %lld",
-                             (long long)size);
+        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
+                             "size: expected at least 1, found %lld", (long long)size);
     return sv_infer_rank(x, 0, 2, SV_MAX_RANK);
 }
 
@@ -280,5 +314,10 @@ static sv_status lrn_emit(sv_emit *e)
     return sv_emit_problem(e, SV_FAMILY_lrn, &param, sizeof(param), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_LRN = {.op = SV_OP_LRN, .min_in = 1, .max_in = 1, .min_out = 1,
-                                   .max_out = 1, .infer = lrn_infer, .emit = lrn_emit};
+const sv_op_desc sv_op_desc_LRN = {.op = SV_OP_LRN,
+                                   .min_in = 1,
+                                   .max_in = 1,
+                                   .min_out = 1,
+                                   .max_out = 1,
+                                   .infer = lrn_infer,
+                                   .emit = lrn_emit};

@@ -1,12 +1,12 @@
-/* Pooling over windows (MaxPool, AveragePool, LpPool), over whole planes (Global..Pool), and the inverse
- * of MaxPool. Pooling over regions of interest is in nn_roi.c. */
+/* Pooling over windows (MaxPool, AveragePool, LpPool), over whole planes (Global..Pool), and the
+ * inverse of MaxPool. Pooling over regions of interest is in nn_roi.c. */
 #include "kernels/nn.h"
 
 #include "base/status.h"
 #include "ops/nn_window.h"
 #include "ops/support.h"
 
-/* ---- pooling over windows --------------------------------------------------------------------------- */
+/* ---- pooling over windows -------------------------------------------------------------------- */
 
 static sv_status pool_infer(sv_infer *x)
 {
@@ -47,26 +47,42 @@ static sv_status pool_emit(sv_emit *e)
         param.pad[i] = window.pad[i];
         param.pad_end[i] = window.pad_end[i];
     }
-    sv_ref ref[3] = {sv_ref_clast(0), sv_ref_clast(sv_emit_out(e, 0)), sv_ref_any(sv_emit_out(e, 1))};
+    sv_ref ref[3] = {sv_ref_clast(0), sv_ref_clast(sv_emit_out(e, 0)),
+                     sv_ref_any(sv_emit_out(e, 1))};
     uint32_t mask = ref[2].slot == SV_NO_SLOT ? 2 : 6;
     return sv_emit_problem(e, SV_FAMILY_pool, &param, sizeof(param), 3, ref, mask);
 }
 
-const sv_op_desc sv_op_desc_MaxPool = {.op = SV_OP_MaxPool, .min_in = 1, .max_in = 1, .min_out = 1,
-                                       .max_out = 2, .infer = pool_infer, .emit = pool_emit};
-const sv_op_desc sv_op_desc_AveragePool = {.op = SV_OP_AveragePool, .min_in = 1, .max_in = 1,
-                                           .min_out = 1, .max_out = 1, .infer = pool_infer,
+const sv_op_desc sv_op_desc_MaxPool = {.op = SV_OP_MaxPool,
+                                       .min_in = 1,
+                                       .max_in = 1,
+                                       .min_out = 1,
+                                       .max_out = 2,
+                                       .infer = pool_infer,
+                                       .emit = pool_emit};
+const sv_op_desc sv_op_desc_AveragePool = {.op = SV_OP_AveragePool,
+                                           .min_in = 1,
+                                           .max_in = 1,
+                                           .min_out = 1,
+                                           .max_out = 1,
+                                           .infer = pool_infer,
                                            .emit = pool_emit};
-const sv_op_desc sv_op_desc_LpPool = {.op = SV_OP_LpPool, .min_in = 1, .max_in = 1, .min_out = 1,
-                                      .max_out = 1, .infer = pool_infer, .emit = pool_emit};
+const sv_op_desc sv_op_desc_LpPool = {.op = SV_OP_LpPool,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = pool_infer,
+                                      .emit = pool_emit};
 
-/* ---- pooling over whole planes ------------------------------------------------------------------------ */
+/* ---- pooling over whole planes --------------------------------------------------------------- */
 
 static sv_status global_infer(sv_infer *x)
 {
     sv_shape shape = x->in[0].shape;
     SV_TRY(sv_infer_rank(x, 0, 2, SV_MAX_RANK));
-    for (int32_t i = 2; i < shape.rank; i++) shape.dim[i] = 1;
+    for (int32_t i = 2; i < shape.rank; i++)
+        shape.dim[i] = 1;
     x->out[0] = (sv_type){x->in[0].dtype, shape};
     return SV_OK;
 }
@@ -89,8 +105,12 @@ static sv_status global_lp_emit(sv_emit *e)
     sv_shape lines = {.rank = 3, .dim = {x->shape.dim[0], x->shape.dim[1], 1}}, points = lines;
     if (!sv_shape_count_range(&x->shape, 2, x->shape.rank, &lines.dim[2]))
         return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED, "input 0: its size overflows");
-    sv_pool_param param = {.kind = SV_POOL_LP, .p = sv_node_int(e->node, "p", 2), .spatial = 1,
-                           .kernel = {lines.dim[2]}, .stride = {1}, .dilation = {1}};
+    sv_pool_param param = {.kind = SV_POOL_LP,
+                           .p = sv_node_int(e->node, "p", 2),
+                           .spatial = 1,
+                           .kernel = {lines.dim[2]},
+                           .stride = {1},
+                           .dilation = {1}};
     sv_dtype dtype = x->dtype;
     sv_slot line, point;
     SV_TRY(sv_emit_temp(e, dtype, &lines, &line));
@@ -101,17 +121,29 @@ static sv_status global_lp_emit(sv_emit *e)
     return sv_emit_reshape(e, sv_emit_out(e, 0), point);
 }
 
-const sv_op_desc sv_op_desc_GlobalAveragePool = {.op = SV_OP_GlobalAveragePool, .min_in = 1,
-                                                 .max_in = 1, .min_out = 1, .max_out = 1,
-                                                 .infer = global_infer, .emit = global_emit};
-const sv_op_desc sv_op_desc_GlobalMaxPool = {.op = SV_OP_GlobalMaxPool, .min_in = 1, .max_in = 1,
-                                             .min_out = 1, .max_out = 1, .infer = global_infer,
+const sv_op_desc sv_op_desc_GlobalAveragePool = {.op = SV_OP_GlobalAveragePool,
+                                                 .min_in = 1,
+                                                 .max_in = 1,
+                                                 .min_out = 1,
+                                                 .max_out = 1,
+                                                 .infer = global_infer,
+                                                 .emit = global_emit};
+const sv_op_desc sv_op_desc_GlobalMaxPool = {.op = SV_OP_GlobalMaxPool,
+                                             .min_in = 1,
+                                             .max_in = 1,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .infer = global_infer,
                                              .emit = global_emit};
-const sv_op_desc sv_op_desc_GlobalLpPool = {.op = SV_OP_GlobalLpPool, .min_in = 1, .max_in = 1,
-                                            .min_out = 1, .max_out = 1, .infer = global_infer,
+const sv_op_desc sv_op_desc_GlobalLpPool = {.op = SV_OP_GlobalLpPool,
+                                            .min_in = 1,
+                                            .max_in = 1,
+                                            .min_out = 1,
+                                            .max_out = 1,
+                                            .infer = global_infer,
                                             .emit = global_lp_emit};
 
-/* ---- MaxUnpool ---------------------------------------------------------------------------------------- */
+/* ---- MaxUnpool ------------------------------------------------------------------------------- */
 
 /* Indices count in the dense result of the plain inverse, [N, C, spatial..]; a larger result that
  * output_shape asks for keeps each value at its place in that smaller one. */
@@ -132,8 +164,8 @@ static sv_status unpool_plain(const sv_node *node, const sv_shape *in, sv_shape 
         *dim += window.kernel[i] - pads;
         if (overflow || *dim < 0)
             return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                                 "expected a size of at least 0 along dimension %d, found %lld", i + 2,
-                                 (long long)*dim);
+                                 "expected a size of at least 0 along dimension %d, found %lld",
+                                 i + 2, (long long)*dim);
     }
     *out = shape;
     return SV_OK;
@@ -194,7 +226,8 @@ static void unpool_run(const sv_call *call, uint32_t begin, uint32_t end)
     const int64_t *index = call->ptr[1];
     size_t size = sv_desc_size(x);
     int64_t limit = 1, count = sv_desc_count(x);
-    for (int32_t i = 0; i < p->rank; i++) limit *= p->plain[i];
+    for (int32_t i = 0; i < p->rank; i++)
+        limit *= p->plain[i];
     memset(to, 0, (size_t)sv_desc_count(y) * size);
     for (int64_t i = 0; i < count; i++) {
         if (index[i] < 0 || index[i] >= limit) {
@@ -202,12 +235,13 @@ static void unpool_run(const sv_call *call, uint32_t begin, uint32_t end)
             continue;
         }
         int64_t at = unpool_place(p, y, index[i]);
-        if (at >= 0) memcpy(to + at * (int64_t)size, (const char *)call->ptr[0] + i * (int64_t)size, size);
+        if (at >= 0)
+            memcpy(to + at * (int64_t)size, (const char *)call->ptr[0] + i * (int64_t)size, size);
     }
 }
 
-static const sv_kernel unpool_kernel = {.name = "custom_max_unpool", .family = SV_FAMILY_custom,
-                                        .run = unpool_run};
+static const sv_kernel unpool_kernel = {
+    .name = "custom_max_unpool", .family = SV_FAMILY_custom, .run = unpool_run};
 
 static sv_status unpool_emit(sv_emit *e)
 {
@@ -227,6 +261,10 @@ static sv_status unpool_emit(sv_emit *e)
     return sv_emit_custom(e, &unpool_kernel, &param, sizeof(param), 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_MaxUnpool = {.op = SV_OP_MaxUnpool, .min_in = 2, .max_in = 3,
-                                         .min_out = 1, .max_out = 1, .infer = unpool_infer,
+const sv_op_desc sv_op_desc_MaxUnpool = {.op = SV_OP_MaxUnpool,
+                                         .min_in = 2,
+                                         .max_in = 3,
+                                         .min_out = 1,
+                                         .max_out = 1,
+                                         .infer = unpool_infer,
                                          .emit = unpool_emit};

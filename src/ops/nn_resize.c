@@ -1,5 +1,5 @@
-/* Resize: sizes, scales and regions become one scale and one region per dimension for the resize family.
- * Sampling at given points (GridSample, AffineGrid) is in nn_grid.c. */
+/* Resize: sizes, scales and regions become one scale and one region per dimension for the resize
+ * family. Sampling at given points (GridSample, AffineGrid) is in nn_grid.c. */
 #include "kernels/nn.h"
 
 #include "base/status.h"
@@ -14,7 +14,7 @@ enum { ROI = 1, SCALES = 2, SIZES = 3 };
 
 /* Sizes and scales of all dimensions. */
 typedef struct sv_resizing {
-    int64_t size[SV_MAX_RANK];   /* or a symbol, or UNKNOWN_SIZE */
+    int64_t size[SV_MAX_RANK]; /* or a symbol, or UNKNOWN_SIZE */
     double scale[SV_MAX_RANK];
     double roi_start[SV_MAX_RANK], roi_end[SV_MAX_RANK];
 } sv_resizing;
@@ -33,19 +33,21 @@ static bool is_crop(const sv_node *node)
 }
 
 /* The dimensions that the inputs' values are about, in their order. */
-static sv_status read_axes(const sv_node *node, int32_t rank, int32_t axis[SV_MAX_RANK], uint32_t *count)
+static sv_status read_axes(const sv_node *node, int32_t rank, int32_t axis[SV_MAX_RANK],
+                           uint32_t *count)
 {
     uint32_t n;
     const int64_t *axes = sv_node_ints(node, "axes", &n);
     sv_shape shape = {.rank = rank};
     if (!axes) {
-        for (int32_t i = 0; i < rank; i++) axis[i] = i;
+        for (int32_t i = 0; i < rank; i++)
+            axis[i] = i;
         *count = (uint32_t)rank;
         return SV_OK;
     }
     if (n > (uint32_t)rank)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "axes: expected at most %d values, found %u",
-                             rank, n);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "axes: expected at most %d values, found %u", rank, n);
     for (uint32_t i = 0; i < n; i++) {
         if (!sv_shape_axis(&shape, axes[i], &axis[i]))
             return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
@@ -56,15 +58,18 @@ static sv_status read_axes(const sv_node *node, int32_t rank, int32_t axis[SV_MA
     return SV_OK;
 }
 
-static sv_status expect_count(const sv_node *node, uint32_t input, const sv_tensor *value, int64_t want)
+static sv_status expect_count(const sv_node *node, uint32_t input, const sv_tensor *value,
+                              int64_t want)
 {
     int64_t found = sv_tensor_count(value);
     if (found == want) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "input %u: expected %lld values, found %lld",
-                         input, (long long)want, (long long)found);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "input %u: expected %lld values, found %lld", input, (long long)want,
+                         (long long)found);
 }
 
-static sv_status read_roi(const sv_resize_inputs *in, const int32_t *axis, uint32_t n, sv_resizing *r)
+static sv_status read_roi(const sv_resize_inputs *in, const int32_t *axis, uint32_t n,
+                          sv_resizing *r)
 {
     if (!in->crop || !in->roi) return SV_OK;
     SV_TRY(expect_count(in->node, ROI, in->roi, 2 * (int64_t)n));
@@ -88,8 +93,8 @@ static sv_status scaled_size(const sv_resize_inputs *in, int64_t size, double sh
     return SV_OK;
 }
 
-static sv_status by_scales(const sv_resize_inputs *in, const sv_shape *x, const int32_t *axis, uint32_t n,
-                           sv_resizing *r)
+static sv_status by_scales(const sv_resize_inputs *in, const sv_shape *x, const int32_t *axis,
+                           uint32_t n, sv_resizing *r)
 {
     SV_TRY(expect_count(in->node, SCALES, in->scales, n));
     for (uint32_t i = 0; i < n; i++) {
@@ -104,7 +109,8 @@ static sv_status by_scales(const sv_resize_inputs *in, const sv_shape *x, const 
 }
 
 /* One scale for all axes, the least or the greatest of what the sizes ask for. */
-static void keep_ratio(const sv_shape *x, const int32_t *axis, uint32_t n, bool larger, sv_resizing *r)
+static void keep_ratio(const sv_shape *x, const int32_t *axis, uint32_t n, bool larger,
+                       sv_resizing *r)
 {
     double scale = r->scale[axis[0]];
     for (uint32_t i = 1; i < n; i++) {
@@ -117,16 +123,18 @@ static void keep_ratio(const sv_shape *x, const int32_t *axis, uint32_t n, bool 
     }
 }
 
-static sv_status by_sizes(const sv_resize_inputs *in, const sv_shape *x, const int32_t *axis, uint32_t n,
-                          sv_resizing *r)
+static sv_status by_sizes(const sv_resize_inputs *in, const sv_shape *x, const int32_t *axis,
+                          uint32_t n, sv_resizing *r)
 {
     const char *policy = sv_node_text(in->node, "keep_aspect_ratio_policy", "stretch");
     bool stretch = strcmp(policy, "stretch") == 0, larger = strcmp(policy, "not_smaller") == 0;
     bool known = true;
     if (!stretch && !larger && strcmp(policy, "not_larger") != 0) {
-        return sv_node_error(in->node, SV_CODE_INVALID_ARGUMENT,
-                             "keep_aspect_ratio_policy: expected stretch, not_larger or not_smaller, "
-                             "found '%s'", policy);
+        return sv_node_error(
+            in->node, SV_CODE_INVALID_ARGUMENT,
+            "keep_aspect_ratio_policy: expected stretch, not_larger or not_smaller, "
+            "found '%s'",
+            policy);
     }
     SV_TRY(expect_count(in->node, SIZES, in->sizes, n));
     for (uint32_t i = 0; i < n; i++) {
@@ -134,7 +142,8 @@ static sv_status by_sizes(const sv_resize_inputs *in, const sv_shape *x, const i
         int64_t size = sv_tensor_get_i64(in->sizes, i);
         if (size < 0 || size > (int64_t)1 << 40)
             return sv_node_error(in->node, SV_CODE_INVALID_ARGUMENT,
-                                 "input 3: expected sizes of at least 0, found %lld", (long long)size);
+                                 "input 3: expected sizes of at least 0, found %lld",
+                                 (long long)size);
         r->size[d] = size;
         known = known && x->dim[d] >= 0;
         r->scale[d] = x->dim[d] > 0 ? (double)size / (double)x->dim[d] : 1.0;
@@ -143,7 +152,8 @@ static sv_status by_sizes(const sv_resize_inputs *in, const sv_shape *x, const i
     if (known) {
         keep_ratio(x, axis, n, larger, r);
     } else {
-        for (uint32_t i = 0; i < n; i++) r->size[axis[i]] = UNKNOWN_SIZE;
+        for (uint32_t i = 0; i < n; i++)
+            r->size[axis[i]] = UNKNOWN_SIZE;
     }
     return SV_OK;
 }
@@ -162,7 +172,8 @@ static sv_status resolve(const sv_resize_inputs *in, const sv_shape *x, sv_resiz
     SV_TRY(read_roi(in, axis, n, r));
     if (in->sizes) return by_sizes(in, x, axis, n, r);
     if (in->scales) return by_scales(in, x, axis, n, r);
-    for (uint32_t i = 0; i < n; i++) r->size[axis[i]] = UNKNOWN_SIZE;
+    for (uint32_t i = 0; i < n; i++)
+        r->size[axis[i]] = UNKNOWN_SIZE;
     return SV_OK;
 }
 
@@ -171,7 +182,8 @@ static const sv_tensor *not_empty(const sv_tensor *value)
     return value && sv_tensor_count(value) > 0 ? value : NULL;
 }
 
-/* Whether the input is there and not known to be empty: exporters write empty tensors for absent ones. */
+/* Whether the input is there and not known to be empty: exporters write empty tensors for absent
+ * ones. */
 static bool is_given(const sv_infer *x, uint32_t input)
 {
     if (!sv_infer_has(x, input)) return false;
@@ -186,7 +198,8 @@ static sv_status resize_infer(sv_infer *x)
     sv_resizing r;
     x->out[0].dtype = x->in[0].dtype;
     if (!is_given(x, SCALES) && !is_given(x, SIZES))
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT, "expected scales or sizes, found neither");
+        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
+                             "expected scales or sizes, found neither");
     if (inputs.crop && is_given(x, ROI)) inputs.roi = not_empty(sv_infer_value(x, ROI));
     if (is_given(x, SIZES)) {
         inputs.sizes = not_empty(sv_infer_value(x, SIZES));
@@ -214,17 +227,18 @@ static sv_status read_choice(const sv_node *node, const char *name, const char *
         *out = i;
         return SV_OK;
     }
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected one of the specification, found '%s'",
-                         name, text);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "%s: expected one of the specification, found '%s'", name, text);
 }
 
 static sv_status read_modes(const sv_node *node, sv_resize_param *out)
 {
     static const char *const modes[] = {"nearest", "linear", "cubic"};
-    static const char *const coordinates[] = {"half_pixel", "half_pixel_symmetric",
+    static const char *const coordinates[] = {"half_pixel",         "half_pixel_symmetric",
                                               "pytorch_half_pixel", "align_corners",
-                                              "asymmetric", "tf_crop_and_resize"};
-    static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+                                              "asymmetric",         "tf_crop_and_resize"};
+    static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor",
+                                          "ceil"};
     SV_TRY(read_choice(node, "mode", "nearest", modes, 3, &out->mode));
     SV_TRY(read_choice(node, "coordinate_transformation_mode", "half_pixel", coordinates, 6,
                        &out->coordinate));
@@ -254,5 +268,10 @@ static sv_status resize_emit(sv_emit *e)
     return sv_emit_problem(e, SV_FAMILY_resize, &param, sizeof(param), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_Resize = {.op = SV_OP_Resize, .min_in = 1, .max_in = 4, .min_out = 1,
-                                      .max_out = 1, .infer = resize_infer, .emit = resize_emit};
+const sv_op_desc sv_op_desc_Resize = {.op = SV_OP_Resize,
+                                      .min_in = 1,
+                                      .max_in = 4,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = resize_infer,
+                                      .emit = resize_emit};

@@ -1,10 +1,10 @@
-/* Recurrent networks: RNN, GRU and LSTM, one problem of the rnn family each. Here attributes are decoded
- * and shapes checked; layout 1 (batch first) is a matter of permuted operands. */
+/* Recurrent networks: RNN, GRU and LSTM, one problem of the rnn family each. Here attributes are
+ * decoded and shapes checked; layout 1 (batch first) is a matter of permuted operands. */
 #include "kernels/elementwise.h"
 #include "kernels/nn.h"
 
 #include "base/status.h"
-#include "ops/nn_window.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 /* What sets the three operators apart. */
@@ -12,8 +12,8 @@ typedef struct sv_rnn_form {
     sv_op op;
     uint8_t kind;
     uint8_t gates;
-    uint8_t n_activation;      /* a direction */
-    uint8_t activation[3];     /* by default */
+    uint8_t n_activation;  /* a direction */
+    uint8_t activation[3]; /* by default */
 } sv_rnn_form;
 
 static const sv_rnn_form forms[] = {
@@ -30,7 +30,7 @@ static const sv_rnn_form *form_of(const sv_node *node)
     return &forms[2];
 }
 
-/* ---- attributes -------------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 /* Activation functions with the values that alpha and beta have when none are given. */
 typedef struct sv_rnn_activation {
@@ -73,8 +73,8 @@ static const sv_rnn_activation *find_activation(sv_string text)
     return NULL;
 }
 
-/* The lists of alphas and betas hold a value for each function that takes one, in order; some exporters
- * write a value for every function instead. */
+/* The lists of alphas and betas hold a value for each function that takes one, in order; some
+ * exporters write a value for every function instead. */
 typedef struct sv_rnn_values {
     const float *v;
     uint32_t n, at;
@@ -103,8 +103,9 @@ static sv_status read_activations(const sv_node *node, const sv_rnn_form *form, 
     uint32_t n = form->n_activation * directions;
     /* A list for two directions where there is one (RNN's own default) is cut. */
     if (attr && (attr->kind != SV_ATTR_STRINGS || attr->count < n)) {
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "activations: expected %u names, found %u",
-                             n, attr->kind == SV_ATTR_STRINGS ? attr->count : 0);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "activations: expected %u names, found %u", n,
+                             attr->kind == SV_ATTR_STRINGS ? attr->count : 0);
     }
     sv_rnn_values alpha = values_of(node, "activation_alpha", n);
     sv_rnn_values beta = values_of(node, "activation_beta", n);
@@ -154,33 +155,19 @@ static sv_status read_param(const sv_node *node, sv_rnn_param *out)
     return SV_OK;
 }
 
-/* ---- inference ------------------------------------------------------------------------------------------ */
+/* ---- inference ------------------------------------------------------------------------------- */
 
 /* Sizes that several operands share; -1 while not known. */
 typedef struct sv_rnn_sizes {
     int64_t time, batch, input, hidden, directions;
 } sv_rnn_sizes;
 
-/* Checks input `i` against its dims (-1: anything). */
-static sv_status check_dims(const sv_infer *x, uint32_t i, int32_t rank, const int64_t *want)
-{
-    if (!sv_infer_has(x, i) || x->in[i].shape.rank < 0) return SV_OK;
-    const sv_shape *found = &x->in[i].shape;
-    bool fits = found->rank == rank;
-    for (int32_t d = 0; fits && d < rank; d++)
-        fits = want[d] < 0 || found->dim[d] < 0 || want[d] == found->dim[d];
-    if (fits) return SV_OK;
-    char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
-    sv_shape expected = sv_shape_make(rank, want);
-    return sv_infer_error(x, i, "expected %s, found %s", sv_shape_text(&expected, a),
-                          sv_shape_text(found, b));
-}
-
 static sv_status read_sizes(const sv_infer *x, const sv_rnn_param *param, sv_rnn_sizes *out)
 {
     bool batch_first = sv_node_int(x->node, "layout", 0) != 0;
     const sv_shape *in = &x->in[0].shape, *w = &x->in[1].shape, *r = &x->in[2].shape;
-    for (uint32_t i = 0; i < 3; i++) SV_TRY(sv_infer_rank(x, i, 3, 3));
+    for (uint32_t i = 0; i < 3; i++)
+        SV_TRY(sv_infer_rank(x, i, 3, 3));
     sv_rnn_sizes s = {-1, -1, -1, sv_node_int(x->node, "hidden_size", -1),
                       param->direction == SV_RNN_BIDIRECTIONAL ? 2 : 1};
     if (in->rank == 3) {
@@ -192,8 +179,8 @@ static sv_status read_sizes(const sv_infer *x, const sv_rnn_param *param, sv_rnn
     if (s.hidden < 0 && r->rank == 3) s.hidden = r->dim[2];
     *out = s;
     if (s.hidden < (int64_t)1 << 31) return SV_OK;
-    return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT, "hidden_size: expected less than 2^31, found %lld",
-                         (long long)s.hidden);
+    return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
+                         "hidden_size: expected less than 2^31, found %lld", (long long)s.hidden);
 }
 
 static int64_t times(int64_t n, int64_t size)
@@ -205,15 +192,15 @@ static sv_status check_inputs(const sv_infer *x, const sv_rnn_sizes *s)
 {
     bool batch_first = sv_node_int(x->node, "layout", 0) != 0;
     int64_t gates = form_of(x->node)->gates, d = s->directions, h = s->hidden;
-    SV_TRY(check_dims(x, 1, 3, (int64_t[]){d, times(gates, h), s->input}));
-    SV_TRY(check_dims(x, 2, 3, (int64_t[]){d, times(gates, h), h}));
-    SV_TRY(check_dims(x, 3, 2, (int64_t[]){d, times(2 * gates, h)}));
-    SV_TRY(check_dims(x, 4, 1, (int64_t[]){s->batch}));
+    SV_TRY(sv_infer_dims(x, 1, 3, (int64_t[]){d, times(gates, h), s->input}));
+    SV_TRY(sv_infer_dims(x, 2, 3, (int64_t[]){d, times(gates, h), h}));
+    SV_TRY(sv_infer_dims(x, 3, 2, (int64_t[]){d, times(2 * gates, h)}));
+    SV_TRY(sv_infer_dims(x, 4, 1, (int64_t[]){s->batch}));
     for (uint32_t i = 5; i < 7; i++) {
         int64_t state[3] = {batch_first ? s->batch : d, batch_first ? d : s->batch, h};
-        SV_TRY(check_dims(x, i, 3, state));
+        SV_TRY(sv_infer_dims(x, i, 3, state));
     }
-    SV_TRY(check_dims(x, 7, 2, (int64_t[]){d, times(3, h)}));
+    SV_TRY(sv_infer_dims(x, 7, 2, (int64_t[]){d, times(3, h)}));
     for (uint32_t i = 1; i < x->n_in; i++) {
         if (i != 4) SV_TRY(sv_infer_same_dtype(x, 0, i));
     }
@@ -244,11 +231,12 @@ static sv_status rnn_infer(sv_infer *x)
                              : sv_shape_make(4, (int64_t[]){time, d, batch, hidden});
     sv_shape state = batch_first ? sv_shape_make(3, (int64_t[]){batch, d, hidden})
                                  : sv_shape_make(3, (int64_t[]){d, batch, hidden});
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i] = (sv_type){x->in[0].dtype, i ? state : y};
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i] = (sv_type){x->in[0].dtype, i ? state : y};
     return SV_OK;
 }
 
-/* ---- emission --------------------------------------------------------------------------------------------- */
+/* ---- emission -------------------------------------------------------------------------------- */
 
 /* Batch first, seen as the kernel wants it. */
 static sv_ref first_two_swapped(sv_slot slot, bool swapped)
@@ -279,7 +267,8 @@ static sv_status rnn_emit_symbolic(sv_emit *e, const sv_rnn_param *param)
     SV_TRY(sv_emit_temp(e, w->dtype, &in, &x));
     SV_TRY(sv_emit_temp(e, w->dtype, &out, &y));
     sv_ref ref[11];
-    for (int i = 0; i < 11; i++) ref[i] = sv_ref_any(SV_NO_SLOT);
+    for (int i = 0; i < 11; i++)
+        ref[i] = sv_ref_any(SV_NO_SLOT);
     ref[0] = sv_ref_any(x);
     ref[1] = sv_ref_any(1);
     ref[2] = sv_ref_any(2);
@@ -318,8 +307,12 @@ static sv_status rnn_emit(sv_emit *e)
 }
 
 #define RNN_DESC(name, inputs, outputs)                                                            \
-    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name, .min_in = 3, .max_in = inputs,       \
-                                          .min_out = 0, .max_out = outputs, .infer = rnn_infer,    \
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 3,                                             \
+                                          .max_in = inputs,                                        \
+                                          .min_out = 0,                                            \
+                                          .max_out = outputs,                                      \
+                                          .infer = rnn_infer,                                      \
                                           .emit = rnn_emit}
 
 RNN_DESC(GRU, 6, 2);

@@ -1,4 +1,5 @@
-/* Pooling over regions of interest: RoiAlign (samples between pixels) and MaxRoiPool (whole pixels). */
+/* Pooling over regions of interest: RoiAlign (samples between pixels) and MaxRoiPool (whole
+ * pixels). */
 #include "kernels/ref.h"
 
 #include "base/status.h"
@@ -19,8 +20,8 @@ static sv_status read_size(const sv_node *node, const char *name, int64_t value,
 {
     *out = value;
     if (value >= 1 && value <= INT32_MAX) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected at least 1, found %lld", name,
-                         (long long)value);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected at least 1, found %lld",
+                         name, (long long)value);
 }
 
 static sv_status read_align(const sv_node *node, sv_roi_param *out)
@@ -32,14 +33,18 @@ static sv_status read_align(const sv_node *node, sv_roi_param *out)
                           .samples = sv_node_int(node, "sampling_ratio", 0),
                           .scale = sv_node_float(node, "spatial_scale", 1.0f)};
     if (!out->maximum && strcmp(mode, "avg") != 0)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "mode: expected avg or max, found '%s'", mode);
-    if (!out->half_pixel && strcmp(shift, "output_half_pixel") != 0)
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "coordinate_transformation_mode: expected half_pixel or output_half_pixel, "
-                             "found '%s'", shift);
+                             "mode: expected avg or max, found '%s'", mode);
+    if (!out->half_pixel && strcmp(shift, "output_half_pixel") != 0)
+        return sv_node_error(
+            node, SV_CODE_INVALID_ARGUMENT,
+            "coordinate_transformation_mode: expected half_pixel or output_half_pixel, "
+            "found '%s'",
+            shift);
     if (out->samples < 0 || out->samples > ROI_SAMPLES_MAX)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "sampling_ratio: expected 0 to %d, found %lld",
-                             ROI_SAMPLES_MAX, (long long)out->samples);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "sampling_ratio: expected 0 to %d, found %lld", ROI_SAMPLES_MAX,
+                             (long long)out->samples);
     SV_TRY(read_size(node, "output_height", sv_node_int(node, "output_height", 1), &out->height));
     return read_size(node, "output_width", sv_node_int(node, "output_width", 1), &out->width);
 }
@@ -49,7 +54,8 @@ static sv_status read_pool(const sv_node *node, sv_roi_param *out)
     uint32_t n;
     const int64_t *shape = sv_node_ints(node, "pooled_shape", &n);
     if (n != 2)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "pooled_shape: expected 2 values, found %u", n);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "pooled_shape: expected 2 values, found %u", n);
     *out = (sv_roi_param){.maximum = true, .scale = sv_node_float(node, "spatial_scale", 1.0f)};
     SV_TRY(read_size(node, "pooled_shape", shape[0], &out->height));
     return read_size(node, "pooled_shape", shape[1], &out->width);
@@ -89,7 +95,7 @@ typedef struct sv_roi {
     double top, left, bin_height, bin_width;
 } sv_roi;
 
-/* ---- RoiAlign ------------------------------------------------------------------------------------------------ */
+/* ---- RoiAlign -------------------------------------------------------------------------------- */
 
 /* The four neighbours of a point, with their weights; weights are 0 outside the image. */
 static double sample_point(const sv_call *call, int64_t base, double y, double x, bool maximum)
@@ -120,15 +126,17 @@ static double sample_point(const sv_call *call, int64_t base, double y, double x
     return value[0] + value[1] + value[2] + value[3];
 }
 
-static double align_bin(const sv_call *call, const sv_roi *roi, int64_t base, int64_t row, int64_t column,
-                        const int64_t samples[2])
+static double align_bin(const sv_call *call, const sv_roi *roi, int64_t base, int64_t row,
+                        int64_t column, const int64_t samples[2])
 {
     const sv_roi_param *p = call->param;
     double result = 0;
     for (int64_t i = 0; i < samples[0]; i++) {
-        double y = roi->top + ((double)row + ((double)i + 0.5) / (double)samples[0]) * roi->bin_height;
+        double y =
+            roi->top + ((double)row + ((double)i + 0.5) / (double)samples[0]) * roi->bin_height;
         for (int64_t j = 0; j < samples[1]; j++) {
-            double x = roi->left + ((double)column + ((double)j + 0.5) / (double)samples[1]) * roi->bin_width;
+            double x = roi->left +
+                       ((double)column + ((double)j + 0.5) / (double)samples[1]) * roi->bin_width;
             double value = sample_point(call, base, y, x, p->maximum);
             bool first = i == 0 && j == 0;
             result = p->maximum ? (first || value > result ? value : result) : result + value;
@@ -149,14 +157,15 @@ static int64_t sample_count(const sv_call *call, uint32_t unit, double size)
     return 0;
 }
 
-/* ---- MaxRoiPool ----------------------------------------------------------------------------------------------- */
+/* ---- MaxRoiPool ------------------------------------------------------------------------------ */
 
 static int64_t clamp(double value, int64_t high)
 {
     return value > 0 ? (value < (double)high ? (int64_t)value : high) : 0;
 }
 
-static double pool_bin(const sv_call *call, const sv_roi *roi, int64_t base, int64_t row, int64_t column)
+static double pool_bin(const sv_call *call, const sv_roi *roi, int64_t base, int64_t row,
+                       int64_t column)
 {
     const sv_desc *in = &call->desc[0];
     int64_t y0 = clamp(roi->top + floor((double)row * roi->bin_height), in->dim[2]);
@@ -171,7 +180,7 @@ static double pool_bin(const sv_call *call, const sv_roi *roi, int64_t base, int
     return y1 > y0 && x1 > x0 ? best : 0;
 }
 
-/* ---- both ---------------------------------------------------------------------------------------------------- */
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static void read_roi(const sv_call *call, uint32_t unit, int64_t r, sv_roi *out)
 {
@@ -183,17 +192,23 @@ static void read_roi(const sv_call *call, uint32_t unit, int64_t r, sv_roi *out)
     for (int i = 0; i < 4; i++)
         corner[i] = ref_get(rois->dtype, call->ptr[1], at + i) * (double)p->scale - shift;
     if (!align) {
-        for (int i = 0; i < 4; i++) corner[i] = round(corner[i]);
+        for (int i = 0; i < 4; i++)
+            corner[i] = round(corner[i]);
         batch = ref_get(rois->dtype, call->ptr[1], at - 1);
     }
-    double width = corner[2] - corner[0] + (align ? 0 : 1), height = corner[3] - corner[1] + (align ? 0 : 1);
+    double width = corner[2] - corner[0] + (align ? 0 : 1),
+           height = corner[3] - corner[1] + (align ? 0 : 1);
     if (!p->half_pixel) {
         width = fmax(width, 1.0);
         height = fmax(height, 1.0);
     }
-    int64_t image = align ? sv_index_at(call->desc[2].dtype, call->ptr[2], r) : clamp(batch, INT32_MAX);
-    *out = (sv_roi){.image = image, .top = corner[1], .left = corner[0],
-                    .bin_height = height / (double)p->height, .bin_width = width / (double)p->width};
+    int64_t image =
+        align ? sv_index_at(call->desc[2].dtype, call->ptr[2], r) : clamp(batch, INT32_MAX);
+    *out = (sv_roi){.image = image,
+                    .top = corner[1],
+                    .left = corner[0],
+                    .bin_height = height / (double)p->height,
+                    .bin_width = width / (double)p->width};
     if ((image >= 0 && image < images) && (align || batch >= 0)) return;
     sv_call_fault(call, unit, "index of an image", image, 0, images);
     out->image = -1;
@@ -232,8 +247,8 @@ static void roi_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel roi_kernel = {.name = "custom_roi_pool", .family = SV_FAMILY_custom,
-                                     .units = roi_units, .run = roi_run};
+static const sv_kernel roi_kernel = {
+    .name = "custom_roi_pool", .family = SV_FAMILY_custom, .units = roi_units, .run = roi_run};
 
 static sv_status roi_emit(sv_emit *e)
 {
@@ -251,8 +266,17 @@ static sv_status roi_emit(sv_emit *e)
     return sv_emit_custom(e, &roi_kernel, &param, sizeof(param), 4, ref, 8);
 }
 
-const sv_op_desc sv_op_desc_RoiAlign = {.op = SV_OP_RoiAlign, .min_in = 3, .max_in = 3, .min_out = 1,
-                                        .max_out = 1, .infer = roi_infer, .emit = roi_emit};
-const sv_op_desc sv_op_desc_MaxRoiPool = {.op = SV_OP_MaxRoiPool, .min_in = 2, .max_in = 2,
-                                          .min_out = 1, .max_out = 1, .infer = roi_infer,
+const sv_op_desc sv_op_desc_RoiAlign = {.op = SV_OP_RoiAlign,
+                                        .min_in = 3,
+                                        .max_in = 3,
+                                        .min_out = 1,
+                                        .max_out = 1,
+                                        .infer = roi_infer,
+                                        .emit = roi_emit};
+const sv_op_desc sv_op_desc_MaxRoiPool = {.op = SV_OP_MaxRoiPool,
+                                          .min_in = 2,
+                                          .max_in = 2,
+                                          .min_out = 1,
+                                          .max_out = 1,
+                                          .infer = roi_infer,
                                           .emit = roi_emit};

@@ -2,22 +2,24 @@
 #include "kernels/ref.h"
 
 #include "base/status.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 enum { X, COS, SIN, POSITIONS, OUT };
 
-/* Operands: x [B, H, S, E] or [B, S, H * E], cos and sin [P, R / 2] or [B, S, R / 2], positions [B, S] or
- * absent, y as x. */
+/* Operands: x [B, H, S, E] or [B, S, H * E], cos and sin [P, R / 2] or [B, S, R / 2], positions [B,
+ * S] or absent, y as x. */
 typedef struct sv_rotary_param {
     bool interleaved, by_heads; /* by_heads: rank 4 */
     int64_t batch, heads, length, head;
-    int64_t rotated;            /* elements of a head that turn, even */
+    int64_t rotated; /* elements of a head that turn, even */
 } sv_rotary_param;
 
 static sv_status read_param(const sv_node *node, const sv_shape *x, sv_rotary_param *out)
 {
     sv_rotary_param p = {.interleaved = sv_node_int(node, "interleaved", 0) != 0,
-                         .by_heads = x->rank == 4, .batch = x->dim[0]};
+                         .by_heads = x->rank == 4,
+                         .batch = x->dim[0]};
     p.heads = p.by_heads ? x->dim[1] : sv_node_int(node, "num_heads", 0);
     p.length = p.by_heads ? x->dim[2] : x->dim[1];
     if (!p.by_heads && (p.heads < 1 || (x->dim[2] >= 0 && x->dim[2] % p.heads != 0))) {
@@ -31,9 +33,10 @@ static sv_status read_param(const sv_node *node, const sv_shape *x, sv_rotary_pa
     bool fits = p.head < 0 || (p.rotated >= 0 && p.rotated % 2 == 0 && p.rotated <= p.head);
     *out = p;
     if (fits) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "rotary_embedding_dim: expected an even number of at most %lld, found %lld",
-                         (long long)p.head, (long long)p.rotated);
+    return sv_node_error(
+        node, SV_CODE_INVALID_ARGUMENT,
+        "rotary_embedding_dim: expected an even number of at most %lld, found %lld",
+        (long long)p.head, (long long)p.rotated);
 }
 
 static sv_status rotary_infer(sv_infer *x)
@@ -61,7 +64,8 @@ static uint32_t rotary_units(const sv_problem *problem, uint32_t phase)
     return sv_rows_units(rotary_rows(problem->param, &problem->desc[X]));
 }
 
-/* The row of the caches for token `token` of the batch; a position outside is a fault and becomes 0. */
+/* The row of the caches for token `token` of the batch; a position outside is a fault and becomes
+ * 0. */
 static int64_t cache_row(const sv_call *call, uint32_t unit, int64_t token)
 {
     if (!call->ptr[POSITIONS]) return token;
@@ -80,7 +84,8 @@ static void rotate_head(const sv_call *call, int64_t at, int64_t angle)
         int64_t first = at + (p->interleaved ? 2 * i : i);
         int64_t second = at + (p->interleaved ? 2 * i + 1 : half + i);
         double a = ref_get(dtype, call->ptr[X], first), b = ref_get(dtype, call->ptr[X], second);
-        double c = ref_get(dtype, call->ptr[COS], angle + i), s = ref_get(dtype, call->ptr[SIN], angle + i);
+        double c = ref_get(dtype, call->ptr[COS], angle + i),
+               s = ref_get(dtype, call->ptr[SIN], angle + i);
         ref_put(dtype, call->ptr[OUT], first, c * a - s * b);
         ref_put(dtype, call->ptr[OUT], second, s * a + c * b);
     }
@@ -109,20 +114,10 @@ static void rotary_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel rotary_kernel = {.name = "custom_rotary_embedding", .family = SV_FAMILY_custom,
-                                        .units = rotary_units, .run = rotary_run};
-
-static sv_status check_shape(const sv_emit *e, uint32_t input, int32_t rank, const int64_t *want)
-{
-    const sv_shape *found = &sv_emit_type(e, input)->shape;
-    bool fits = found->rank == rank;
-    for (int32_t i = 0; fits && i < rank; i++) fits = want[i] < 0 || want[i] == found->dim[i];
-    if (fits) return SV_OK;
-    char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
-    sv_shape expected = sv_shape_make(rank, want);
-    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input %u: expected %s, found %s", input,
-                         sv_shape_text(&expected, a), sv_shape_text(found, b));
-}
+static const sv_kernel rotary_kernel = {.name = "custom_rotary_embedding",
+                                        .family = SV_FAMILY_custom,
+                                        .units = rotary_units,
+                                        .run = rotary_run};
 
 static sv_status rotary_emit(sv_emit *e)
 {
@@ -132,21 +127,27 @@ static sv_status rotary_emit(sv_emit *e)
     SV_TRY(read_param(e->node, &sv_emit_type(e, X)->shape, &p));
     for (uint32_t i = COS; i <= SIN; i++) {
         if (positions == SV_NO_SLOT) {
-            SV_TRY(check_shape(e, i, 3, (int64_t[]){p.batch, p.length, p.rotated / 2}));
+            SV_TRY(sv_emit_dims(e, i, 3, (int64_t[]){p.batch, p.length, p.rotated / 2}));
         } else {
-            SV_TRY(check_shape(e, i, 2, (int64_t[]){sv_emit_type(e, COS)->shape.dim[0], p.rotated / 2}));
+            SV_TRY(sv_emit_dims(e, i, 2,
+                                (int64_t[]){sv_emit_type(e, COS)->shape.dim[0], p.rotated / 2}));
         }
     }
     if (positions != SV_NO_SLOT) {
-        SV_TRY(check_shape(e, POSITIONS, 2, (int64_t[]){p.batch, p.length}));
+        SV_TRY(sv_emit_dims(e, POSITIONS, 2, (int64_t[]){p.batch, p.length}));
         if (p.batch * p.length > 0 && sv_emit_type(e, COS)->shape.dim[0] == 0)
-            return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input 1: expected rows, found none");
+            return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT,
+                                 "input 1: expected rows, found none");
     }
     sv_ref ref[5] = {sv_ref_dense(X), sv_ref_dense(COS), sv_ref_dense(SIN), sv_ref_dense(positions),
                      sv_ref_dense(sv_emit_out(e, 0))};
     return sv_emit_custom(e, &rotary_kernel, &p, sizeof(p), 5, ref, 1u << OUT);
 }
 
-const sv_op_desc sv_op_desc_RotaryEmbedding = {.op = SV_OP_RotaryEmbedding, .min_in = 3, .max_in = 4,
-                                               .min_out = 1, .max_out = 1, .infer = rotary_infer,
+const sv_op_desc sv_op_desc_RotaryEmbedding = {.op = SV_OP_RotaryEmbedding,
+                                               .min_in = 3,
+                                               .max_in = 4,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .infer = rotary_infer,
                                                .emit = rotary_emit};

@@ -1,17 +1,18 @@
-/* Fourier transforms of signals: DFT and STFT. Windows and mel weights are in nn_window_function.c. */
+/* Fourier transforms of signals: DFT and STFT. Windows and mel weights are in nn_window_function.c.
+ */
 #include "kernels/ref.h"
 
 #include "base/status.h"
 #include "ops/nn_fft.h"
 #include "ops/support.h"
 
-/* ---- what both share ------------------------------------------------------------------------------------ */
+/* ---- what both share ------------------------------------------------------------------------- */
 
 static sv_status check_length(const sv_node *node, int64_t n)
 {
     if (sv_fft_scratch(n) > 0) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "expected a transform's length in [1, 2^30], found %lld",
-                         (long long)n);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "expected a transform's length in [1, 2^30], found %lld", (long long)n);
 }
 
 /* The signal's last dimension is 1 (real) or 2 (complex). */
@@ -21,7 +22,8 @@ static sv_status check_parts(const sv_infer *x)
     SV_TRY(sv_infer_rank(x, 0, 2, SV_MAX_RANK));
     int64_t parts = in->rank > 0 ? in->dim[in->rank - 1] : -1;
     if (parts < 0 || parts == 1 || parts == 2) return SV_OK;
-    return sv_infer_error(x, 0, "expected a last dimension of 1 or 2, found %lld", (long long)parts);
+    return sv_infer_error(x, 0, "expected a last dimension of 1 or 2, found %lld",
+                          (long long)parts);
 }
 
 static sv_complex complex_at(const sv_desc *desc, const void *data, int64_t i, int64_t parts)
@@ -40,11 +42,11 @@ static sv_status float_signal(const sv_emit *e)
 {
     sv_dtype dtype = sv_emit_type(e, 0)->dtype;
     if (ref_is_float(dtype)) return SV_OK;
-    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input 0: expected a float type, found %s",
-                         sv_dtype_name(dtype));
+    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT,
+                         "input 0: expected a float type, found %s", sv_dtype_name(dtype));
 }
 
-/* ---- DFT -------------------------------------------------------------------------------------------------- */
+/* ---- DFT ------------------------------------------------------------------------------------- */
 
 typedef struct sv_dft_param {
     int32_t axis;
@@ -65,8 +67,10 @@ static bool scalar_of(const sv_tensor *value, bool given, int64_t otherwise, int
 static sv_status dft_axis(const sv_node *node, const sv_shape *x, int64_t axis, int32_t *out)
 {
     if (sv_shape_axis(x, axis, out) && *out < x->rank - 1) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "axis: expected a dimension before the last of %d, "
-                         "found %lld", x->rank, (long long)axis);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "axis: expected a dimension before the last of %d, "
+                         "found %lld",
+                         x->rank, (long long)axis);
 }
 
 /* Length of the transform when none is given; -1 while it is a symbol. */
@@ -80,7 +84,8 @@ static int64_t natural_length(const sv_node *node, int64_t dim)
 static sv_status dft_infer(sv_infer *x)
 {
     const sv_shape *in = &x->in[0].shape;
-    bool inverse = sv_node_int(x->node, "inverse", 0), onesided = sv_node_int(x->node, "onesided", 0);
+    bool inverse = sv_node_int(x->node, "inverse", 0),
+         onesided = sv_node_int(x->node, "onesided", 0);
     int64_t axis_value, length;
     int32_t axis;
     x->out[0].dtype = x->in[0].dtype;
@@ -92,7 +97,8 @@ static sv_status dft_infer(sv_infer *x)
     sv_shape shape = *in;
     shape.dim[in->rank - 1] = inverse && onesided ? 1 : 2;
     if (!known) {
-        for (int32_t i = 0; i < in->rank - 1; i++) shape.dim[i] = sv_infer_symbol(x);
+        for (int32_t i = 0; i < in->rank - 1; i++)
+            shape.dim[i] = sv_infer_symbol(x);
         x->out[0].shape = shape;
         return SV_OK;
     }
@@ -126,15 +132,19 @@ static size_t dft_scratch(const sv_problem *problem)
     return line_scratch(((const sv_dft_param *)problem->param)->length);
 }
 
-/* Reads one line, cut or filled with zeros; the second half of a one-sided spectrum mirrors the first. */
-static void read_line(const sv_call *call, int64_t base, int64_t step, int64_t there, sv_complex *line)
+/* Reads one line, cut or filled with zeros; the second half of a one-sided spectrum mirrors the
+ * first. */
+static void read_line(const sv_call *call, int64_t base, int64_t step, int64_t there,
+                      sv_complex *line)
 {
     const sv_dft_param *p = call->param;
     const sv_desc *x = &call->desc[0];
     bool mirror = p->inverse && p->onesided;
-    int64_t parts = x->dim[x->rank - 1], half = p->length / 2 + 1, given = mirror ? half : p->length;
+    int64_t parts = x->dim[x->rank - 1], half = p->length / 2 + 1,
+            given = mirror ? half : p->length;
     for (int64_t i = 0; i < given; i++)
-        line[i] = i < there ? complex_at(x, call->ptr[0], base + i * step, parts) : (sv_complex){0, 0};
+        line[i] =
+            i < there ? complex_at(x, call->ptr[0], base + i * step, parts) : (sv_complex){0, 0};
     for (int64_t i = half; mirror && i < p->length; i++)
         line[i] = (sv_complex){line[p->length - i].re, -line[p->length - i].im};
 }
@@ -161,8 +171,11 @@ static void dft_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel dft_kernel = {.name = "custom_dft", .family = SV_FAMILY_custom, .units = dft_units,
-                                     .scratch = dft_scratch, .run = dft_run};
+static const sv_kernel dft_kernel = {.name = "custom_dft",
+                                     .family = SV_FAMILY_custom,
+                                     .units = dft_units,
+                                     .scratch = dft_scratch,
+                                     .run = dft_run};
 
 static sv_status dft_emit(sv_emit *e)
 {
@@ -183,26 +196,32 @@ static sv_status dft_emit(sv_emit *e)
     return sv_emit_custom(e, &dft_kernel, &p, sizeof(p), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_DFT = {.op = SV_OP_DFT, .min_in = 1, .max_in = 3, .min_out = 1, .max_out = 1,
-                                   .infer = dft_infer, .emit = dft_emit};
+const sv_op_desc sv_op_desc_DFT = {.op = SV_OP_DFT,
+                                   .min_in = 1,
+                                   .max_in = 3,
+                                   .min_out = 1,
+                                   .max_out = 1,
+                                   .infer = dft_infer,
+                                   .emit = dft_emit};
 
-/* ---- STFT ------------------------------------------------------------------------------------------------- */
+/* ---- STFT ------------------------------------------------------------------------------------ */
 
 typedef struct sv_stft_param {
     int64_t step, length;
 } sv_stft_param;
 
 /* Number of frames, or an error when there is not one. */
-static sv_status frame_count(const sv_node *node, int64_t signal, const sv_stft_param *p, int64_t *out)
+static sv_status frame_count(const sv_node *node, int64_t signal, const sv_stft_param *p,
+                             int64_t *out)
 {
     SV_TRY(check_length(node, p->length));
     if (p->step < 1)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "input 1: expected at least 1, found %lld",
-                             (long long)p->step);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "input 1: expected at least 1, found %lld", (long long)p->step);
     if (signal < p->length)
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "input 0: expected a signal of at least %lld, found %lld", (long long)p->length,
-                             (long long)signal);
+                             "input 0: expected a signal of at least %lld, found %lld",
+                             (long long)p->length, (long long)signal);
     *out = 1 + (signal - p->length) / p->step;
     return SV_OK;
 }
@@ -284,8 +303,11 @@ static void stft_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel stft_kernel = {.name = "custom_stft", .family = SV_FAMILY_custom,
-                                      .units = stft_units, .scratch = stft_scratch, .run = stft_run};
+static const sv_kernel stft_kernel = {.name = "custom_stft",
+                                      .family = SV_FAMILY_custom,
+                                      .units = stft_units,
+                                      .scratch = stft_scratch,
+                                      .run = stft_run};
 
 static sv_status stft_emit(sv_emit *e)
 {
@@ -295,7 +317,8 @@ static sv_status stft_emit(sv_emit *e)
     const sv_shape *shape = window == SV_NO_SLOT ? NULL : &sv_emit_type(e, window)->shape;
     sv_stft_param p;
     bool known = scalar_of(sv_emit_value(e, 1), true, -1, &p.step) &&
-                 scalar_of(sv_emit_value(e, 3), sv_emit_in(e, 3) != SV_NO_SLOT, frame_length(x, shape), &p.length);
+                 scalar_of(sv_emit_value(e, 3), sv_emit_in(e, 3) != SV_NO_SLOT,
+                           frame_length(x, shape), &p.length);
     if (!known) return sv_node_error(e->node, SV_CODE_INTERNAL, "inputs 1 and 3 are not known");
     SV_TRY(float_signal(e));
     SV_TRY(check_length(e->node, p.length));
@@ -307,5 +330,10 @@ static sv_status stft_emit(sv_emit *e)
     return sv_emit_custom(e, &stft_kernel, &p, sizeof(p), 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_STFT = {.op = SV_OP_STFT, .min_in = 2, .max_in = 4, .min_out = 1,
-                                    .max_out = 1, .infer = stft_infer, .emit = stft_emit};
+const sv_op_desc sv_op_desc_STFT = {.op = SV_OP_STFT,
+                                    .min_in = 2,
+                                    .max_in = 4,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .infer = stft_infer,
+                                    .emit = stft_emit};

@@ -20,14 +20,19 @@ static sv_status softmax_emit(sv_emit *e)
     if (e->node->op == SV_OP_Hardmax) param.kind = SV_HARDMAX;
     int64_t axis = sv_node_int(e->node, "axis", -1);
     if (!sv_shape_axis(&sv_emit_type(e, 0)->shape, axis, &param.axis))
-        return sv_node_error(e->node, SV_CODE_INTERNAL, "axis %lld was not checked", (long long)axis);
+        return sv_node_error(e->node, SV_CODE_INTERNAL, "axis %lld was not checked",
+                             (long long)axis);
     sv_ref ref[2] = {sv_ref_any(0), sv_ref_any(sv_emit_out(e, 0))};
     return sv_emit_problem(e, SV_FAMILY_softmax, &param, sizeof(param), 2, ref, 2);
 }
 
 #define SOFTMAX_DESC(name)                                                                         \
-    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name, .min_in = 1, .max_in = 1,            \
-                                          .min_out = 1, .max_out = 1, .infer = softmax_infer,      \
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 1,                                             \
+                                          .max_in = 1,                                             \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .infer = softmax_infer,                                  \
                                           .emit = softmax_emit}
 
 SOFTMAX_DESC(Hardmax);

@@ -1,24 +1,24 @@
-/* Layers that carry a state from call to call: CausalConvWithState (the last inputs of a causal depthwise
- * convolution) and LinearAttention (a matrix a head, updated token by token). */
+/* Layers that carry a state from call to call: CausalConvWithState (the last inputs of a causal
+ * depthwise convolution) and LinearAttention (a matrix a head, updated token by token). */
 #include "kernels/conv.h"
 #include "kernels/elementwise.h"
 #include "kernels/ref.h"
 
 #include "base/status.h"
-#include "ops/nn_window.h"
+#include "ops/nn_check.h"
 #include "ops/support.h"
 
 #include <math.h>
 
-/* ---- CausalConvWithState ------------------------------------------------------------------------------ */
+/* ---- CausalConvWithState --------------------------------------------------------------------- */
 
 static sv_status causal_activation(const sv_node *node, bool *swish)
 {
     const char *name = sv_node_text(node, "activation", "none");
     *swish = strcmp(name, "silu") == 0 || strcmp(name, "swish") == 0;
     if (*swish || strcmp(name, "none") == 0) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "activation: expected none, silu or swish, found '%s'",
-                         name);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "activation: expected none, silu or swish, found '%s'", name);
 }
 
 static sv_status causal_infer(sv_infer *x)
@@ -26,7 +26,8 @@ static sv_status causal_infer(sv_infer *x)
     const sv_shape *in = &x->in[0].shape, *w = &x->in[1].shape;
     int64_t kept = sv_infer_has(x, 3) && x->in[3].shape.rank == 3 ? x->in[3].shape.dim[2] : -1;
     bool swish;
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i] = x->in[0];
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i] = x->in[0];
     SV_TRY(causal_activation(x->node, &swish));
     SV_TRY(sv_infer_one_dtype(x, 4));
     for (uint32_t i = 0; i < 4; i++) {
@@ -36,7 +37,8 @@ static sv_status causal_infer(sv_infer *x)
     SV_TRY(sv_infer_vector(x, 2, channels));
     bool fits = taps != 0 && (w->rank < 0 || w->dim[1] < 0 || w->dim[1] == 1) &&
                 (in->rank < 0 || in->dim[1] < 0 || channels < 0 || in->dim[1] == channels);
-    if (!fits) return sv_infer_error(x, 1, "expected [channels, 1, at least 1] with input 0's channels");
+    if (!fits)
+        return sv_infer_error(x, 1, "expected [channels, 1, at least 1] with input 0's channels");
     if (taps >= 0 && kept >= 0 && kept != taps - 1)
         return sv_infer_error(x, 3, "expected %lld columns, found %lld", (long long)taps - 1,
                               (long long)kept);
@@ -61,7 +63,8 @@ static sv_status causal_row(sv_emit *e, int64_t before, sv_slot *out)
         SV_TRY(sv_emit_temp(e, x.dtype, &past_shape, &past));
         SV_TRY(sv_emit_fill(e, past, zero));
     } else if (!sv_shape_equal(&sv_emit_type(e, past)->shape, &past_shape)) {
-        return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input 3: expected a state of input 0's batch");
+        return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT,
+                             "input 3: expected a state of input 0's batch");
     }
     if (before > 0) SV_TRY(sv_emit_copy(e, *out, past, start));
     start[2] = before;
@@ -77,8 +80,8 @@ static sv_status causal_emit(sv_emit *e)
     sv_slot row, bias = sv_emit_in(e, 2), state = sv_emit_out(e, 1);
     SV_TRY(causal_activation(e->node, &swish));
     SV_TRY(causal_row(e, taps - 1, &row));
-    sv_conv_param param = {.spatial = 1, .groups = x.shape.dim[1], .kernel = {taps}, .stride = {1},
-                           .dilation = {1}};
+    sv_conv_param param = {
+        .spatial = 1, .groups = x.shape.dim[1], .kernel = {taps}, .stride = {1}, .dilation = {1}};
     sv_ref ref[4] = {sv_ref_clast(row), sv_ref_any(1), sv_ref_clast(sv_emit_out(e, 0))};
     sv_epilogue epilogue = {0};
     if (bias != SV_NO_SLOT) {
@@ -90,25 +93,29 @@ static sv_status causal_emit(sv_emit *e)
         epilogue.item[epilogue.n++] = (sv_epilogue_item){.kind = SV_EPI_ADD, .operand = 3};
     }
     if (swish)
-        epilogue.item[epilogue.n++] = (sv_epilogue_item){.kind = SV_EPI_UNARY, .unary = SV_UNARY_Swish,
-                                                         .a = 1.0f};
-    SV_TRY(sv_emit_problem_epilogue(e, SV_FAMILY_conv, &param, sizeof(param), bias == SV_NO_SLOT ? 3 : 4, ref,
-                                    4, &epilogue));
+        epilogue.item[epilogue.n++] =
+            (sv_epilogue_item){.kind = SV_EPI_UNARY, .unary = SV_UNARY_Swish, .a = 1.0f};
+    SV_TRY(sv_emit_problem_epilogue(e, SV_FAMILY_conv, &param, sizeof(param),
+                                    bias == SV_NO_SLOT ? 3 : 4, ref, 4, &epilogue));
     if (state == SV_NO_SLOT) return SV_OK;
     int64_t start[SV_MAX_RANK] = {0, 0, x.shape.dim[2]};
     return sv_emit_window(e, state, row, start, NULL);
 }
 
-const sv_op_desc sv_op_desc_CausalConvWithState = {
-    .op = SV_OP_CausalConvWithState, .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 2,
-    .infer = causal_infer, .emit = causal_emit};
+const sv_op_desc sv_op_desc_CausalConvWithState = {.op = SV_OP_CausalConvWithState,
+                                                   .min_in = 2,
+                                                   .max_in = 4,
+                                                   .min_out = 1,
+                                                   .max_out = 2,
+                                                   .infer = causal_infer,
+                                                   .emit = causal_emit};
 
-/* ---- LinearAttention ------------------------------------------------------------------------------------- */
+/* ---- LinearAttention ------------------------------------------------------------------------- */
 
 enum { QUERY, KEY, VALUE, PAST, DECAY, BETA, RESULT, PRESENT, N_OPERANDS };
 
-/* Per head of keys: S = decay * S + key x update, where the update is the value or, with the delta rule,
- * beta * (value - S' key); the result of a query is scale * S' query. */
+/* Per head of keys: S = decay * S + key x update, where the update is the value or, with the delta
+ * rule, beta * (value - S' key); the result of a query is scale * S' query. */
 typedef struct sv_linear_attention {
     bool gated, delta, decay_per_key, beta_per_head;
     int64_t batch, length, q_heads, kv_heads, key, value; /* key, value: elements of a head */
@@ -122,9 +129,10 @@ static sv_status read_rule(const sv_node *node, sv_linear_attention *p)
     p->q_heads = sv_node_int(node, "q_num_heads", 0);
     p->kv_heads = sv_node_int(node, "kv_num_heads", 0);
     if (p->q_heads < 1 || p->kv_heads < 1 || p->q_heads % p->kv_heads != 0)
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "q_num_heads: expected a multiple of kv_num_heads, found %lld and %lld",
-                             (long long)p->q_heads, (long long)p->kv_heads);
+        return sv_node_error(
+            node, SV_CODE_INVALID_ARGUMENT,
+            "q_num_heads: expected a multiple of kv_num_heads, found %lld and %lld",
+            (long long)p->q_heads, (long long)p->kv_heads);
     for (int i = 0; i < 4; i++) {
         if (strcmp(rule, names[i]) != 0) continue;
         p->gated = i & 1;
@@ -132,7 +140,8 @@ static sv_status read_rule(const sv_node *node, sv_linear_attention *p)
         return SV_OK;
     }
     return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "update_rule: expected linear, gated, delta or gated_delta, found '%s'", rule);
+                         "update_rule: expected linear, gated, delta or gated_delta, found '%s'",
+                         rule);
 }
 
 static sv_status linear_infer(sv_infer *x)
@@ -140,7 +149,8 @@ static sv_status linear_infer(sv_infer *x)
     const sv_shape *q = &x->in[QUERY].shape, *v = &x->in[VALUE].shape;
     sv_linear_attention p = {0};
     SV_TRY(read_rule(x->node, &p));
-    for (uint32_t i = 0; i < 6; i++) SV_TRY(sv_infer_rank(x, i, i == PAST ? 4 : 3, i == PAST ? 4 : 3));
+    for (uint32_t i = 0; i < 6; i++)
+        SV_TRY(sv_infer_rank(x, i, i == PAST ? 4 : 3, i == PAST ? 4 : 3));
     if (sv_infer_has(x, DECAY) != p.gated || sv_infer_has(x, BETA) != p.delta)
         return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
                              "expected decay for gated rules only and beta for delta rules only");
@@ -164,7 +174,8 @@ static sv_status linear_infer(sv_infer *x)
 }
 
 /* One token of one head: the state, then the results of the queries that share it. */
-static void linear_step(const sv_call *call, int64_t b, int64_t h, int64_t t, double *state, double *update)
+static void linear_step(const sv_call *call, int64_t b, int64_t h, int64_t t, double *state,
+                        double *update)
 {
     const sv_linear_attention *p = call->param;
     int64_t token = b * p->length + t, group = p->q_heads / p->kv_heads;
@@ -172,7 +183,8 @@ static void linear_step(const sv_call *call, int64_t b, int64_t h, int64_t t, do
     for (int64_t i = 0; p->gated && i < p->key; i++) {
         int64_t at = p->decay_per_key ? at_k + i : token * p->kv_heads + h;
         double decay = exp(ref_get(call->desc[DECAY].dtype, call->ptr[DECAY], at));
-        for (int64_t j = 0; j < p->value; j++) state[i * p->value + j] *= decay;
+        for (int64_t j = 0; j < p->value; j++)
+            state[i * p->value + j] *= decay;
     }
     for (int64_t j = 0; j < p->value; j++) {
         update[j] = ref_get(call->desc[VALUE].dtype, call->ptr[VALUE], at_v + j);
@@ -180,19 +192,23 @@ static void linear_step(const sv_call *call, int64_t b, int64_t h, int64_t t, do
         double found = 0, beta = ref_get(call->desc[BETA].dtype, call->ptr[BETA],
                                          p->beta_per_head ? token * p->kv_heads + h : token);
         for (int64_t i = 0; i < p->key; i++)
-            found += state[i * p->value + j] * ref_get(call->desc[KEY].dtype, call->ptr[KEY], at_k + i);
+            found +=
+                state[i * p->value + j] * ref_get(call->desc[KEY].dtype, call->ptr[KEY], at_k + i);
         update[j] = beta * (update[j] - found);
     }
     for (int64_t i = 0; i < p->key; i++) {
         double key = ref_get(call->desc[KEY].dtype, call->ptr[KEY], at_k + i);
-        for (int64_t j = 0; j < p->value; j++) state[i * p->value + j] += key * update[j];
+        for (int64_t j = 0; j < p->value; j++)
+            state[i * p->value + j] += key * update[j];
     }
     for (int64_t head = h * group; head < (h + 1) * group; head++) {
-        int64_t at_q = (token * p->q_heads + head) * p->key, to = (token * p->q_heads + head) * p->value;
+        int64_t at_q = (token * p->q_heads + head) * p->key,
+                to = (token * p->q_heads + head) * p->value;
         for (int64_t j = 0; j < p->value; j++) {
             double sum = 0;
             for (int64_t i = 0; i < p->key; i++)
-                sum += ref_get(call->desc[QUERY].dtype, call->ptr[QUERY], at_q + i) * state[i * p->value + j];
+                sum += ref_get(call->desc[QUERY].dtype, call->ptr[QUERY], at_q + i) *
+                       state[i * p->value + j];
             ref_put(call->desc[RESULT].dtype, call->ptr[RESULT], to + j, p->scale * sum);
         }
     }
@@ -219,7 +235,9 @@ static void linear_run(const sv_call *call, uint32_t begin, uint32_t end)
     double *state = call->scratch, *update = state + size;
     for (uint32_t unit = begin; unit < end; unit++) {
         for (int64_t i = 0; i < size; i++)
-            state[i] = call->ptr[PAST] ? ref_get(call->desc[PAST].dtype, call->ptr[PAST], unit * size + i) : 0;
+            state[i] = call->ptr[PAST]
+                           ? ref_get(call->desc[PAST].dtype, call->ptr[PAST], unit * size + i)
+                           : 0;
         for (int64_t t = 0; t < p->length; t++)
             linear_step(call, unit / p->kv_heads, unit % p->kv_heads, t, state, update);
         for (int64_t i = 0; call->ptr[PRESENT] && i < size; i++)
@@ -227,30 +245,21 @@ static void linear_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel linear_kernel = {.name = "custom_linear_attention", .family = SV_FAMILY_custom,
-                                        .units = linear_units, .scratch = linear_scratch,
+static const sv_kernel linear_kernel = {.name = "custom_linear_attention",
+                                        .family = SV_FAMILY_custom,
+                                        .units = linear_units,
+                                        .scratch = linear_scratch,
                                         .run = linear_run};
-
-static sv_status check_shape(const sv_emit *e, uint32_t input, int32_t rank, const int64_t *want)
-{
-    if (sv_emit_in(e, input) == SV_NO_SLOT) return SV_OK;
-    sv_shape expected = sv_shape_make(rank, want);
-    const sv_shape *found = &sv_emit_type(e, input)->shape;
-    if (sv_shape_equal(&expected, found)) return SV_OK;
-    char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
-    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input %u: expected %s, found %s", input,
-                         sv_shape_text(&expected, a), sv_shape_text(found, b));
-}
 
 static sv_status check_sizes(const sv_emit *e, const sv_linear_attention *p)
 {
     int64_t b = p->batch, t = p->length, h = p->kv_heads;
-    SV_TRY(check_shape(e, QUERY, 3, (int64_t[]){b, t, p->q_heads * p->key}));
-    SV_TRY(check_shape(e, KEY, 3, (int64_t[]){b, t, h * p->key}));
-    SV_TRY(check_shape(e, VALUE, 3, (int64_t[]){b, t, h * p->value}));
-    SV_TRY(check_shape(e, PAST, 4, (int64_t[]){b, h, p->key, p->value}));
-    SV_TRY(check_shape(e, DECAY, 3, (int64_t[]){b, t, p->decay_per_key ? h * p->key : h}));
-    return check_shape(e, BETA, 3, (int64_t[]){b, t, p->beta_per_head ? h : 1});
+    SV_TRY(sv_emit_dims(e, QUERY, 3, (int64_t[]){b, t, p->q_heads * p->key}));
+    SV_TRY(sv_emit_dims(e, KEY, 3, (int64_t[]){b, t, h * p->key}));
+    SV_TRY(sv_emit_dims(e, VALUE, 3, (int64_t[]){b, t, h * p->value}));
+    SV_TRY(sv_emit_dims(e, PAST, 4, (int64_t[]){b, h, p->key, p->value}));
+    SV_TRY(sv_emit_dims(e, DECAY, 3, (int64_t[]){b, t, p->decay_per_key ? h * p->key : h}));
+    return sv_emit_dims(e, BETA, 3, (int64_t[]){b, t, p->beta_per_head ? h : 1});
 }
 
 static sv_status linear_emit(sv_emit *e)
@@ -266,16 +275,22 @@ static sv_status linear_emit(sv_emit *e)
     p.scale = (double)sv_node_float(e->node, "scale", 0.0f);
     if (p.scale == 0) p.scale = 1 / sqrt((double)p.key);
     if (p.key > INT32_MAX / 64 || p.value > INT32_MAX / 64)
-        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED, "expected heads of less than 2^25 elements");
+        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED,
+                             "expected heads of less than 2^25 elements");
     SV_TRY(check_sizes(e, &p));
     sv_ref ref[N_OPERANDS];
-    for (uint32_t i = 0; i < RESULT; i++) ref[i] = sv_ref_dense(sv_emit_in(e, i));
+    for (uint32_t i = 0; i < RESULT; i++)
+        ref[i] = sv_ref_dense(sv_emit_in(e, i));
     ref[RESULT] = sv_ref_dense(sv_emit_out(e, 0));
     ref[PRESENT] = sv_ref_dense(sv_emit_out(e, 1));
     uint32_t mask = 1u << RESULT | (ref[PRESENT].slot == SV_NO_SLOT ? 0 : 1u << PRESENT);
     return sv_emit_custom(e, &linear_kernel, &p, sizeof(p), N_OPERANDS, ref, mask);
 }
 
-const sv_op_desc sv_op_desc_LinearAttention = {.op = SV_OP_LinearAttention, .min_in = 3, .max_in = 6,
-                                               .min_out = 1, .max_out = 2, .infer = linear_infer,
+const sv_op_desc sv_op_desc_LinearAttention = {.op = SV_OP_LinearAttention,
+                                               .min_in = 3,
+                                               .max_in = 6,
+                                               .min_out = 1,
+                                               .max_out = 2,
+                                               .infer = linear_infer,
                                                .emit = linear_emit};

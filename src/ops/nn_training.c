@@ -1,5 +1,6 @@
-/* Steps of optimisers: Momentum, Adam, Adagrad (ai.onnx.preview.training). Each variable is a problem of its
- * own: inputs are R, T, then all variables, all gradients, all first and (Adam) second moments. */
+/* Steps of optimisers: Momentum, Adam, Adagrad (ai.onnx.preview.training). Each variable is a
+ * problem of its own: inputs are R, T, then all variables, all gradients, all first and (Adam)
+ * second moments. */
 #include "kernels/ref.h"
 
 #include "base/status.h"
@@ -8,7 +9,18 @@
 #include <math.h>
 
 /* Operands of one variable; Momentum and Adagrad have no second moment. */
-enum { RATE, COUNT, VARIABLE, GRADIENT, FIRST, SECOND, NEW_VARIABLE, NEW_FIRST, NEW_SECOND, N_OPERANDS };
+enum {
+    RATE,
+    COUNT,
+    VARIABLE,
+    GRADIENT,
+    FIRST,
+    SECOND,
+    NEW_VARIABLE,
+    NEW_FIRST,
+    NEW_SECOND,
+    N_OPERANDS
+};
 
 typedef enum sv_optimizer { SV_MOMENTUM, SV_NESTEROV, SV_ADAM, SV_ADAGRAD } sv_optimizer;
 
@@ -27,8 +39,8 @@ static sv_status training_infer(sv_infer *x)
     uint32_t groups = groups_of(x->node), n = (x->n_in - 2) / groups;
     if (n == 0 || x->n_in != 2 + n * groups || x->n_out != n * (groups - 1)) {
         return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "expected 2 and %u inputs and %u outputs a variable, found %u and %u", groups,
-                             groups - 1, x->n_in, x->n_out);
+                             "expected 2 and %u inputs and %u outputs a variable, found %u and %u",
+                             groups, groups - 1, x->n_in, x->n_out);
     }
     for (uint32_t i = 2 + n; i < x->n_in; i++) {
         uint32_t variable = 2 + (i - 2) % n;
@@ -36,17 +48,19 @@ static sv_status training_infer(sv_infer *x)
         const sv_shape *a = &x->in[variable].shape, *b = &x->in[i].shape;
         char want[SV_SHAPE_TEXT], found[SV_SHAPE_TEXT];
         if (sv_shape_known(a) && sv_shape_known(b) && !sv_shape_equal(a, b))
-            return sv_infer_error(x, i, "expected %s as input %u, found %s", sv_shape_text(a, want), variable,
-                                  sv_shape_text(b, found));
+            return sv_infer_error(x, i, "expected %s as input %u, found %s", sv_shape_text(a, want),
+                                  variable, sv_shape_text(b, found));
     }
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i] = x->in[2 + i % n];
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i] = x->in[2 + i % n];
     return SV_OK;
 }
 
 static sv_status read_param(const sv_node *node, sv_optimizer_param *out)
 {
     *out = (sv_optimizer_param){.norm = (double)sv_node_float(node, "norm_coefficient", 0.0f),
-                                .norm_post = (double)sv_node_float(node, "norm_coefficient_post", 0.0f),
+                                .norm_post =
+                                    (double)sv_node_float(node, "norm_coefficient_post", 0.0f),
                                 .epsilon = (double)sv_node_float(node, "epsilon", 1e-6f),
                                 .decay = (double)sv_node_float(node, "decay_factor", 0.0f)};
     bool adam = node->op == SV_OP_Adam;
@@ -59,12 +73,12 @@ static sv_status read_param(const sv_node *node, sv_optimizer_param *out)
     const char *mode = sv_node_text(node, "mode", "standard");
     out->kind = strcmp(mode, "nesterov") == 0 ? SV_NESTEROV : SV_MOMENTUM;
     if (out->kind == SV_NESTEROV || strcmp(mode, "standard") == 0) return SV_OK;
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "mode: expected standard or nesterov, found '%s'",
-                         mode);
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "mode: expected standard or nesterov, found '%s'", mode);
 }
 
-/* What does not depend on the element: the rate and momentum's factor of the gradient, adjusted for the
- * number of steps done. */
+/* What does not depend on the element: the rate and momentum's factor of the gradient, adjusted for
+ * the number of steps done. */
 typedef struct sv_optimizer_step {
     double rate, beta;
 } sv_optimizer_step;
@@ -90,7 +104,8 @@ static void training_run(const sv_call *call, uint32_t begin, uint32_t end)
     sv_dtype dtype = call->desc[VARIABLE].dtype;
     int64_t n = sv_desc_count(&call->desc[VARIABLE]);
     for (int64_t i = 0; i < n; i++) {
-        double x = ref_get(dtype, call->ptr[VARIABLE], i), first = ref_get(dtype, call->ptr[FIRST], i);
+        double x = ref_get(dtype, call->ptr[VARIABLE], i),
+               first = ref_get(dtype, call->ptr[FIRST], i);
         double g = p->norm * x + ref_get(dtype, call->ptr[GRADIENT], i);
         if (p->kind == SV_ADAM) {
             double second = p->beta * ref_get(dtype, call->ptr[SECOND], i) + (1 - p->beta) * g * g;
@@ -109,8 +124,8 @@ static void training_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel training_kernel = {.name = "custom_optimizer_step", .family = SV_FAMILY_custom,
-                                          .run = training_run};
+static const sv_kernel training_kernel = {
+    .name = "custom_optimizer_step", .family = SV_FAMILY_custom, .run = training_run};
 
 /* R and T hold one element each. */
 static sv_status check_scalars(const sv_emit *e)
@@ -125,7 +140,8 @@ static sv_status check_scalars(const sv_emit *e)
                                  i == RATE ? "float" : "int64");
     }
     if (ref_is_float(sv_emit_type(e, VARIABLE)->dtype)) return SV_OK;
-    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT, "input 2: expected a float type, found %s",
+    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT,
+                         "input 2: expected a float type, found %s",
                          sv_dtype_name(sv_emit_type(e, VARIABLE)->dtype));
 }
 
@@ -149,7 +165,8 @@ static sv_status training_emit(sv_emit *e)
     SV_TRY(check_scalars(e));
     for (uint32_t i = 0; i < n; i++) {
         sv_ref ref[N_OPERANDS] = {
-            sv_ref_dense(RATE), sv_ref_dense(COUNT), sv_ref_dense(2 + i), sv_ref_dense(2 + n + i),
+            sv_ref_dense(RATE),          sv_ref_dense(COUNT),
+            sv_ref_dense(2 + i),         sv_ref_dense(2 + n + i),
             sv_ref_dense(2 + 2 * n + i), sv_ref_dense(second ? 2 + 3 * n + i : SV_NO_SLOT)};
         ref[NEW_SECOND] = sv_ref_dense(SV_NO_SLOT);
         SV_TRY(result_slot(e, i, 2 + i, &ref[NEW_VARIABLE]));
@@ -162,9 +179,13 @@ static sv_status training_emit(sv_emit *e)
 }
 
 #define TRAINING_DESC(name, inputs, outputs)                                                       \
-    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name, .min_in = inputs, .max_in = 255,     \
-                                          .min_out = outputs, .max_out = 255,                      \
-                                          .infer = training_infer, .emit = training_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = inputs,                                        \
+                                          .max_in = 255,                                           \
+                                          .min_out = outputs,                                      \
+                                          .max_out = 255,                                          \
+                                          .infer = training_infer,                                 \
+                                          .emit = training_emit}
 
 TRAINING_DESC(Adagrad, 5, 2);
 TRAINING_DESC(Adam, 6, 3);

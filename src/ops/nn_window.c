@@ -1,8 +1,7 @@
-/* Decoding of sliding windows, and the checks that convolution and pooling share. */
+/* Decoding of sliding windows; see the header. */
 #include "ops/nn_window.h"
 
 #include "base/status.h"
-#include "ops/support.h"
 
 #include <string.h>
 
@@ -14,11 +13,12 @@ static sv_status read_ints(const sv_node *node, const char *name, int32_t n, int
 {
     uint32_t count;
     const int64_t *v = sv_node_ints(node, name, &count);
-    for (int32_t i = 0; i < n; i++) out[i] = otherwise;
+    for (int32_t i = 0; i < n; i++)
+        out[i] = otherwise;
     if (!v) return SV_OK;
     if (count != (uint32_t)n) {
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected %d values, found %u", name,
-                             n, count);
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "%s: expected %d values, found %u",
+                             name, n, count);
     }
     for (int32_t i = 0; i < n; i++) {
         if (v[i] < low || v[i] > WINDOW_LIMIT) {
@@ -35,7 +35,8 @@ static sv_status read_kernel(const sv_node *node, const int64_t *kernel, sv_wind
 {
     uint32_t count;
     if (!kernel && !sv_node_ints(node, "kernel_shape", &count))
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "kernel_shape: expected it, found none");
+        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                             "kernel_shape: expected it, found none");
     SV_TRY(read_ints(node, "kernel_shape", w->spatial, 1, -1, w->kernel));
     for (int32_t i = 0; kernel && i < w->spatial; i++) {
         if (w->kernel[i] < 0) w->kernel[i] = kernel[i];
@@ -68,15 +69,18 @@ static sv_status read_pads(const sv_node *node, sv_window *w)
         return SV_OK;
     }
     return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "auto_pad: expected NOTSET, VALID, SAME_UPPER or SAME_LOWER, found '%s'", name);
+                         "auto_pad: expected NOTSET, VALID, SAME_UPPER or SAME_LOWER, found '%s'",
+                         name);
 }
 
-sv_status sv_window_read(const sv_node *node, int32_t spatial, const int64_t *kernel, sv_window *out)
+sv_status sv_window_read(const sv_node *node, int32_t spatial, const int64_t *kernel,
+                         sv_window *out)
 {
     sv_window w = {.spatial = spatial};
     if (spatial < 1 || spatial > SV_SPATIAL_MAX) {
-        return sv_node_error(node, SV_CODE_UNIMPLEMENTED, "expected 1 to %d spatial dimensions, found %d",
-                             SV_SPATIAL_MAX, spatial);
+        return sv_node_error(node, SV_CODE_UNIMPLEMENTED,
+                             "expected 1 to %d spatial dimensions, found %d", SV_SPATIAL_MAX,
+                             spatial);
     }
     SV_TRY(read_kernel(node, kernel, &w));
     SV_TRY(read_ints(node, "strides", spatial, 1, 1, w.stride));
@@ -109,10 +113,11 @@ sv_status sv_window_size(const sv_node *node, sv_window *w, int32_t i, int64_t i
     }
     int64_t room = in + w->pad[i] + w->pad_end[i] - extent;
     if (room < 0) {
-        return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "input 0: expected at least %lld elements along dimension %d for the kernel, "
-                             "found %lld", (long long)(extent - w->pad[i] - w->pad_end[i]), i + 2,
-                             (long long)in);
+        return sv_node_error(
+            node, SV_CODE_INVALID_ARGUMENT,
+            "input 0: expected at least %lld elements along dimension %d for the kernel, "
+            "found %lld",
+            (long long)(extent - w->pad[i] - w->pad_end[i]), i + 2, (long long)in);
     }
     int64_t size = room / w->stride[i] + 1;
     if (w->ceil && room % w->stride[i] != 0) {
@@ -136,22 +141,4 @@ sv_status sv_window_infer(sv_infer *x, sv_window *window, int64_t channels, sv_s
     }
     *out = shape;
     return SV_OK;
-}
-
-sv_status sv_infer_one_dtype(const sv_infer *x, uint32_t n)
-{
-    for (uint32_t i = 1; i < n; i++) SV_TRY(sv_infer_same_dtype(x, 0, i));
-    return SV_OK;
-}
-
-sv_status sv_infer_vector(const sv_infer *x, uint32_t i, int64_t size)
-{
-    if (!sv_infer_has(x, i) || x->in[i].shape.rank < 0) return SV_OK;
-    const sv_shape *shape = &x->in[i].shape;
-    bool fits = shape->rank == 1 && (size < 0 || shape->dim[0] < 0 || shape->dim[0] == size);
-    if (fits) return SV_OK;
-    char text[SV_SHAPE_TEXT];
-    sv_shape_text(shape, text);
-    if (size < 0) return sv_infer_error(x, i, "expected a vector, found %s", text);
-    return sv_infer_error(x, i, "expected a vector of %lld, found %s", (long long)size, text);
 }

@@ -17,7 +17,7 @@ typedef enum sv_auto_pad {
 typedef struct sv_window {
     int32_t spatial; /* 1..SV_SPATIAL_MAX */
     uint8_t auto_pad;
-    bool ceil;       /* pooling: a last window may begin inside and end beyond the padding */
+    bool ceil; /* pooling: a last window may begin inside and end beyond the padding */
     int64_t kernel[SV_SPATIAL_MAX], stride[SV_SPATIAL_MAX], dilation[SV_SPATIAL_MAX];
     int64_t pad[SV_SPATIAL_MAX], pad_end[SV_SPATIAL_MAX]; /* SAME: 0 until the sizes are known */
 } sv_window;
@@ -35,10 +35,5 @@ SV_MUST_USE sv_status sv_window_size(const sv_node *node, sv_window *window, int
  * x's rank may be unknown. */
 SV_MUST_USE sv_status sv_window_infer(sv_infer *x, sv_window *window, int64_t channels,
                                       sv_shape *out);
-
-/* The dtypes of inputs 0..n-1 agree where they are known. */
-SV_MUST_USE sv_status sv_infer_one_dtype(const sv_infer *x, uint32_t n);
-/* Input `i` is absent, unknown, or a vector of `size` elements. */
-SV_MUST_USE sv_status sv_infer_vector(const sv_infer *x, uint32_t i, int64_t size);
 
 #endif

@@ -1,5 +1,5 @@
-/* Tensors that signal processing makes from a few numbers: HannWindow, HammingWindow, BlackmanWindow and
- * MelWeightMatrix. */
+/* Tensors that signal processing makes from a few numbers: HannWindow, HammingWindow,
+ * BlackmanWindow and MelWeightMatrix. */
 #include "base/status.h"
 #include "ops/support.h"
 
@@ -19,10 +19,11 @@ static sv_status read_dtype(const sv_infer *x, sv_dtype *out)
 static void put(const sv_call *call, int32_t operand, int64_t i, double value)
 {
     sv_dtype dtype = call->desc[operand].dtype;
-    sv_scalar_set_f64(dtype, (char *)call->ptr[operand] + i * (int64_t)sv_dtype_get(dtype)->size, value);
+    sv_scalar_set_f64(dtype, (char *)call->ptr[operand] + i * (int64_t)sv_dtype_get(dtype)->size,
+                      value);
 }
 
-/* ---- windows ---------------------------------------------------------------------------------------------- */
+/* ---- windows --------------------------------------------------------------------------------- */
 
 /* a - b cos(u) + c cos(2 u), u the position on the circle. */
 typedef struct sv_window_param {
@@ -60,13 +61,14 @@ static void window_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel window_kernel = {.name = "custom_window", .family = SV_FAMILY_custom,
-                                        .run = window_run};
+static const sv_kernel window_kernel = {
+    .name = "custom_window", .family = SV_FAMILY_custom, .run = window_run};
 
 static sv_status window_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
-    sv_window_param param = {.a = 0.5, .b = 0.5, .periodic = sv_node_int(e->node, "periodic", 1) != 0};
+    sv_window_param param = {
+        .a = 0.5, .b = 0.5, .periodic = sv_node_int(e->node, "periodic", 1) != 0};
     if (e->node->op == SV_OP_HammingWindow) {
         param.a = 25.0 / 46.0;
         param.b = 21.0 / 46.0;
@@ -78,15 +80,19 @@ static sv_status window_emit(sv_emit *e)
 }
 
 #define WINDOW_DESC(name)                                                                          \
-    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name, .min_in = 1, .max_in = 1,            \
-                                          .min_out = 1, .max_out = 1, .infer = window_infer,       \
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 1,                                             \
+                                          .max_in = 1,                                             \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .infer = window_infer,                                   \
                                           .emit = window_emit}
 
 WINDOW_DESC(BlackmanWindow);
 WINDOW_DESC(HammingWindow);
 WINDOW_DESC(HannWindow);
 
-/* ---- MelWeightMatrix ---------------------------------------------------------------------------------------- */
+/* ---- MelWeightMatrix ------------------------------------------------------------------------- */
 
 static sv_status mel_infer(sv_infer *x)
 {
@@ -113,12 +119,15 @@ static double number(const sv_call *call, int32_t operand)
 /* The bin of the spectrum at the edge `i` of the bands. */
 static int64_t mel_edge(const sv_call *call, int64_t i)
 {
-    double low = 2595 * log10(1 + number(call, 3) / 700), high = 2595 * log10(1 + number(call, 4) / 700);
+    double low = 2595 * log10(1 + number(call, 3) / 700),
+           high = 2595 * log10(1 + number(call, 4) / 700);
     double step = (high - low) / (number(call, 0) + 2);
     double hertz = 700 * (pow(10, (low + (double)i * step) / 2595) - 1);
-    double edge = floor((number(call, 1) + 1) * hertz / number(call, 2)), rows = (double)call->desc[5].dim[0];
+    double edge = floor((number(call, 1) + 1) * hertz / number(call, 2)),
+           rows = (double)call->desc[5].dim[0];
     if (edge >= 0 && edge < rows) return (int64_t)edge;
-    sv_call_fault(call, 0, "bin of a band's edge", edge > 0 ? INT64_MAX : -1, 0, call->desc[5].dim[0]);
+    sv_call_fault(call, 0, "bin of a band's edge", edge > 0 ? INT64_MAX : -1, 0,
+                  call->desc[5].dim[0]);
     return 0;
 }
 
@@ -141,11 +150,12 @@ static void mel_run(const sv_call *call, uint32_t begin, uint32_t end)
     if (sv_desc_count(y) == 0) return;
     memset(call->ptr[5], 0, (size_t)sv_desc_count(y) * sv_desc_size(y));
     for (int64_t band = 0; band < y->dim[1]; band++)
-        mel_band(call, band, mel_edge(call, band), mel_edge(call, band + 1), mel_edge(call, band + 2));
+        mel_band(call, band, mel_edge(call, band), mel_edge(call, band + 1),
+                 mel_edge(call, band + 2));
 }
 
-static const sv_kernel mel_kernel = {.name = "custom_mel_weights", .family = SV_FAMILY_custom,
-                                     .run = mel_run};
+static const sv_kernel mel_kernel = {
+    .name = "custom_mel_weights", .family = SV_FAMILY_custom, .run = mel_run};
 
 static sv_status mel_emit(sv_emit *e)
 {
@@ -158,6 +168,10 @@ static sv_status mel_emit(sv_emit *e)
     return sv_emit_run(e, &mel_kernel, NULL, 0);
 }
 
-const sv_op_desc sv_op_desc_MelWeightMatrix = {.op = SV_OP_MelWeightMatrix, .min_in = 5, .max_in = 5,
-                                               .min_out = 1, .max_out = 1, .infer = mel_infer,
+const sv_op_desc sv_op_desc_MelWeightMatrix = {.op = SV_OP_MelWeightMatrix,
+                                               .min_in = 5,
+                                               .max_in = 5,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .infer = mel_infer,
                                                .emit = mel_emit};

@@ -1,10 +1,10 @@
-/* Runs ONNX's node cases operator by operator, with the reference rows and without the engine: the quick
- * check of an operator's meaning while it is written.
+/* Runs ONNX's node cases operator by operator, with the reference rows and without the engine: the
+ * quick check of an operator's meaning while it is written.
  *
  *   node_eval FOLDER [TEXT]...    the cases beneath FOLDER whose names contain one of the texts
  *
- * Each case runs in a process of its own, so that a crash is one failure. Cases with control flow or with
- * inputs that are no tensors are counted as skipped. Exit code 0 if nothing failed. */
+ * Each case runs in a process of its own, so that a crash is one failure. Cases with control flow
+ * or with inputs that are no tensors are counted as skipped. Exit code 0 if nothing failed. */
 #include "base/arena.h"
 #include "base/blob.h"
 #include "base/status.h"
@@ -36,7 +36,7 @@ static sv_status read_tensor(const char *path, sv_arena *arena, sv_tensor *out)
     return sv_tensor_proto_read(&reader, &source, out, NULL);
 }
 
-/* ---- comparison ------------------------------------------------------------------------------- */
+/* ---- comparison ------------------------------------------------------------------------------ */
 
 static bool same_element(const sv_tensor *a, const sv_tensor *b, int64_t i, double rtol)
 {
@@ -48,7 +48,8 @@ static bool same_element(const sv_tensor *a, const sv_tensor *b, int64_t i, doub
         return s->size == t->size && memcmp(s->data, t->data, s->size) == 0;
     }
     int class_ = sv_dtype_get(a->dtype)->class_;
-    if (class_ != SV_CLASS_FLOAT && class_ != SV_CLASS_COMPLEX) return memcmp(at_a, at_b, size) == 0;
+    if (class_ != SV_CLASS_FLOAT && class_ != SV_CLASS_COMPLEX)
+        return memcmp(at_a, at_b, size) == 0;
     for (int part = 0; part < (class_ == SV_CLASS_COMPLEX ? 2 : 1); part++) {
         sv_dtype dtype = a->dtype == SV_C64 ? SV_F32 : a->dtype == SV_C128 ? SV_F64 : a->dtype;
         size_t step = (size_t)part * sv_dtype_get(dtype)->size;
@@ -59,13 +60,14 @@ static bool same_element(const sv_tensor *a, const sv_tensor *b, int64_t i, doub
     return true;
 }
 
-static int compare(const sv_tensor *found, const sv_tensor *want, uint32_t output, char *why, size_t size)
+static int compare(const sv_tensor *found, const sv_tensor *want, uint32_t output, char *why,
+                   size_t size)
 {
     char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
     if (found->dtype != want->dtype || !sv_shape_equal(&found->shape, &want->shape)) {
-        snprintf(why, size, "output %u: expected %s %s, found %s %s", output, sv_dtype_name(want->dtype),
-                 sv_shape_text(&want->shape, a), sv_dtype_name(found->dtype),
-                 sv_shape_text(&found->shape, b));
+        snprintf(why, size, "output %u: expected %s %s, found %s %s", output,
+                 sv_dtype_name(want->dtype), sv_shape_text(&want->shape, a),
+                 sv_dtype_name(found->dtype), sv_shape_text(&found->shape, b));
         return FAIL;
     }
     double rtol = found->dtype == SV_BF16 ? 1e-2 : relative;
@@ -76,14 +78,14 @@ static int compare(const sv_tensor *found, const sv_tensor *want, uint32_t outpu
         if (first < 0) first = i;
     }
     if (wrong == 0) return PASS;
-    snprintf(why, size, "output %u: %lld of %lld elements differ, [%lld]: expected %g, found %g", output,
-             (long long)wrong, (long long)n, (long long)first,
+    snprintf(why, size, "output %u: %lld of %lld elements differ, [%lld]: expected %g, found %g",
+             output, (long long)wrong, (long long)n, (long long)first,
              want->dtype == SV_STRING ? 0 : sv_tensor_get_f64(want, first),
              want->dtype == SV_STRING ? 0 : sv_tensor_get_f64(found, first));
     return FAIL;
 }
 
-/* ---- one case --------------------------------------------------------------------------------- */
+/* ---- one case -------------------------------------------------------------------------------- */
 
 static sv_status evaluate(sv_graph *graph, const sv_tensor **value, sv_arena *arena, bool *skip)
 {
@@ -112,7 +114,8 @@ static sv_status run_case(const char *folder, char *why, size_t size, int *resul
     sv_blob *blob;
     sv_module *module;
     sv_arena_init(&arena, NULL);
-    SV_TRY(sv_blob_read_file(sv_arena_printf(&arena, "%s/model.onnx", folder), SIZE_MAX, NULL, &blob));
+    SV_TRY(
+        sv_blob_read_file(sv_arena_printf(&arena, "%s/model.onnx", folder), SIZE_MAX, NULL, &blob));
     SV_TRY(sv_onnx_read(blob, folder, NULL, NULL, &module));
     SV_TRY(sv_lower_functions(module));
     SV_TRY(sv_lower_versions(module));
