@@ -3,9 +3,13 @@
 #include "kernels/elementwise.h"
 #include "ops/support.h"
 
-/* ---- Cast, CastLike ---------------------------------------------------------------------------- */
+/* ---- Cast, CastLike ----------------------------------------------------------------------------
+ */
 
-static bool complex_type(sv_dtype dtype) { return sv_dtype_get(dtype)->class_ == SV_CLASS_COMPLEX; }
+static bool complex_type(sv_dtype dtype)
+{
+    return sv_dtype_get(dtype)->class_ == SV_CLASS_COMPLEX;
+}
 
 static sv_status cast_infer(sv_infer *x)
 {
@@ -40,14 +44,25 @@ static sv_status cast_emit(sv_emit *e)
     return sv_emit_problem(e, SV_FAMILY_convert, &param, sizeof(param), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_Cast = {.op = SV_OP_Cast, .min_in = 1, .max_in = 1, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_SHAPE,
-                                    .infer = cast_infer, .emit = cast_emit};
-const sv_op_desc sv_op_desc_CastLike = {.op = SV_OP_CastLike, .min_in = 2, .max_in = 2, .min_out = 1,
-                                        .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = cast_infer,
+const sv_op_desc sv_op_desc_Cast = {.op = SV_OP_Cast,
+                                    .min_in = 1,
+                                    .max_in = 1,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_SHAPE,
+                                    .infer = cast_infer,
+                                    .emit = cast_emit};
+const sv_op_desc sv_op_desc_CastLike = {.op = SV_OP_CastLike,
+                                        .min_in = 2,
+                                        .max_in = 2,
+                                        .min_out = 1,
+                                        .max_out = 1,
+                                        .traits = SV_TRAIT_SHAPE,
+                                        .infer = cast_infer,
                                         .emit = cast_emit};
 
-/* ---- BitCast ----------------------------------------------------------------------------------- */
+/* ---- BitCast -----------------------------------------------------------------------------------
+ */
 
 static sv_status bit_cast_infer(sv_infer *x)
 {
@@ -87,13 +102,18 @@ static void bit_cast_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel bit_cast_kernel = {.name = "custom_bit_cast", .family = SV_FAMILY_custom,
-                                          .run = bit_cast_run};
+static const sv_kernel bit_cast_kernel = {
+    .name = "custom_bit_cast", .family = SV_FAMILY_custom, .run = bit_cast_run};
 
 static sv_status bit_cast_emit(sv_emit *e)
 {
     return e->symbolic ? SV_OK : sv_emit_run(e, &bit_cast_kernel, NULL, 0);
 }
 
-const sv_op_desc sv_op_desc_BitCast = {.op = SV_OP_BitCast, .min_in = 1, .max_in = 1, .min_out = 1,
-                                       .max_out = 1, .infer = bit_cast_infer, .emit = bit_cast_emit};
+const sv_op_desc sv_op_desc_BitCast = {.op = SV_OP_BitCast,
+                                       .min_in = 1,
+                                       .max_in = 1,
+                                       .min_out = 1,
+                                       .max_out = 1,
+                                       .infer = bit_cast_infer,
+                                       .emit = bit_cast_emit};

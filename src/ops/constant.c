@@ -6,13 +6,14 @@
 
 #include <math.h>
 
-/* ---- Constant ---------------------------------------------------------------------------------- */
+/* ---- Constant ----------------------------------------------------------------------------------
+ */
 
 /* The attribute that holds the value; NULL when there is none that can be held as a tensor. */
 static const sv_attr *constant_attr(const sv_node *node)
 {
-    static const char *const name[] = {"value",       "value_float",  "value_floats", "value_int",
-                                       "value_ints",  "value_string", "value_strings"};
+    static const char *const name[] = {"value",      "value_float",  "value_floats", "value_int",
+                                       "value_ints", "value_string", "value_strings"};
     for (size_t i = 0; i < sizeof(name) / sizeof(name[0]); i++) {
         const sv_attr *attr = sv_node_attr(node, name[i]);
         if (attr) return attr;
@@ -81,11 +82,17 @@ static sv_status constant_emit(sv_emit *e)
     return sv_emit_reshape(e, sv_emit_out(e, 0), slot);
 }
 
-const sv_op_desc sv_op_desc_Constant = {.op = SV_OP_Constant, .min_in = 0, .max_in = 0, .min_out = 1,
-                                        .max_out = 1, .traits = SV_TRAIT_SHAPE,
-                                        .infer = constant_infer, .emit = constant_emit};
+const sv_op_desc sv_op_desc_Constant = {.op = SV_OP_Constant,
+                                        .min_in = 0,
+                                        .max_in = 0,
+                                        .min_out = 1,
+                                        .max_out = 1,
+                                        .traits = SV_TRAIT_SHAPE,
+                                        .infer = constant_infer,
+                                        .emit = constant_emit};
 
-/* ---- ConstantOfShape --------------------------------------------------------------------------- */
+/* ---- ConstantOfShape ---------------------------------------------------------------------------
+ */
 
 static sv_status filled_value(const sv_node *node, const sv_tensor **out)
 {
@@ -95,7 +102,8 @@ static sv_status filled_value(const sv_node *node, const sv_tensor **out)
     int64_t count = sv_tensor_count(attr->u.tensor);
     if (count != 1) {
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                             "attribute 'value': expected one element, found %lld", (long long)count);
+                             "attribute 'value': expected one element, found %lld",
+                             (long long)count);
     }
     *out = attr->u.tensor;
     return SV_OK;
@@ -119,7 +127,8 @@ static sv_status filled_infer(sv_infer *x)
         return SV_OK;
     }
     for (uint32_t i = 0; i < n; i++) {
-        if (dim[i] < 0) return sv_infer_error(x, 0, "expected sizes, found %lld", (long long)dim[i]);
+        if (dim[i] < 0)
+            return sv_infer_error(x, 0, "expected sizes, found %lld", (long long)dim[i]);
     }
     x->out[0].shape = sv_shape_make((int32_t)n, dim);
     return SV_OK;
@@ -140,18 +149,25 @@ static sv_status filled_emit(sv_emit *e)
     return sv_emit_expand(e, y, slot);
 }
 
-const sv_op_desc sv_op_desc_ConstantOfShape = {
-    .op = SV_OP_ConstantOfShape, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .traits = SV_TRAIT_SHAPE, .infer = filled_infer, .emit = filled_emit};
+const sv_op_desc sv_op_desc_ConstantOfShape = {.op = SV_OP_ConstantOfShape,
+                                               .min_in = 1,
+                                               .max_in = 1,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .traits = SV_TRAIT_SHAPE,
+                                               .infer = filled_infer,
+                                               .emit = filled_emit};
 
-/* ---- EyeLike ----------------------------------------------------------------------------------- */
+/* ---- EyeLike -----------------------------------------------------------------------------------
+ */
 
 static sv_status eye_infer(sv_infer *x)
 {
     SV_TRY(sv_infer_rank(x, 0, 2, 2));
     SV_TRY(sv_infer_dtype_attr(x, "dtype", x->in[0].dtype, &x->out[0].dtype));
     if (x->out[0].dtype == SV_STRING)
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT, "expected a numeric type, found string");
+        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
+                             "expected a numeric type, found string");
     x->out[0].shape = x->in[0].shape;
     return SV_OK;
 }
@@ -176,7 +192,8 @@ static void eye_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel eye_kernel = {.name = "custom_eye", .family = SV_FAMILY_custom, .run = eye_run};
+static const sv_kernel eye_kernel = {
+    .name = "custom_eye", .family = SV_FAMILY_custom, .run = eye_run};
 
 static sv_status eye_emit(sv_emit *e)
 {
@@ -188,15 +205,22 @@ static sv_status eye_emit(sv_emit *e)
     return sv_emit_custom(e, &eye_kernel, &param, sizeof(param), 1, &ref, 1);
 }
 
-const sv_op_desc sv_op_desc_EyeLike = {.op = SV_OP_EyeLike, .min_in = 1, .max_in = 1, .min_out = 1,
-                                       .max_out = 1, .infer = eye_infer, .emit = eye_emit};
+const sv_op_desc sv_op_desc_EyeLike = {.op = SV_OP_EyeLike,
+                                       .min_in = 1,
+                                       .max_in = 1,
+                                       .min_out = 1,
+                                       .max_out = 1,
+                                       .infer = eye_infer,
+                                       .emit = eye_emit};
 
-/* ---- Range ------------------------------------------------------------------------------------- */
+/* ---- Range -------------------------------------------------------------------------------------
+ */
 
 static int64_t range_integers(int64_t start, int64_t limit, int64_t delta)
 {
     if (delta > 0 ? limit <= start : limit >= start) return 0;
-    uint64_t span = delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
+    uint64_t span =
+        delta > 0 ? (uint64_t)limit - (uint64_t)start : (uint64_t)start - (uint64_t)limit;
     uint64_t by = delta > 0 ? (uint64_t)delta : 0 - (uint64_t)delta;
     uint64_t n = (span - 1) / by + 1;
     return n > INT64_MAX ? INT64_MAX : (int64_t)n;
@@ -275,8 +299,8 @@ static void range_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel range_kernel = {.name = "custom_range", .family = SV_FAMILY_custom,
-                                       .units = range_units, .run = range_run};
+static const sv_kernel range_kernel = {
+    .name = "custom_range", .family = SV_FAMILY_custom, .units = range_units, .run = range_run};
 
 static sv_status range_emit(sv_emit *e)
 {
@@ -285,11 +309,17 @@ static sv_status range_emit(sv_emit *e)
     return sv_emit_custom(e, &range_kernel, NULL, 0, 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_Range = {.op = SV_OP_Range, .min_in = 3, .max_in = 3, .min_out = 1,
-                                     .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = range_infer,
+const sv_op_desc sv_op_desc_Range = {.op = SV_OP_Range,
+                                     .min_in = 3,
+                                     .max_in = 3,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .traits = SV_TRAIT_SHAPE,
+                                     .infer = range_infer,
                                      .emit = range_emit};
 
-/* ---- Shape, Size ------------------------------------------------------------------------------- */
+/* ---- Shape, Size -------------------------------------------------------------------------------
+ */
 
 /* The dimensions [first, last) that Shape gives. */
 static void shape_range(const sv_node *node, int32_t rank, int32_t *first, int32_t *last)
@@ -324,8 +354,13 @@ static sv_status shape_emit(sv_emit *e)
     return sv_emit_reshape(e, y, slot);
 }
 
-const sv_op_desc sv_op_desc_Shape = {.op = SV_OP_Shape, .min_in = 1, .max_in = 1, .min_out = 1,
-                                     .max_out = 1, .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY, .infer = shape_infer,
+const sv_op_desc sv_op_desc_Shape = {.op = SV_OP_Shape,
+                                     .min_in = 1,
+                                     .max_in = 1,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY,
+                                     .infer = shape_infer,
                                      .emit = shape_emit};
 
 static sv_status size_infer(sv_infer *x)
@@ -340,11 +375,17 @@ static sv_status size_emit(sv_emit *e)
     int64_t count;
     if (e->symbolic) return SV_OK;
     if (!sv_shape_count(&sv_emit_type(e, 0)->shape, &count))
-        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED, "the number of elements overflows");
+        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED,
+                             "the number of elements overflows");
     SV_TRY(sv_emit_constant(e, SV_I64, &sv_emit_type(e, y)->shape, &count, &slot));
     return sv_emit_reshape(e, y, slot);
 }
 
-const sv_op_desc sv_op_desc_Size = {.op = SV_OP_Size, .min_in = 1, .max_in = 1, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY, .infer = size_infer,
+const sv_op_desc sv_op_desc_Size = {.op = SV_OP_Size,
+                                    .min_in = 1,
+                                    .max_in = 1,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_SHAPE | SV_TRAIT_TYPE_ONLY,
+                                    .infer = size_infer,
                                     .emit = size_emit};

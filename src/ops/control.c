@@ -1,5 +1,5 @@
-/* Control flow as far as inference sees it; the engine runs it. If: one of two nested graphs gives the
- * outputs. */
+/* Control flow as far as inference sees it; the engine runs it. If: one of two nested graphs gives
+ * the outputs. */
 #include "base/status.h"
 #include "ops/support.h"
 
@@ -8,9 +8,10 @@ static sv_status merge_branch(sv_infer *x, uint32_t output, const sv_value_type 
                               const sv_value_type *b)
 {
     if (a->kind != b->kind) {
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "output %u: expected one kind of value from both branches, found %s and %s",
-                             output, sv_kind_name(a->kind), sv_kind_name(b->kind));
+        return sv_node_error(
+            x->node, SV_CODE_INVALID_ARGUMENT,
+            "output %u: expected one kind of value from both branches, found %s and %s", output,
+            sv_kind_name(a->kind), sv_kind_name(b->kind));
     }
     if (a->kind != SV_KIND_TENSOR) {
         if (x->out_value) x->out_value[output] = *a;
@@ -20,8 +21,8 @@ static sv_status merge_branch(sv_infer *x, uint32_t output, const sv_value_type 
     sv_type *out = &x->out[output];
     if (then->dtype && other->dtype && then->dtype != other->dtype) {
         return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "output %u: expected one type from both branches, found %s and %s", output,
-                             sv_dtype_name(then->dtype), sv_dtype_name(other->dtype));
+                             "output %u: expected one type from both branches, found %s and %s",
+                             output, sv_dtype_name(then->dtype), sv_dtype_name(other->dtype));
     }
     out->dtype = then->dtype ? then->dtype : other->dtype;
     if (then->shape.rank < 0 || then->shape.rank != other->shape.rank) return SV_OK;
@@ -51,5 +52,10 @@ static sv_status if_infer(sv_infer *x)
     return SV_OK;
 }
 
-const sv_op_desc sv_op_desc_If = {.op = SV_OP_If, .min_in = 1, .max_in = 1, .min_out = 1,
-                                  .max_out = 255, .infer = if_infer, .control = SV_CONTROL_IF};
+const sv_op_desc sv_op_desc_If = {.op = SV_OP_If,
+                                  .min_in = 1,
+                                  .max_in = 1,
+                                  .min_out = 1,
+                                  .max_out = 255,
+                                  .infer = if_infer,
+                                  .control = SV_CONTROL_IF};

@@ -49,7 +49,8 @@ static double determinant(double *a, int64_t n)
         result *= pivot != k ? -a[k * n + k] : a[k * n + k];
         for (int64_t i = k + 1; i < n; i++) {
             double factor = a[i * n + k] / a[k * n + k];
-            for (int64_t j = k + 1; j < n; j++) a[i * n + j] -= factor * a[k * n + j];
+            for (int64_t j = k + 1; j < n; j++)
+                a[i * n + j] -= factor * a[k * n + j];
         }
     }
     return result;
@@ -63,17 +64,26 @@ static void det_run(const sv_call *call, uint32_t begin, uint32_t end)
         const char *from = (const char *)call->ptr[0] + (size_t)(m * n * n * size);
         sv_element_get_f64(x->dtype, from, size, call->scratch, n * n);
         double result = determinant(call->scratch, n);
-        sv_element_put_f64(y->dtype, &result, (char *)call->ptr[1] + (size_t)(m * size), size, 1, true);
+        sv_element_put_f64(y->dtype, &result, (char *)call->ptr[1] + (size_t)(m * size), size, 1,
+                           true);
     }
 }
 
-static const sv_kernel det_kernel = {.name = "custom_det", .family = SV_FAMILY_custom,
-                                     .units = det_units, .scratch = det_scratch, .run = det_run};
+static const sv_kernel det_kernel = {.name = "custom_det",
+                                     .family = SV_FAMILY_custom,
+                                     .units = det_units,
+                                     .scratch = det_scratch,
+                                     .run = det_run};
 
 static sv_status det_emit(sv_emit *e)
 {
     return e->symbolic ? SV_OK : sv_emit_run(e, &det_kernel, NULL, 0);
 }
 
-const sv_op_desc sv_op_desc_Det = {.op = SV_OP_Det, .min_in = 1, .max_in = 1, .min_out = 1,
-                                   .max_out = 1, .infer = det_infer, .emit = det_emit};
+const sv_op_desc sv_op_desc_Det = {.op = SV_OP_Det,
+                                   .min_in = 1,
+                                   .max_in = 1,
+                                   .min_out = 1,
+                                   .max_out = 1,
+                                   .infer = det_infer,
+                                   .emit = det_emit};

@@ -1,5 +1,5 @@
-/* Einsum: sums of products over named dimensions. Two operands whose names form a batched matrix product
- * become one; everything else is a plain loop over all names. */
+/* Einsum: sums of products over named dimensions. Two operands whose names form a batched matrix
+ * product become one; everything else is a plain loop over all names. */
 #include "base/status.h"
 #include "kernels/gemm.h"
 #include "ops/support.h"
@@ -24,12 +24,14 @@ typedef struct sv_equation {
     bool used[ALL_LABELS];
 } sv_equation;
 
-/* ---- reading the equation ---------------------------------------------------------------------- */
+/* ---- reading the equation ----------------------------------------------------------------------
+ */
 
 static sv_status equation_error(const sv_node *node, const char *what)
 {
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "attribute 'equation': expected %s, found '%s'",
-                         what, sv_node_text(node, "equation", ""));
+    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
+                         "attribute 'equation': expected %s, found '%s'", what,
+                         sv_node_text(node, "equation", ""));
 }
 
 static int letter(char c)
@@ -38,8 +40,8 @@ static int letter(char c)
     return c >= 'a' && c <= 'z' ? c - 'a' + 26 : -1;
 }
 
-/* Reads labels up to a comma, an arrow or the end. An ellipsis stands for `dots` dimensions; `*dotted`
- * says whether there was one. */
+/* Reads labels up to a comma, an arrow or the end. An ellipsis stands for `dots` dimensions;
+ * `*dotted` says whether there was one. */
 static sv_status read_term(const sv_node *node, const char **at, int32_t dots, sv_term *term,
                            bool *dotted)
 {
@@ -53,7 +55,8 @@ static sv_status read_term(const sv_node *node, const char **at, int32_t dots, s
         if (!ellipsis && label < 0) return SV_OK;
         if (ellipsis && *dotted) return equation_error(node, "one ellipsis a term");
         int32_t more = ellipsis ? dots : 1;
-        if (term->rank + more > SV_MAX_RANK) return equation_error(node, "terms of at most 8 dimensions");
+        if (term->rank + more > SV_MAX_RANK)
+            return equation_error(node, "terms of at most 8 dimensions");
         for (int32_t i = 0; i < more; i++)
             term->label[term->rank++] = (uint8_t)(ellipsis ? LETTERS + i : label);
         *dotted = *dotted || ellipsis;
@@ -94,10 +97,12 @@ static void implicit_output(sv_equation *q, int32_t dots)
 {
     uint32_t times[ALL_LABELS] = {0};
     for (uint32_t i = 0; i < q->n; i++) {
-        for (int32_t d = 0; d < q->in[i].rank; d++) times[q->in[i].label[d]]++;
+        for (int32_t d = 0; d < q->in[i].rank; d++)
+            times[q->in[i].label[d]]++;
     }
     q->out.rank = 0;
-    for (int32_t i = 0; i < dots; i++) q->out.label[q->out.rank++] = (uint8_t)(LETTERS + i);
+    for (int32_t i = 0; i < dots; i++)
+        q->out.label[q->out.rank++] = (uint8_t)(LETTERS + i);
     for (uint8_t label = 0; label < LETTERS; label++) {
         if (times[label] == 1 && q->out.rank < SV_MAX_RANK) q->out.label[q->out.rank++] = label;
     }
@@ -139,7 +144,8 @@ static sv_status check_output(const sv_node *node, const sv_equation *q)
         seen[label] = true;
     }
     uint32_t labels = 0;
-    for (uint32_t label = 0; label < ALL_LABELS; label++) labels += q->used[label];
+    for (uint32_t label = 0; label < ALL_LABELS; label++)
+        labels += q->used[label];
     if (labels > MAX_LABELS) return equation_error(node, "at most 16 labels");
     return SV_OK;
 }
@@ -180,20 +186,24 @@ static sv_status einsum_infer(sv_infer *x)
     sv_equation q;
     bool known;
     x->out[0].dtype = x->in[0].dtype;
-    for (uint32_t i = 1; i < x->n_in; i++) SV_TRY(sv_infer_same_dtype(x, 0, i));
+    for (uint32_t i = 1; i < x->n_in; i++)
+        SV_TRY(sv_infer_same_dtype(x, 0, i));
     if (x->n_in > MAX_TERMS)
         return sv_node_error(x->node, SV_CODE_UNIMPLEMENTED, "expected at most %d inputs, found %u",
                              (int)MAX_TERMS, x->n_in);
     SV_TRY(read_equation(x->node, x->in, &q, &known));
     if (!known) return SV_OK;
     x->out[0].shape.rank = q.out.rank;
-    for (int32_t d = 0; d < q.out.rank; d++) x->out[0].shape.dim[d] = q.dim[q.out.label[d]];
+    for (int32_t d = 0; d < q.out.rank; d++)
+        x->out[0].shape.dim[d] = q.dim[q.out.label[d]];
     return SV_OK;
 }
 
-/* ---- as a matrix product ----------------------------------------------------------------------- */
+/* ---- as a matrix product -----------------------------------------------------------------------
+ */
 
-/* Labels by where they occur: both sides and the result, one side and the result, both sides only. */
+/* Labels by where they occur: both sides and the result, one side and the result, both sides only.
+ */
 typedef struct sv_groups {
     uint8_t label[4][SV_MAX_RANK]; /* batch, rows, columns, sum */
     int32_t n[4];
@@ -216,8 +226,10 @@ static bool group_labels(const sv_equation *q, const sv_type *in, sv_groups *g)
     for (uint32_t i = 0; i < 2; i++) {
         for (int32_t d = 0; d < q->in[i].rank; d++) {
             uint8_t label = q->in[i].label[d];
-            bool other = find_label(&q->in[1 - i], label) >= 0, out = find_label(&q->out, label) >= 0;
-            if (find_label(&q->in[i], label) != d || in[i].shape.dim[d] != q->dim[label]) return false;
+            bool other = find_label(&q->in[1 - i], label) >= 0,
+                 out = find_label(&q->out, label) >= 0;
+            if (find_label(&q->in[i], label) != d || in[i].shape.dim[d] != q->dim[label])
+                return false;
             if (!other && !out) return false;
             if (other && i == 1) continue;
             int group = other ? out ? BATCH : SUM : i == 0 ? ROWS : COLUMNS;
@@ -228,8 +240,8 @@ static bool group_labels(const sv_equation *q, const sv_type *in, sv_groups *g)
 }
 
 /* `term`'s operand with its dimensions in the order of three groups, seen as [batch.., a, b]. */
-static sv_status as_matrices(sv_emit *e, const sv_equation *q, const sv_groups *g, const sv_term *term,
-                             sv_slot from, int a, int b, sv_slot *out)
+static sv_status as_matrices(sv_emit *e, const sv_equation *q, const sv_groups *g,
+                             const sv_term *term, sv_slot from, int a, int b, sv_slot *out)
 {
     const int group[3] = {BATCH, a, b};
     uint8_t perm[SV_MAX_RANK];
@@ -260,7 +272,8 @@ static sv_status as_matrices(sv_emit *e, const sv_equation *q, const sv_groups *
 }
 
 /* y's dimensions in the order that the product gives them, then in y's own. */
-static sv_status from_matrices(sv_emit *e, const sv_equation *q, const sv_groups *g, sv_slot product)
+static sv_status from_matrices(sv_emit *e, const sv_equation *q, const sv_groups *g,
+                               sv_slot product)
 {
     const int group[3] = {BATCH, ROWS, COLUMNS};
     sv_term order = {.rank = 0};
@@ -273,7 +286,8 @@ static sv_status from_matrices(sv_emit *e, const sv_equation *q, const sv_groups
             split.dim[split.rank++] = q->dim[g->label[group[k]][i]];
         }
     }
-    for (int32_t d = 0; d < q->out.rank; d++) perm[d] = (uint8_t)find_label(&order, q->out.label[d]);
+    for (int32_t d = 0; d < q->out.rank; d++)
+        perm[d] = (uint8_t)find_label(&order, q->out.label[d]);
     SV_TRY(sv_emit_temp(e, sv_emit_type(e, y)->dtype, &split, &parts));
     SV_TRY(sv_emit_reshape(e, parts, product));
     return sv_emit_permute(e, y, parts, perm);
@@ -297,7 +311,8 @@ static sv_status emit_product(sv_emit *e, const sv_equation *q, const sv_groups 
     return from_matrices(e, q, g, y);
 }
 
-/* ---- as a loop --------------------------------------------------------------------------------- */
+/* ---- as a loop ---------------------------------------------------------------------------------
+ */
 
 /* Labels of the result come first, in its order. */
 typedef struct sv_einsum_param {
@@ -310,7 +325,8 @@ static sv_rows einsum_rows(const sv_problem *problem)
 {
     const sv_einsum_param *p = problem->param;
     int64_t work = 8;
-    for (int32_t i = p->n_out; i < p->n_label; i++) work *= p->dim[i];
+    for (int32_t i = p->n_out; i < p->n_label; i++)
+        work *= p->dim[i];
     return sv_rows_make(sv_desc_count(&problem->desc[problem->n_operand - 1]), work);
 }
 
@@ -343,26 +359,31 @@ static void add_product(const sv_sum *s, double *real, uint64_t *whole, bool flo
 {
     if (s->dtype == SV_F32) {
         double product = 1;
-        for (uint32_t i = 0; i < s->n; i++) product *= (double)*(const float *)s->at[i];
+        for (uint32_t i = 0; i < s->n; i++)
+            product *= (double)*(const float *)s->at[i];
         *real += product;
     } else if (floats) {
         double product = 1;
-        for (uint32_t i = 0; i < s->n; i++) product *= sv_scalar_get_f64(s->dtype, s->at[i]);
+        for (uint32_t i = 0; i < s->n; i++)
+            product *= sv_scalar_get_f64(s->dtype, s->at[i]);
         *real += product;
     } else {
         uint64_t product = 1;
-        for (uint32_t i = 0; i < s->n; i++) product *= (uint64_t)sv_scalar_get_i64(s->dtype, s->at[i]);
+        for (uint32_t i = 0; i < s->n; i++)
+            product *= (uint64_t)sv_scalar_get_i64(s->dtype, s->at[i]);
         *whole += product;
     }
 }
 
 /* Steps the labels [first, last) and all operands with them; false after the last. */
-static bool next_index(const sv_einsum_param *p, sv_sum *s, int64_t *index, int32_t first, int32_t last)
+static bool next_index(const sv_einsum_param *p, sv_sum *s, int64_t *index, int32_t first,
+                       int32_t last)
 {
     for (int32_t l = last - 1; l >= first; l--) {
         bool more = ++index[l] < p->dim[l];
         int64_t by = more ? 1 : 1 - p->dim[l];
-        for (uint32_t i = 0; i < s->n; i++) s->at[i] += by * s->step[i][l];
+        for (uint32_t i = 0; i < s->n; i++)
+            s->at[i] += by * s->step[i][l];
         if (more) return true;
         index[l] = 0;
     }
@@ -374,25 +395,32 @@ static void einsum_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_einsum_param *p = call->param;
     uint32_t n = 0;
-    while (p->term[n].rank >= 0 && n < MAX_TERMS) n++;
+    while (p->term[n].rank >= 0 && n < MAX_TERMS)
+        n++;
     const sv_desc *y = &call->desc[n];
-    sv_problem problem = {.param = (void *)p, .desc = (sv_desc *)call->desc, .n_operand = (uint8_t)(n + 1)};
+    sv_problem problem = {
+        .param = (void *)p, .desc = (sv_desc *)call->desc, .n_operand = (uint8_t)(n + 1)};
     sv_rows rows = einsum_rows(&problem);
     bool floats = sv_dtype_is_float(y->dtype), empty = false;
     size_t size = sv_desc_size(y);
     sv_sum s = {.n = n, .dtype = y->dtype};
-    for (uint32_t i = 0; i < n; i++) label_steps(&call->desc[i], &p->term[i], s.step[i]);
-    for (int32_t l = p->n_out; l < p->n_label; l++) empty = empty || p->dim[l] == 0;
+    for (uint32_t i = 0; i < n; i++)
+        label_steps(&call->desc[i], &p->term[i], s.step[i]);
+    for (int32_t l = p->n_out; l < p->n_label; l++)
+        empty = empty || p->dim[l] == 0;
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
         int64_t index[MAX_LABELS] = {0}, rest = r;
-        for (uint32_t i = 0; i < n; i++) s.at[i] = call->ptr[i];
+        for (uint32_t i = 0; i < n; i++)
+            s.at[i] = call->ptr[i];
         for (int32_t l = p->n_out - 1; l >= 0; rest /= p->dim[l], l--) {
-            for (uint32_t i = 0; i < n; i++) s.at[i] += rest % p->dim[l] * s.step[i][l];
+            for (uint32_t i = 0; i < n; i++)
+                s.at[i] += rest % p->dim[l] * s.step[i][l];
         }
         double real = 0;
         uint64_t whole = 0;
         if (!empty) {
-            do add_product(&s, &real, &whole, floats);
+            do
+                add_product(&s, &real, &whole, floats);
             while (next_index(p, &s, index, p->n_out, p->n_label));
         }
         char *to = (char *)call->ptr[n] + (size_t)r * size;
@@ -404,8 +432,8 @@ static void einsum_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel einsum_kernel = {.name = "custom_einsum", .family = SV_FAMILY_custom,
-                                        .units = einsum_units, .run = einsum_run};
+static const sv_kernel einsum_kernel = {
+    .name = "custom_einsum", .family = SV_FAMILY_custom, .units = einsum_units, .run = einsum_run};
 
 static sv_status emit_loop(sv_emit *e, const sv_equation *q)
 {
@@ -446,5 +474,10 @@ static sv_status einsum_emit(sv_emit *e)
     return emit_loop(e, &q);
 }
 
-const sv_op_desc sv_op_desc_Einsum = {.op = SV_OP_Einsum, .min_in = 1, .max_in = 255, .min_out = 1,
-                                      .max_out = 1, .infer = einsum_infer, .emit = einsum_emit};
+const sv_op_desc sv_op_desc_Einsum = {.op = SV_OP_Einsum,
+                                      .min_in = 1,
+                                      .max_in = 255,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = einsum_infer,
+                                      .emit = einsum_emit};

@@ -1,9 +1,10 @@
-/* Operators whose result is as large as what they find: NonZero and Compress. Each has two loops: one
- * that counts (measure), one that writes. */
+/* Operators whose result is as large as what they find: NonZero and Compress. Each has two loops:
+ * one that counts (measure), one that writes. */
 #include "base/status.h"
 #include "ops/support.h"
 
-/* ---- NonZero ----------------------------------------------------------------------------------- */
+/* ---- NonZero -----------------------------------------------------------------------------------
+ */
 
 /* Whether an element is something; minus zero is not, nor is an empty string. */
 static bool nonzero(sv_dtype dtype, const char *at)
@@ -31,7 +32,8 @@ static int64_t nonzero_count(const sv_desc *x, const char *from)
 {
     int64_t count = sv_desc_count(x), found = 0;
     size_t size = sv_desc_size(x);
-    for (int64_t i = 0; i < count; i++) found += nonzero(x->dtype, from + (size_t)i * size);
+    for (int64_t i = 0; i < count; i++)
+        found += nonzero(x->dtype, from + (size_t)i * size);
     return found;
 }
 
@@ -56,15 +58,16 @@ static void nonzero_run(const sv_call *call, uint32_t begin, uint32_t end)
     for (int64_t i = 0; i < count && k < n; i++, sv_index_next(x->rank, x->dim, at)) {
         if (!nonzero(x->dtype, (const char *)call->ptr[0] + (size_t)i * size)) continue;
         y[k] = 0;
-        for (int32_t d = 0; d < x->rank; d++) y[d * n + k] = at[d];
+        for (int32_t d = 0; d < x->rank; d++)
+            y[d * n + k] = at[d];
         k++;
     }
 }
 
 static const sv_kernel nonzero_measure_kernel = {
     .name = "custom_non_zero_count", .family = SV_FAMILY_custom, .run = nonzero_measure_run};
-static const sv_kernel nonzero_kernel = {.name = "custom_non_zero", .family = SV_FAMILY_custom,
-                                         .run = nonzero_run};
+static const sv_kernel nonzero_kernel = {
+    .name = "custom_non_zero", .family = SV_FAMILY_custom, .run = nonzero_run};
 
 static sv_status nonzero_measure(sv_emit *e)
 {
@@ -76,11 +79,17 @@ static sv_status nonzero_emit(sv_emit *e)
     return e->symbolic ? SV_OK : sv_emit_run(e, &nonzero_kernel, NULL, 0);
 }
 
-const sv_op_desc sv_op_desc_NonZero = {.op = SV_OP_NonZero, .min_in = 1, .max_in = 1, .min_out = 1,
-                                       .max_out = 1, .infer = nonzero_infer, .emit = nonzero_emit,
+const sv_op_desc sv_op_desc_NonZero = {.op = SV_OP_NonZero,
+                                       .min_in = 1,
+                                       .max_in = 1,
+                                       .min_out = 1,
+                                       .max_out = 1,
+                                       .infer = nonzero_infer,
+                                       .emit = nonzero_emit,
                                        .measure = nonzero_measure};
 
-/* ---- Compress ---------------------------------------------------------------------------------- */
+/* ---- Compress ----------------------------------------------------------------------------------
+ */
 
 typedef struct sv_compress_param {
     int32_t axis; /* -1: over the flattened input */
@@ -89,7 +98,8 @@ typedef struct sv_compress_param {
 static int64_t trues(const bool *condition, int64_t n)
 {
     int64_t found = 0;
-    for (int64_t i = 0; i < n; i++) found += condition[i];
+    for (int64_t i = 0; i < n; i++)
+        found += condition[i];
     return found;
 }
 
@@ -104,7 +114,8 @@ static sv_status compress_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 1, 1, 1));
     if (x->in[1].dtype && x->in[1].dtype != SV_BOOL)
         return sv_infer_error(x, 1, "expected bool, found %s", sv_dtype_name(x->in[1].dtype));
-    int64_t found = condition ? trues(condition->data, sv_tensor_count(condition)) : sv_infer_symbol(x);
+    int64_t found =
+        condition ? trues(condition->data, sv_tensor_count(condition)) : sv_infer_symbol(x);
     if (!condition) sv_infer_dynamic(x, 0);
     if (flat) x->out[0].shape = sv_infer_symbols(x, 1);
     if (!flat && in->rank < 0) return SV_OK;
@@ -112,8 +123,8 @@ static sv_status compress_infer(sv_infer *x)
     int64_t limit = -1, length = sv_infer_length(x, 1);
     if (in->rank >= 0) limit = flat ? sv_infer_product(x, in, 0, in->rank) : in->dim[axis];
     if (limit >= 0 && length > limit) {
-        return sv_infer_error(x, 1, "expected at most %lld conditions, found %lld", (long long)limit,
-                              (long long)length);
+        return sv_infer_error(x, 1, "expected at most %lld conditions, found %lld",
+                              (long long)limit, (long long)length);
     }
     x->out[0].shape.dim[axis] = found;
     return SV_OK;
@@ -158,8 +169,8 @@ static void compress_run(const sv_call *call, uint32_t begin, uint32_t end)
 
 static const sv_kernel compress_measure_kernel = {
     .name = "custom_compress_count", .family = SV_FAMILY_custom, .run = compress_measure_run};
-static const sv_kernel compress_kernel = {.name = "custom_compress", .family = SV_FAMILY_custom,
-                                          .run = compress_run};
+static const sv_kernel compress_kernel = {
+    .name = "custom_compress", .family = SV_FAMILY_custom, .run = compress_run};
 
 static sv_status compress_items(sv_emit *e, const sv_kernel *kernel)
 {
@@ -170,9 +181,20 @@ static sv_status compress_items(sv_emit *e, const sv_kernel *kernel)
     return sv_emit_run(e, kernel, &param, sizeof(param));
 }
 
-static sv_status compress_measure(sv_emit *e) { return compress_items(e, &compress_measure_kernel); }
-static sv_status compress_emit(sv_emit *e) { return compress_items(e, &compress_kernel); }
+static sv_status compress_measure(sv_emit *e)
+{
+    return compress_items(e, &compress_measure_kernel);
+}
+static sv_status compress_emit(sv_emit *e)
+{
+    return compress_items(e, &compress_kernel);
+}
 
-const sv_op_desc sv_op_desc_Compress = {.op = SV_OP_Compress, .min_in = 2, .max_in = 2, .min_out = 1,
-                                        .max_out = 1, .infer = compress_infer, .emit = compress_emit,
+const sv_op_desc sv_op_desc_Compress = {.op = SV_OP_Compress,
+                                        .min_in = 2,
+                                        .max_in = 2,
+                                        .min_out = 1,
+                                        .max_out = 1,
+                                        .infer = compress_infer,
+                                        .emit = compress_emit,
                                         .measure = compress_measure};

@@ -15,7 +15,8 @@ static bool resolve(const sv_call *call, uint32_t unit, int64_t found, int64_t d
     return false;
 }
 
-/* ---- Gather ------------------------------------------------------------------------------------ */
+/* ---- Gather ------------------------------------------------------------------------------------
+ */
 
 static sv_status gather_infer(sv_infer *x)
 {
@@ -31,9 +32,12 @@ static sv_status gather_infer(sv_infer *x)
                               data->rank + index->rank - 1);
     }
     sv_shape out = {.rank = 0};
-    for (int32_t i = 0; i < axis; i++) out.dim[out.rank++] = data->dim[i];
-    for (int32_t i = 0; i < index->rank; i++) out.dim[out.rank++] = index->dim[i];
-    for (int32_t i = axis + 1; i < data->rank; i++) out.dim[out.rank++] = data->dim[i];
+    for (int32_t i = 0; i < axis; i++)
+        out.dim[out.rank++] = data->dim[i];
+    for (int32_t i = 0; i < index->rank; i++)
+        out.dim[out.rank++] = index->dim[i];
+    for (int32_t i = axis + 1; i < data->rank; i++)
+        out.dim[out.rank++] = data->dim[i];
     x->out[0].shape = out;
     return SV_OK;
 }
@@ -72,8 +76,8 @@ static void gather_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel gather_kernel = {.name = "custom_gather", .family = SV_FAMILY_custom,
-                                        .units = gather_units, .run = gather_run};
+static const sv_kernel gather_kernel = {
+    .name = "custom_gather", .family = SV_FAMILY_custom, .units = gather_units, .run = gather_run};
 
 /* A single known index is a window: it costs nothing. */
 static sv_status gather_window(sv_emit *e, int32_t axis, int64_t index)
@@ -106,11 +110,17 @@ static sv_status gather_emit(sv_emit *e)
     return sv_emit_run(e, &gather_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_Gather = {.op = SV_OP_Gather, .min_in = 2, .max_in = 2, .min_out = 1,
-                                      .max_out = 1, .traits = SV_TRAIT_SHAPE,
-                                      .infer = gather_infer, .emit = gather_emit};
+const sv_op_desc sv_op_desc_Gather = {.op = SV_OP_Gather,
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .traits = SV_TRAIT_SHAPE,
+                                      .infer = gather_infer,
+                                      .emit = gather_emit};
 
-/* ---- GatherElements ---------------------------------------------------------------------------- */
+/* ---- GatherElements ----------------------------------------------------------------------------
+ */
 
 static sv_status elements_infer(sv_infer *x)
 {
@@ -181,7 +191,8 @@ static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
 }
 
 static const sv_kernel elements_kernel = {.name = "custom_gather_elements",
-                                          .family = SV_FAMILY_custom, .units = elements_units,
+                                          .family = SV_FAMILY_custom,
+                                          .units = elements_units,
                                           .run = elements_run};
 
 static sv_status elements_emit(sv_emit *e)
@@ -193,18 +204,26 @@ static sv_status elements_emit(sv_emit *e)
     return sv_emit_run(e, &elements_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_GatherElements = {
-    .op = SV_OP_GatherElements, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-    .infer = elements_infer, .emit = elements_emit};
+const sv_op_desc sv_op_desc_GatherElements = {.op = SV_OP_GatherElements,
+                                              .min_in = 2,
+                                              .max_in = 2,
+                                              .min_out = 1,
+                                              .max_out = 1,
+                                              .infer = elements_infer,
+                                              .emit = elements_emit};
 
-/* ---- GatherND ---------------------------------------------------------------------------------- */
+/* ---- GatherND ----------------------------------------------------------------------------------
+ */
 
 static sv_status nd_error(const sv_infer *x, int64_t batch, int64_t tuple)
 {
     char data[SV_SHAPE_TEXT], index[SV_SHAPE_TEXT];
-    return sv_infer_error(x, 1, "expected tuples that fit into %s, found %s (%lld batch dimensions, "
-                          "%lld indices)", sv_shape_text(&x->in[0].shape, data),
-                          sv_shape_text(&x->in[1].shape, index), (long long)batch, (long long)tuple);
+    return sv_infer_error(x, 1,
+                          "expected tuples that fit into %s, found %s (%lld batch dimensions, "
+                          "%lld indices)",
+                          sv_shape_text(&x->in[0].shape, data),
+                          sv_shape_text(&x->in[1].shape, index), (long long)batch,
+                          (long long)tuple);
 }
 
 static sv_status nd_infer(sv_infer *x)
@@ -226,8 +245,10 @@ static sv_status nd_infer(sv_infer *x)
     int64_t rank = index->rank - 1 + data->rank - batch - tuple;
     if (rank > SV_MAX_RANK) return nd_error(x, batch, tuple);
     sv_shape out = {.rank = 0};
-    for (int32_t i = 0; i < index->rank - 1; i++) out.dim[out.rank++] = index->dim[i];
-    for (int64_t i = batch + tuple; i < data->rank; i++) out.dim[out.rank++] = data->dim[i];
+    for (int32_t i = 0; i < index->rank - 1; i++)
+        out.dim[out.rank++] = index->dim[i];
+    for (int64_t i = batch + tuple; i < data->rank; i++)
+        out.dim[out.rank++] = data->dim[i];
     x->out[0].shape = out;
     return SV_OK;
 }
@@ -274,8 +295,8 @@ static void nd_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel nd_kernel = {.name = "custom_gather_nd", .family = SV_FAMILY_custom,
-                                    .units = nd_units, .run = nd_run};
+static const sv_kernel nd_kernel = {
+    .name = "custom_gather_nd", .family = SV_FAMILY_custom, .units = nd_units, .run = nd_run};
 
 static sv_status nd_emit(sv_emit *e)
 {
@@ -284,5 +305,10 @@ static sv_status nd_emit(sv_emit *e)
     return sv_emit_run(e, &nd_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_GatherND = {.op = SV_OP_GatherND, .min_in = 2, .max_in = 2, .min_out = 1,
-                                        .max_out = 1, .infer = nd_infer, .emit = nd_emit};
+const sv_op_desc sv_op_desc_GatherND = {.op = SV_OP_GatherND,
+                                        .min_in = 2,
+                                        .max_in = 2,
+                                        .min_out = 1,
+                                        .max_out = 1,
+                                        .infer = nd_infer,
+                                        .emit = nd_emit};

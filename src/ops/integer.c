@@ -5,8 +5,8 @@
 #include "ops/quantize.h"
 #include "ops/support.h"
 
-/* A vector of zero points or scales stands for rows of the left side (it becomes a column) or columns
- * of the right side. */
+/* A vector of zero points or scales stands for rows of the left side (it becomes a column) or
+ * columns of the right side. */
 static sv_status as_column(sv_emit *e, sv_slot *slot, bool left)
 {
     const sv_type *type = sv_emit_type(e, *slot);
@@ -58,7 +58,8 @@ static sv_status check_side(const sv_infer *x, uint32_t input, uint32_t side, bo
                                   sv_shape_text(shape, text));
 }
 
-/* ---- MatMulInteger ----------------------------------------------------------------------------- */
+/* ---- MatMulInteger -----------------------------------------------------------------------------
+ */
 
 static sv_status byte_types(const sv_infer *x, uint32_t input)
 {
@@ -87,11 +88,16 @@ static sv_status integer_emit(sv_emit *e)
     return sv_emit_matmul(e, a, b, sv_emit_out(e, 0));
 }
 
-const sv_op_desc sv_op_desc_MatMulInteger = {
-    .op = SV_OP_MatMulInteger, .min_in = 2, .max_in = 4, .min_out = 1, .max_out = 1,
-    .infer = integer_infer, .emit = integer_emit};
+const sv_op_desc sv_op_desc_MatMulInteger = {.op = SV_OP_MatMulInteger,
+                                             .min_in = 2,
+                                             .max_in = 4,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .infer = integer_infer,
+                                             .emit = integer_emit};
 
-/* ---- QLinearMatMul ----------------------------------------------------------------------------- */
+/* ---- QLinearMatMul -----------------------------------------------------------------------------
+ */
 
 static sv_status linear_infer(sv_infer *x)
 {
@@ -129,6 +135,10 @@ static sv_status linear_emit(sv_emit *e)
     return sv_emit_quantize(e, product, 6, 7, y);
 }
 
-const sv_op_desc sv_op_desc_QLinearMatMul = {
-    .op = SV_OP_QLinearMatMul, .min_in = 8, .max_in = 8, .min_out = 1, .max_out = 1,
-    .infer = linear_infer, .emit = linear_emit};
+const sv_op_desc sv_op_desc_QLinearMatMul = {.op = SV_OP_QLinearMatMul,
+                                             .min_in = 8,
+                                             .max_in = 8,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .infer = linear_infer,
+                                             .emit = linear_emit};

@@ -32,7 +32,8 @@ sv_status sv_infer_matmul(sv_infer *x, uint32_t left, uint32_t right, sv_shape *
     batch_b.rank = b.rank > 2 ? b.rank - 2 : 0;
     if (!sv_infer_broadcast_shapes(x, &batch_a, &batch_b, &batch)) {
         char ta[SV_SHAPE_TEXT], tb[SV_SHAPE_TEXT];
-        return sv_infer_error(x, right, "expected batch dimensions that broadcast with %s, found %s",
+        return sv_infer_error(x, right,
+                              "expected batch dimensions that broadcast with %s, found %s",
                               sv_shape_text(&a, ta), sv_shape_text(&b, tb));
     }
     if (a.rank > 1) batch.dim[batch.rank++] = a.dim[a.rank - 2];
@@ -77,7 +78,8 @@ static sv_status matmul_emit_symbolic(sv_emit *e)
 {
     const sv_type *b = sv_emit_type(e, 1);
     sv_slot a, y;
-    sv_shape rows = {.rank = 2, .dim = {-1, b->shape.dim[0]}}, result = {.rank = 2, .dim = {-1, b->shape.dim[1]}};
+    sv_shape rows = {.rank = 2, .dim = {-1, b->shape.dim[0]}},
+             result = {.rank = 2, .dim = {-1, b->shape.dim[1]}};
     SV_TRY(sv_emit_temp(e, b->dtype, &rows, &a));
     SV_TRY(sv_emit_temp(e, b->dtype, &result, &y));
     sv_ref ref[3] = {sv_ref_any(a), sv_ref_any(1), sv_ref_any(y)};
@@ -113,11 +115,17 @@ static sv_status matmul_emit(sv_emit *e)
     return sv_emit_matmul(e, 0, 1, sv_emit_out(e, 0));
 }
 
-const sv_op_desc sv_op_desc_MatMul = {.op = SV_OP_MatMul, .min_in = 2, .max_in = 2, .min_out = 1,
-                                      .max_out = 1, .traits = SV_TRAIT_FUSE_BASE,
-                                      .infer = matmul_infer, .emit = matmul_emit};
+const sv_op_desc sv_op_desc_MatMul = {.op = SV_OP_MatMul,
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .traits = SV_TRAIT_FUSE_BASE,
+                                      .infer = matmul_infer,
+                                      .emit = matmul_emit};
 
-/* ---- Gemm ------------------------------------------------------------------------------------------ */
+/* ---- Gemm
+ * ------------------------------------------------------------------------------------------ */
 
 static sv_status gemm_infer(sv_infer *x)
 {
@@ -127,7 +135,8 @@ static sv_status gemm_infer(sv_infer *x)
     x->out[0].shape = sv_infer_symbols(x, 2);
     for (uint32_t i = 0; i < 2; i++) {
         int32_t rank = x->in[i].shape.rank;
-        if (rank >= 0 && rank != 2) return sv_infer_error(x, i, "expected a rank of 2, found %d", rank);
+        if (rank >= 0 && rank != 2)
+            return sv_infer_error(x, i, "expected a rank of 2, found %d", rank);
     }
     if (a->rank == 2) x->out[0].shape.dim[0] = a->dim[ta];
     if (b->rank == 2) x->out[0].shape.dim[1] = b->dim[!tb];
@@ -188,6 +197,11 @@ static sv_status gemm_emit(sv_emit *e)
     return sv_emit_problem_epilogue(e, SV_FAMILY_gemm, &param, sizeof(param), n, ref, 4, &epilogue);
 }
 
-const sv_op_desc sv_op_desc_Gemm = {.op = SV_OP_Gemm, .min_in = 2, .max_in = 3, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_FUSE_BASE, .infer = gemm_infer,
+const sv_op_desc sv_op_desc_Gemm = {.op = SV_OP_Gemm,
+                                    .min_in = 2,
+                                    .max_in = 3,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_FUSE_BASE,
+                                    .infer = gemm_infer,
                                     .emit = gemm_emit};

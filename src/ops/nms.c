@@ -23,19 +23,22 @@ static sv_status nms_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 1, 3, 3));
     for (uint32_t i = 0; i < 2; i++) {
         if (x->in[i].dtype && x->in[i].dtype != SV_F32)
-            return sv_infer_error(x, i, "expected float32, found %s", sv_dtype_name(x->in[i].dtype));
+            return sv_infer_error(x, i, "expected float32, found %s",
+                                  sv_dtype_name(x->in[i].dtype));
     }
     SV_TRY(sv_infer_scalar(x, 2, SV_I64));
     SV_TRY(sv_infer_scalar(x, 3, SV_F32));
     SV_TRY(sv_infer_scalar(x, 4, SV_F32));
     if (boxes->rank == 3 && boxes->dim[2] >= 0 && boxes->dim[2] != 4)
-        return sv_infer_error(x, 0, "expected 4 numbers a box, found %lld", (long long)boxes->dim[2]);
+        return sv_infer_error(x, 0, "expected 4 numbers a box, found %lld",
+                              (long long)boxes->dim[2]);
     if (boxes->rank == 3 && scores->rank == 3) {
         bool batch = scores->dim[0] >= 0 && boxes->dim[0] >= 0 && scores->dim[0] != boxes->dim[0];
         bool count = scores->dim[2] >= 0 && boxes->dim[1] >= 0 && scores->dim[2] != boxes->dim[1];
         char a[SV_SHAPE_TEXT], b[SV_SHAPE_TEXT];
         if (batch || count)
-            return sv_infer_error(x, 1, "expected scores [batch, classes, boxes] for boxes %s, found %s",
+            return sv_infer_error(x, 1,
+                                  "expected scores [batch, classes, boxes] for boxes %s, found %s",
                                   sv_shape_text(boxes, a), sv_shape_text(scores, b));
     }
     x->out[0].dtype = SV_I64;
@@ -71,7 +74,8 @@ static bool overlaps(const sv_nms_box *a, const sv_nms_box *b, float threshold)
     return a->area > 0 && b->area > 0 && all > 0 && inside / all > threshold;
 }
 
-/* ---- candidates, the best on top ----------------------------------------------------------------- */
+/* ---- candidates, the best on top
+ * ----------------------------------------------------------------- */
 
 static bool better(const sv_nms_candidate *a, const sv_nms_candidate *b)
 {
@@ -91,13 +95,15 @@ static void sift(sv_nms_candidate *heap, int64_t n, int64_t at)
 }
 
 /* Boxes above the threshold as a heap: only as many are sorted as are looked at. */
-static int64_t candidates(const float *score, int64_t n, const float *threshold, sv_nms_candidate *heap)
+static int64_t candidates(const float *score, int64_t n, const float *threshold,
+                          sv_nms_candidate *heap)
 {
     int64_t count = 0;
     for (int64_t i = 0; i < n; i++) {
         if (!threshold || score[i] > *threshold) heap[count++] = (sv_nms_candidate){score[i], i};
     }
-    for (int64_t i = count / 2 - 1; i >= 0; i--) sift(heap, count, i);
+    for (int64_t i = count / 2 - 1; i >= 0; i--)
+        sift(heap, count, i);
     return count;
 }
 
@@ -106,8 +112,8 @@ static size_t nms_scratch(const sv_problem *problem)
     return (size_t)problem->desc[0].dim[1] * (sizeof(sv_nms_candidate) + sizeof(sv_nms_box));
 }
 
-/* The boxes of one class: writes [batch, class, box] rows unless `to` is NULL; returns their number,
- * at most `limit`. */
+/* The boxes of one class: writes [batch, class, box] rows unless `to` is NULL; returns their
+ * number, at most `limit`. */
 static int64_t select_class(const sv_call *call, int64_t batch, int64_t class_, int64_t limit,
                             int64_t *to)
 {
@@ -125,7 +131,8 @@ static int64_t select_class(const sv_call *call, int64_t batch, int64_t class_, 
         bool free = true;
         heap[0] = heap[--left];
         if (left > 0) sift(heap, left, 0);
-        for (int64_t i = 0; i < selected && free; i++) free = !overlaps(&box, &kept[i], threshold);
+        for (int64_t i = 0; i < selected && free; i++)
+            free = !overlaps(&box, &kept[i], threshold);
         if (!free) continue;
         kept[selected] = box;
         if (to) memcpy(to + selected * 3, (int64_t[]){batch, class_, next}, 3 * sizeof(int64_t));
@@ -153,8 +160,10 @@ static void nms_run(const sv_call *call, uint32_t begin, uint32_t end)
     y[1] = 3;
 }
 
-static const sv_kernel nms_kernel = {.name = "custom_non_max_suppression", .family = SV_FAMILY_custom,
-                                     .scratch = nms_scratch, .run = nms_run};
+static const sv_kernel nms_kernel = {.name = "custom_non_max_suppression",
+                                     .family = SV_FAMILY_custom,
+                                     .scratch = nms_scratch,
+                                     .run = nms_run};
 
 static sv_status nms_items(sv_emit *e, bool measure)
 {
@@ -162,14 +171,26 @@ static sv_status nms_items(sv_emit *e, bool measure)
     sv_nms_param param = {.center = sv_node_int(e->node, "center_point_box", 0) != 0,
                           .measure = measure};
     sv_ref ref[6];
-    for (uint32_t i = 0; i < 5; i++) ref[i] = sv_ref_dense(sv_emit_in(e, i));
+    for (uint32_t i = 0; i < 5; i++)
+        ref[i] = sv_ref_dense(sv_emit_in(e, i));
     ref[5] = sv_ref_dense(sv_emit_out(e, 0));
     return sv_emit_custom(e, &nms_kernel, &param, sizeof(param), 6, ref, 1u << 5);
 }
 
-static sv_status nms_measure(sv_emit *e) { return nms_items(e, true); }
-static sv_status nms_emit(sv_emit *e) { return nms_items(e, false); }
+static sv_status nms_measure(sv_emit *e)
+{
+    return nms_items(e, true);
+}
+static sv_status nms_emit(sv_emit *e)
+{
+    return nms_items(e, false);
+}
 
-const sv_op_desc sv_op_desc_NonMaxSuppression = {
-    .op = SV_OP_NonMaxSuppression, .min_in = 2, .max_in = 5, .min_out = 1, .max_out = 1,
-    .infer = nms_infer, .emit = nms_emit, .measure = nms_measure};
+const sv_op_desc sv_op_desc_NonMaxSuppression = {.op = SV_OP_NonMaxSuppression,
+                                                 .min_in = 2,
+                                                 .max_in = 5,
+                                                 .min_out = 1,
+                                                 .max_out = 1,
+                                                 .infer = nms_infer,
+                                                 .emit = nms_emit,
+                                                 .measure = nms_measure};

@@ -1,5 +1,5 @@
-/* One order for numbers of all types: keys whose unsigned comparison is the comparison of the values.
- * What sorting operators compare; strings have no key. */
+/* One order for numbers of all types: keys whose unsigned comparison is the comparison of the
+ * values. What sorting operators compare; strings have no key. */
 #ifndef SV_OPS_ORDER_H
 #define SV_OPS_ORDER_H
 

@@ -41,7 +41,8 @@ static sv_status crop_and_surround(sv_emit *e, const sv_pads *p, sv_slot fill)
     return sv_emit_surround(e, y, from, fill, before);
 }
 
-/* ---- Pad --------------------------------------------------------------------------------------- */
+/* ---- Pad ---------------------------------------------------------------------------------------
+ */
 
 typedef enum sv_pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } sv_pad_mode;
 
@@ -55,11 +56,13 @@ static sv_status pad_mode(const sv_node *node, sv_pad_mode *out)
         return SV_OK;
     }
     return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "attribute 'mode': expected constant, reflect, edge or wrap, found '%s'", mode);
+                         "attribute 'mode': expected constant, reflect, edge or wrap, found '%s'",
+                         mode);
 }
 
 /* One padded dimension; what is cropped is gone before the rest is repeated. */
-static sv_status pad_dim(const sv_infer *x, sv_pad_mode mode, int32_t i, const sv_pads *p, int64_t *out)
+static sv_status pad_dim(const sv_infer *x, sv_pad_mode mode, int32_t i, const sv_pads *p,
+                         int64_t *out)
 {
     int64_t dim = x->in[0].shape.dim[i], left = dim, size;
     if (p->before[i] < 0) left += p->before[i];
@@ -91,7 +94,8 @@ static sv_status pad_read(sv_infer *x, sv_pads *p, bool *known)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (pad[i] < -INT64_MAX)
-            return sv_infer_error(x, 1, "expected numbers of elements, found %lld", (long long)pad[i]);
+            return sv_infer_error(x, 1, "expected numbers of elements, found %lld",
+                                  (long long)pad[i]);
     }
     *p = pads_of(rank, pad, axes ? axis : NULL, n_axis);
     return SV_OK;
@@ -122,7 +126,8 @@ typedef struct sv_pad_param {
     sv_pads pads;
 } sv_pad_param;
 
-/* The index in a dimension of `dim` that padded index `i` shows; `dim` holds what is cropped too. */
+/* The index in a dimension of `dim` that padded index `i` shows; `dim` holds what is cropped too.
+ */
 static int64_t pad_source(const sv_pad_param *p, int32_t d, int64_t dim, int64_t i)
 {
     int64_t before = p->pads.before[d], after = p->pads.after[d];
@@ -188,8 +193,8 @@ static void pad_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel pad_kernel = {.name = "custom_pad", .family = SV_FAMILY_custom,
-                                     .units = pad_units, .run = pad_run};
+static const sv_kernel pad_kernel = {
+    .name = "custom_pad", .family = SV_FAMILY_custom, .units = pad_units, .run = pad_run};
 
 static sv_status pad_emit(sv_emit *e)
 {
@@ -203,7 +208,8 @@ static sv_status pad_emit(sv_emit *e)
     bool axes = sv_emit_ints(e, 3, axis, &n_axis);
     int32_t rank = sv_emit_type(e, 0)->shape.rank;
     if (rank == 0) return sv_emit_reshape(e, sv_emit_out(e, 0), 0);
-    sv_pad_param param = {.mode = (uint8_t)mode, .pads = pads_of(rank, pad, axes ? axis : NULL, n / 2)};
+    sv_pad_param param = {.mode = (uint8_t)mode,
+                          .pads = pads_of(rank, pad, axes ? axis : NULL, n / 2)};
     if (mode == PAD_CONSTANT) {
         sv_slot fill = sv_emit_in(e, 2);
         if (fill == SV_NO_SLOT) SV_TRY(sv_emit_scalar(e, sv_emit_type(e, 0)->dtype, 0.0, &fill));
@@ -213,10 +219,16 @@ static sv_status pad_emit(sv_emit *e)
     return sv_emit_custom(e, &pad_kernel, &param, sizeof(param), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_Pad = {.op = SV_OP_Pad, .min_in = 2, .max_in = 4, .min_out = 1,
-                                   .max_out = 1, .infer = pad_infer, .emit = pad_emit};
+const sv_op_desc sv_op_desc_Pad = {.op = SV_OP_Pad,
+                                   .min_in = 2,
+                                   .max_in = 4,
+                                   .min_out = 1,
+                                   .max_out = 1,
+                                   .infer = pad_infer,
+                                   .emit = pad_emit};
 
-/* ---- CenterCropPad ----------------------------------------------------------------------------- */
+/* ---- CenterCropPad -----------------------------------------------------------------------------
+ */
 
 static sv_status center_infer(sv_infer *x)
 {
@@ -245,7 +257,8 @@ static sv_status center_infer(sv_infer *x)
 static sv_status center_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
-    const sv_shape *in = &sv_emit_type(e, 0)->shape, *out = &sv_emit_type(e, sv_emit_out(e, 0))->shape;
+    const sv_shape *in = &sv_emit_type(e, 0)->shape,
+                   *out = &sv_emit_type(e, sv_emit_out(e, 0))->shape;
     sv_pads p = {{0}, {0}};
     for (int32_t i = 0; i < in->rank; i++) {
         int64_t more = out->dim[i] - in->dim[i];
@@ -257,6 +270,10 @@ static sv_status center_emit(sv_emit *e)
     return crop_and_surround(e, &p, fill);
 }
 
-const sv_op_desc sv_op_desc_CenterCropPad = {
-    .op = SV_OP_CenterCropPad, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-    .infer = center_infer, .emit = center_emit};
+const sv_op_desc sv_op_desc_CenterCropPad = {.op = SV_OP_CenterCropPad,
+                                             .min_in = 2,
+                                             .max_in = 2,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .infer = center_infer,
+                                             .emit = center_emit};

@@ -2,9 +2,11 @@
 #include "base/status.h"
 #include "ops/support.h"
 
-/* ---- Concat ------------------------------------------------------------------------------------ */
+/* ---- Concat ------------------------------------------------------------------------------------
+ */
 
-static sv_status concat_dim(const sv_infer *x, uint32_t input, int32_t axis, int32_t at, sv_shape *out)
+static sv_status concat_dim(const sv_infer *x, uint32_t input, int32_t axis, int32_t at,
+                            sv_shape *out)
 {
     int64_t dim = x->in[input].shape.dim[at], *have = &out->dim[at];
     if (at == axis) {
@@ -16,7 +18,8 @@ static sv_status concat_dim(const sv_infer *x, uint32_t input, int32_t axis, int
     } else if (*have < 0) {
         *have = dim;
     } else if (dim >= 0 && dim != *have) {
-        return sv_infer_error(x, input, "expected %lld in dimension %d as the inputs before, found %lld",
+        return sv_infer_error(x, input,
+                              "expected %lld in dimension %d as the inputs before, found %lld",
                               (long long)*have, at, (long long)dim);
     }
     return SV_OK;
@@ -38,7 +41,8 @@ static sv_status concat_infer(sv_infer *x)
             out = *in;
         } else {
             SV_TRY(sv_infer_rank(x, i, out.rank, out.rank));
-            for (int32_t d = 0; d < out.rank; d++) SV_TRY(concat_dim(x, i, axis, d, &out));
+            for (int32_t d = 0; d < out.rank; d++)
+                SV_TRY(concat_dim(x, i, axis, d, &out));
         }
     }
     if (out.rank >= 0 && (partial || (out.dim[axis] < 0 && x->n_in > 1)))
@@ -62,11 +66,17 @@ static sv_status concat_emit(sv_emit *e)
     return SV_OK;
 }
 
-const sv_op_desc sv_op_desc_Concat = {.op = SV_OP_Concat, .min_in = 1, .max_in = 255, .min_out = 1,
-                                      .max_out = 1, .traits = SV_TRAIT_SHAPE,
-                                      .infer = concat_infer, .emit = concat_emit};
+const sv_op_desc sv_op_desc_Concat = {.op = SV_OP_Concat,
+                                      .min_in = 1,
+                                      .max_in = 255,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .traits = SV_TRAIT_SHAPE,
+                                      .infer = concat_infer,
+                                      .emit = concat_emit};
 
-/* ---- Slice ------------------------------------------------------------------------------------- */
+/* ---- Slice -------------------------------------------------------------------------------------
+ */
 
 /* The four vectors of a slice, axes and steps filled in. */
 typedef struct sv_slice {
@@ -204,18 +214,25 @@ static sv_status slice_emit(sv_emit *e)
     return sv_emit_window(e, sv_emit_out(e, 0), 0, start, step);
 }
 
-const sv_op_desc sv_op_desc_Slice = {.op = SV_OP_Slice, .min_in = 3, .max_in = 5, .min_out = 1,
-                                     .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = slice_infer,
+const sv_op_desc sv_op_desc_Slice = {.op = SV_OP_Slice,
+                                     .min_in = 3,
+                                     .max_in = 5,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .traits = SV_TRAIT_SHAPE,
+                                     .infer = slice_infer,
                                      .emit = slice_emit};
 
-/* ---- Split ------------------------------------------------------------------------------------- */
+/* ---- Split -------------------------------------------------------------------------------------
+ */
 
 /* Sizes that input 1 gives; their sum is the dimension. */
 static sv_status split_given(sv_infer *x, const int64_t *size, uint32_t n, int32_t axis)
 {
     int64_t dim = x->in[0].shape.dim[axis], sum = 0;
     if (n != x->n_out) {
-        return sv_infer_error(x, 1, "expected a size for each of %u outputs, found %u", x->n_out, n);
+        return sv_infer_error(x, 1, "expected a size for each of %u outputs, found %u", x->n_out,
+                              n);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (size[i] < 0 || __builtin_add_overflow(sum, size[i], &sum))
@@ -223,8 +240,8 @@ static sv_status split_given(sv_infer *x, const int64_t *size, uint32_t n, int32
         x->out[i].shape.dim[axis] = size[i];
     }
     if (dim >= 0 && dim != sum) {
-        return sv_infer_error(x, 1, "expected sizes that add up to %lld, found %lld", (long long)dim,
-                              (long long)sum);
+        return sv_infer_error(x, 1, "expected sizes that add up to %lld, found %lld",
+                              (long long)dim, (long long)sum);
     }
     return SV_OK;
 }
@@ -235,15 +252,16 @@ static sv_status split_equal(sv_infer *x, int32_t axis)
     int64_t dim = x->in[0].shape.dim[axis];
     int64_t parts = sv_node_int(x->node, "num_outputs", x->n_out);
     if (parts != x->n_out) {
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "attribute 'num_outputs': expected the number of outputs (%u), found %lld",
-                             x->n_out, (long long)parts);
+        return sv_node_error(
+            x->node, SV_CODE_INVALID_ARGUMENT,
+            "attribute 'num_outputs': expected the number of outputs (%u), found %lld", x->n_out,
+            (long long)parts);
     }
     int64_t chunk = dim / parts + (dim % parts != 0);
     for (uint32_t i = 0; i < x->n_out; i++) {
         int64_t left = dim - (int64_t)i * chunk;
-        x->out[i].shape.dim[axis] = dim < 0       ? sv_infer_symbol(x)
-                                    : left < 0    ? 0
+        x->out[i].shape.dim[axis] = dim < 0        ? sv_infer_symbol(x)
+                                    : left < 0     ? 0
                                     : left < chunk ? left
                                                    : chunk;
     }
@@ -256,13 +274,15 @@ static sv_status split_infer(sv_infer *x)
     int64_t size[64];
     uint32_t n;
     int32_t axis;
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i] = x->in[0];
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i] = x->in[0];
     bool given = sv_infer_has(x, 1), known = sv_infer_ints(x, 1, size, &n);
     if (in->rank < 0) return SV_OK;
     SV_TRY(sv_infer_axis(x, sv_node_int(x->node, "axis", 0), in->rank, &axis));
     if (known) return split_given(x, size, n, axis);
     if (!given) return split_equal(x, axis);
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i].shape.dim[axis] = sv_infer_symbol(x);
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i].shape.dim[axis] = sv_infer_symbol(x);
     return SV_OK;
 }
 
@@ -279,11 +299,17 @@ static sv_status split_emit(sv_emit *e)
     return SV_OK;
 }
 
-const sv_op_desc sv_op_desc_Split = {.op = SV_OP_Split, .min_in = 1, .max_in = 2, .min_out = 1,
-                                     .max_out = 255, .traits = SV_TRAIT_SHAPE, .infer = split_infer,
+const sv_op_desc sv_op_desc_Split = {.op = SV_OP_Split,
+                                     .min_in = 1,
+                                     .max_in = 2,
+                                     .min_out = 1,
+                                     .max_out = 255,
+                                     .traits = SV_TRAIT_SHAPE,
+                                     .infer = split_infer,
                                      .emit = split_emit};
 
-/* ---- Tile -------------------------------------------------------------------------------------- */
+/* ---- Tile --------------------------------------------------------------------------------------
+ */
 
 static sv_status tile_infer(sv_infer *x)
 {
@@ -294,8 +320,8 @@ static sv_status tile_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 1, 1, 1));
     int64_t length = sv_infer_length(x, 1);
     if (in->rank >= 0 && length >= 0 && length != in->rank) {
-        return sv_infer_error(x, 1, "expected a repeat for each of %d dimensions, found %lld", in->rank,
-                              (long long)length);
+        return sv_infer_error(x, 1, "expected a repeat for each of %d dimensions, found %lld",
+                              in->rank, (long long)length);
     }
     int32_t rank = in->rank >= 0 ? in->rank : (int32_t)(length > SV_MAX_RANK ? -1 : length);
     x->out[0].shape = sv_infer_symbols(x, rank);
@@ -350,12 +376,13 @@ static void tile_run(const sv_call *call, uint32_t begin, uint32_t end)
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
         const char *source = (const char *)call->ptr[0] + (size_t)tile_source(x, y, r) * size;
         char *target = (char *)call->ptr[1] + (size_t)r * to;
-        for (size_t at = 0; at < to; at += from) memcpy(target + at, source, from);
+        for (size_t at = 0; at < to; at += from)
+            memcpy(target + at, source, from);
     }
 }
 
-static const sv_kernel tile_kernel = {.name = "custom_tile", .family = SV_FAMILY_custom,
-                                      .units = tile_units, .run = tile_run};
+static const sv_kernel tile_kernel = {
+    .name = "custom_tile", .family = SV_FAMILY_custom, .units = tile_units, .run = tile_run};
 
 static sv_status tile_emit(sv_emit *e)
 {
@@ -367,6 +394,11 @@ static sv_status tile_emit(sv_emit *e)
     return sv_emit_custom(e, &tile_kernel, NULL, 0, 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_Tile = {.op = SV_OP_Tile, .min_in = 2, .max_in = 2, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_SHAPE, .infer = tile_infer,
+const sv_op_desc sv_op_desc_Tile = {.op = SV_OP_Tile,
+                                    .min_in = 2,
+                                    .max_in = 2,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_SHAPE,
+                                    .infer = tile_infer,
                                     .emit = tile_emit};

@@ -9,11 +9,12 @@
 
 #define BLOCK 256
 
-/* ---- which scale belongs to which element ------------------------------------------------------ */
+/* ---- which scale belongs to which element ------------------------------------------------------
+ */
 
 typedef struct sv_quantize_param {
-    int32_t axis; /* -1: one scale for all */
-    int64_t block; /* elements along the axis that share a scale; 0: one scale an index */
+    int32_t axis;      /* -1: one scale for all */
+    int64_t block;     /* elements along the axis that share a scale; 0: one scale an index */
     uint8_t precision; /* sv_dtype in which x is divided by the scale */
     bool saturate;
 } sv_quantize_param;
@@ -57,7 +58,8 @@ static uint32_t quantize_units(const sv_problem *problem, uint32_t phase)
     return sv_rows_units(scaled_of(&problem->desc[0], &problem->desc[1], problem->param).rows);
 }
 
-/* ---- inference --------------------------------------------------------------------------------- */
+/* ---- inference ---------------------------------------------------------------------------------
+ */
 
 /* Granularity by the shape of the scale, as opset 21 describes it. */
 static sv_status check_scale(const sv_infer *x)
@@ -75,7 +77,8 @@ static sv_status check_scale(const sv_infer *x)
     }
     if (block < 0)
         return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "attribute 'block_size': expected a size, found %lld", (long long)block);
+                             "attribute 'block_size': expected a size, found %lld",
+                             (long long)block);
     if (scale->rank == 0 || (block == 0 && sv_shape_count(scale, &one) && one == 1)) return SV_OK;
     SV_TRY(sv_infer_axis(x, sv_node_int(x->node, "axis", 1), in->rank, &axis));
     if (block == 0) {
@@ -107,7 +110,8 @@ static sv_quantize_param decode(const sv_emit *e)
     return p;
 }
 
-/* ---- QuantizeLinear ---------------------------------------------------------------------------- */
+/* ---- QuantizeLinear ----------------------------------------------------------------------------
+ */
 
 static sv_status quantize_infer(sv_infer *x)
 {
@@ -116,8 +120,8 @@ static sv_status quantize_infer(sv_infer *x)
     SV_TRY(sv_infer_dtype_attr(x, "output_dtype", SV_DTYPE_NONE, &to));
     SV_TRY(sv_infer_dtype_attr(x, "precision", SV_DTYPE_NONE, &precision));
     if (zero && to && x->in[2].dtype && x->in[2].dtype != to) {
-        return sv_infer_error(x, 2, "expected %s as 'output_dtype' says, found %s", sv_dtype_name(to),
-                              sv_dtype_name(x->in[2].dtype));
+        return sv_infer_error(x, 2, "expected %s as 'output_dtype' says, found %s",
+                              sv_dtype_name(to), sv_dtype_name(x->in[2].dtype));
     }
     if (!to) to = zero ? x->in[2].dtype : SV_U8;
     x->out[0] = (sv_type){to, x->in[0].shape};
@@ -142,10 +146,10 @@ bool sv_quantize_range(sv_dtype dtype, double *low, double *high)
     return true;
 }
 
-/* `n` elements with their quotients: to the nearest integer, shifted and saturated; 8-bit floats and
- * float4 are converted instead. */
-static void quantize_block(const sv_quantize_param *p, sv_dtype dtype, double *x, const double *zero,
-                           int64_t zero_step, char *y, int64_t n)
+/* `n` elements with their quotients: to the nearest integer, shifted and saturated; 8-bit floats
+ * and float4 are converted instead. */
+static void quantize_block(const sv_quantize_param *p, sv_dtype dtype, double *x,
+                           const double *zero, int64_t zero_step, char *y, int64_t n)
 {
     double low, high;
     if (sv_quantize_range(dtype, &low, &high)) {
@@ -154,7 +158,8 @@ static void quantize_block(const sv_quantize_param *p, sv_dtype dtype, double *x
             x[i] = value != value ? 0 : value < low ? low : value > high ? high : value;
         }
     } else {
-        for (int64_t i = 0; i < n; i++) x[i] += zero[i * zero_step];
+        for (int64_t i = 0; i < n; i++)
+            x[i] += zero[i * zero_step];
     }
     sv_element_put_f64(dtype, x, y, sv_dtype_get(dtype)->size, n, p->saturate);
 }
@@ -164,7 +169,8 @@ static void load(const sv_call *call, uint32_t operand, int64_t at, int64_t n, d
 {
     const sv_desc *desc = &call->desc[operand];
     int64_t size = (int64_t)sv_desc_size(desc);
-    for (int64_t i = 0; !call->ptr[operand] && i < n; i++) out[i] = 0;
+    for (int64_t i = 0; !call->ptr[operand] && i < n; i++)
+        out[i] = 0;
     if (call->ptr[operand])
         sv_element_get_f64(desc->dtype, (const char *)call->ptr[operand] + at * size, size, out, n);
 }
@@ -183,19 +189,23 @@ static void quantize_run(const sv_call *call, uint32_t begin, uint32_t end)
             int64_t n = s.length - at < BLOCK ? s.length - at : BLOCK, first = r * s.length + at;
             load(call, 1, base + at * s.step, s.step ? n : 1, scale);
             load(call, 2, base + at * s.step, s.step ? n : 1, zero);
-            sv_element_get_f64(x->dtype, (const char *)call->ptr[0] + first * x_size, x_size, value, n);
+            sv_element_get_f64(x->dtype, (const char *)call->ptr[0] + first * x_size, x_size, value,
+                               n);
             for (int64_t i = 0; i < n; i++) {
                 double a = value[i], b = scale[i * s.step];
                 double q = p->precision == SV_F64 ? a / b : (double)((float)a / (float)b);
                 value[i] = rounded_to((sv_dtype)p->precision, q);
             }
-            quantize_block(p, y->dtype, value, zero, s.step, (char *)call->ptr[3] + first * y_size, n);
+            quantize_block(p, y->dtype, value, zero, s.step, (char *)call->ptr[3] + first * y_size,
+                           n);
         }
     }
 }
 
-static const sv_kernel quantize_kernel = {.name = "custom_quantize", .family = SV_FAMILY_custom,
-                                          .units = quantize_units, .run = quantize_run};
+static const sv_kernel quantize_kernel = {.name = "custom_quantize",
+                                          .family = SV_FAMILY_custom,
+                                          .units = quantize_units,
+                                          .run = quantize_run};
 
 static sv_status quantize_emit(sv_emit *e)
 {
@@ -218,11 +228,16 @@ sv_status sv_emit_quantize(sv_emit *e, sv_slot x, sv_slot scale, sv_slot zero, s
     return sv_emit_custom(e, &quantize_kernel, &param, sizeof(param), 4, ref, 8);
 }
 
-const sv_op_desc sv_op_desc_QuantizeLinear = {
-    .op = SV_OP_QuantizeLinear, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = quantize_infer, .emit = quantize_emit};
+const sv_op_desc sv_op_desc_QuantizeLinear = {.op = SV_OP_QuantizeLinear,
+                                              .min_in = 2,
+                                              .max_in = 3,
+                                              .min_out = 1,
+                                              .max_out = 1,
+                                              .infer = quantize_infer,
+                                              .emit = quantize_emit};
 
-/* ---- DequantizeLinear -------------------------------------------------------------------------- */
+/* ---- DequantizeLinear --------------------------------------------------------------------------
+ */
 
 static sv_status dequantize_infer(sv_infer *x)
 {
@@ -247,16 +262,20 @@ static void dequantize_run(const sv_call *call, uint32_t begin, uint32_t end)
             int64_t n = s.length - at < BLOCK ? s.length - at : BLOCK, first = r * s.length + at;
             load(call, 1, base + at * s.step, s.step ? n : 1, scale);
             load(call, 2, base + at * s.step, s.step ? n : 1, zero);
-            sv_element_get_f64(x->dtype, (const char *)call->ptr[0] + first * x_size, x_size, value, n);
+            sv_element_get_f64(x->dtype, (const char *)call->ptr[0] + first * x_size, x_size, value,
+                               n);
             for (int64_t i = 0; i < n; i++)
                 value[i] = (value[i] - zero[i * s.step]) * scale[i * s.step];
-            sv_element_put_f64(y->dtype, value, (char *)call->ptr[3] + first * y_size, y_size, n, true);
+            sv_element_put_f64(y->dtype, value, (char *)call->ptr[3] + first * y_size, y_size, n,
+                               true);
         }
     }
 }
 
-static const sv_kernel dequantize_kernel = {.name = "custom_dequantize", .family = SV_FAMILY_custom,
-                                            .units = quantize_units, .run = dequantize_run};
+static const sv_kernel dequantize_kernel = {.name = "custom_dequantize",
+                                            .family = SV_FAMILY_custom,
+                                            .units = quantize_units,
+                                            .run = dequantize_run};
 
 static sv_status dequantize_emit(sv_emit *e)
 {
@@ -267,11 +286,16 @@ static sv_status dequantize_emit(sv_emit *e)
     return sv_emit_custom(e, &dequantize_kernel, &param, sizeof(param), 4, ref, 8);
 }
 
-const sv_op_desc sv_op_desc_DequantizeLinear = {
-    .op = SV_OP_DequantizeLinear, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = dequantize_infer, .emit = dequantize_emit};
+const sv_op_desc sv_op_desc_DequantizeLinear = {.op = SV_OP_DequantizeLinear,
+                                                .min_in = 2,
+                                                .max_in = 3,
+                                                .min_out = 1,
+                                                .max_out = 1,
+                                                .infer = dequantize_infer,
+                                                .emit = dequantize_emit};
 
-/* ---- DynamicQuantizeLinear --------------------------------------------------------------------- */
+/* ---- DynamicQuantizeLinear ---------------------------------------------------------------------
+ */
 
 static sv_status dynamic_infer(sv_infer *x)
 {
@@ -299,8 +323,8 @@ static void dynamic_run(const sv_call *call, uint32_t begin, uint32_t end)
     *(uint8_t *)call->ptr[2] = (uint8_t)(zero < 255 ? zero > 0 ? zero : 0 : 255);
 }
 
-static const sv_kernel dynamic_kernel = {.name = "custom_quantize_range", .family = SV_FAMILY_custom,
-                                         .run = dynamic_run};
+static const sv_kernel dynamic_kernel = {
+    .name = "custom_quantize_range", .family = SV_FAMILY_custom, .run = dynamic_run};
 
 /* Optional outputs that nobody wants are computed nevertheless: the first needs them. */
 static sv_status dynamic_emit(sv_emit *e)
@@ -315,6 +339,10 @@ static sv_status dynamic_emit(sv_emit *e)
     return sv_emit_quantize(e, 0, scale, zero, sv_emit_out(e, 0));
 }
 
-const sv_op_desc sv_op_desc_DynamicQuantizeLinear = {
-    .op = SV_OP_DynamicQuantizeLinear, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 3,
-    .infer = dynamic_infer, .emit = dynamic_emit};
+const sv_op_desc sv_op_desc_DynamicQuantizeLinear = {.op = SV_OP_DynamicQuantizeLinear,
+                                                     .min_in = 1,
+                                                     .max_in = 1,
+                                                     .min_out = 1,
+                                                     .max_out = 3,
+                                                     .infer = dynamic_infer,
+                                                     .emit = dynamic_emit};

@@ -1,13 +1,14 @@
-/* Random operators. A node with a seed draws the numbers that numpy's RandomState(seed) draws, one without
- * always those of a seed made of its name: results are the same in every run, whatever the number of
- * threads (loops here have one unit). Dropout is here because it draws when it trains; otherwise it does
- * nothing. */
+/* Random operators. A node with a seed draws the numbers that numpy's RandomState(seed) draws, one
+ * without always those of a seed made of its name: results are the same in every run, whatever the
+ * number of threads (loops here have one unit). Dropout is here because it draws when it trains;
+ * otherwise it does nothing. */
 #include "base/status.h"
 #include "ops/support.h"
 
 #include <math.h>
 
-/* ---- numbers ----------------------------------------------------------------------------------- */
+/* ---- numbers -----------------------------------------------------------------------------------
+ */
 
 enum { MT_SIZE = 624, MT_SHIFT = 397 };
 
@@ -86,7 +87,8 @@ static uint32_t seed_of(const sv_node *node)
     return (uint32_t)sv_hash_bytes(0, node->name, strlen(node->name));
 }
 
-/* ---- RandomNormal, RandomUniform, and as large as another --------------------------------------- */
+/* ---- RandomNormal, RandomUniform, and as large as another ---------------------------------------
+ */
 
 typedef struct sv_random_param {
     uint32_t seed;
@@ -100,12 +102,14 @@ static sv_status random_shape(const sv_infer *x, sv_shape *out)
     const int64_t *dim = sv_node_ints(x->node, "shape", &n);
     if (!sv_node_attr(x->node, "shape") || n > SV_MAX_RANK) {
         return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "attribute 'shape': expected at most %d sizes, found %u", SV_MAX_RANK, n);
+                             "attribute 'shape': expected at most %d sizes, found %u", SV_MAX_RANK,
+                             n);
     }
     for (uint32_t i = 0; i < n; i++) {
         if (dim[i] < 0)
             return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                                 "attribute 'shape': expected sizes, found %lld", (long long)dim[i]);
+                                 "attribute 'shape': expected sizes, found %lld",
+                                 (long long)dim[i]);
     }
     *out = sv_shape_make((int32_t)n, dim);
     return SV_OK;
@@ -141,7 +145,8 @@ static void random_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel random_kernel = {.name = "custom_random", .family = SV_FAMILY_custom, .run = random_run};
+static const sv_kernel random_kernel = {
+    .name = "custom_random", .family = SV_FAMILY_custom, .run = random_run};
 
 static sv_status random_emit(sv_emit *e)
 {
@@ -161,16 +166,22 @@ static sv_status random_emit(sv_emit *e)
 }
 
 #define RANDOM_DESC(name, inputs)                                                                  \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = inputs, .max_in = inputs, .min_out = 1, .max_out = 1,        \
-        .traits = SV_TRAIT_RANDOM, .infer = random_infer, .emit = random_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = inputs,                                        \
+                                          .max_in = inputs,                                        \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = SV_TRAIT_RANDOM,                               \
+                                          .infer = random_infer,                                   \
+                                          .emit = random_emit}
 
 RANDOM_DESC(RandomNormal, 0);
 RANDOM_DESC(RandomNormalLike, 1);
 RANDOM_DESC(RandomUniform, 0);
 RANDOM_DESC(RandomUniformLike, 1);
 
-/* ---- Bernoulli --------------------------------------------------------------------------------- */
+/* ---- Bernoulli ---------------------------------------------------------------------------------
+ */
 
 static sv_status bernoulli_infer(sv_infer *x)
 {
@@ -195,7 +206,8 @@ static void bernoulli_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel bernoulli_kernel = {.name = "custom_bernoulli", .family = SV_FAMILY_custom, .run = bernoulli_run};
+static const sv_kernel bernoulli_kernel = {
+    .name = "custom_bernoulli", .family = SV_FAMILY_custom, .run = bernoulli_run};
 
 static sv_status bernoulli_emit(sv_emit *e)
 {
@@ -204,11 +216,17 @@ static sv_status bernoulli_emit(sv_emit *e)
     return sv_emit_run(e, &bernoulli_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_Bernoulli = {
-    .op = SV_OP_Bernoulli, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .traits = SV_TRAIT_RANDOM, .infer = bernoulli_infer, .emit = bernoulli_emit};
+const sv_op_desc sv_op_desc_Bernoulli = {.op = SV_OP_Bernoulli,
+                                         .min_in = 1,
+                                         .max_in = 1,
+                                         .min_out = 1,
+                                         .max_out = 1,
+                                         .traits = SV_TRAIT_RANDOM,
+                                         .infer = bernoulli_infer,
+                                         .emit = bernoulli_emit};
 
-/* ---- Multinomial ------------------------------------------------------------------------------- */
+/* ---- Multinomial -------------------------------------------------------------------------------
+ */
 
 static sv_status multinomial_infer(sv_infer *x)
 {
@@ -255,7 +273,8 @@ static void multinomial_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel multinomial_kernel = {.name = "custom_multinomial", .family = SV_FAMILY_custom, .run = multinomial_run};
+static const sv_kernel multinomial_kernel = {
+    .name = "custom_multinomial", .family = SV_FAMILY_custom, .run = multinomial_run};
 
 static sv_status multinomial_emit(sv_emit *e)
 {
@@ -264,18 +283,25 @@ static sv_status multinomial_emit(sv_emit *e)
     return sv_emit_run(e, &multinomial_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_Multinomial = {
-    .op = SV_OP_Multinomial, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .traits = SV_TRAIT_RANDOM, .infer = multinomial_infer, .emit = multinomial_emit};
+const sv_op_desc sv_op_desc_Multinomial = {.op = SV_OP_Multinomial,
+                                           .min_in = 1,
+                                           .max_in = 1,
+                                           .min_out = 1,
+                                           .max_out = 1,
+                                           .traits = SV_TRAIT_RANDOM,
+                                           .infer = multinomial_infer,
+                                           .emit = multinomial_emit};
 
-/* ---- Dropout ----------------------------------------------------------------------------------- */
+/* ---- Dropout -----------------------------------------------------------------------------------
+ */
 
 static sv_status dropout_infer(sv_infer *x)
 {
     SV_TRY(sv_infer_scalar(x, 1, SV_DTYPE_NONE));
     SV_TRY(sv_infer_scalar(x, 2, SV_BOOL));
     const sv_tensor *training = sv_infer_value(x, 2);
-    const sv_tensor *ratio = training && *(const bool *)training->data ? sv_infer_value(x, 1) : NULL;
+    const sv_tensor *ratio =
+        training && *(const bool *)training->data ? sv_infer_value(x, 1) : NULL;
     if (ratio) {
         double value = sv_tensor_get_f64(ratio, 0);
         if (!(value >= 0 && value < 1))
@@ -299,12 +325,14 @@ static void dropout_run(const sv_call *call, uint32_t begin, uint32_t end)
     for (int64_t i = 0; i < count; i++) {
         bool keep = next_uniform(&twister) >= p->a;
         double value = sv_scalar_get_f64(x->dtype, (const char *)call->ptr[0] + (size_t)i * size);
-        sv_scalar_set_f64(x->dtype, (char *)call->ptr[2] + (size_t)i * size, keep ? value / p->b : 0);
+        sv_scalar_set_f64(x->dtype, (char *)call->ptr[2] + (size_t)i * size,
+                          keep ? value / p->b : 0);
         if (call->ptr[1]) ((bool *)call->ptr[1])[i] = keep;
     }
 }
 
-static const sv_kernel dropout_kernel = {.name = "custom_dropout", .family = SV_FAMILY_custom, .run = dropout_run};
+static const sv_kernel dropout_kernel = {
+    .name = "custom_dropout", .family = SV_FAMILY_custom, .run = dropout_run};
 
 /* At inference: the input, and a mask of true. */
 static sv_status dropout_emit(sv_emit *e)
@@ -328,6 +356,11 @@ static sv_status dropout_emit(sv_emit *e)
     return sv_emit_expand(e, mask, all);
 }
 
-const sv_op_desc sv_op_desc_Dropout = {
-    .op = SV_OP_Dropout, .min_in = 1, .max_in = 3, .min_out = 1, .max_out = 2,
-    .traits = SV_TRAIT_RANDOM, .infer = dropout_infer, .emit = dropout_emit};
+const sv_op_desc sv_op_desc_Dropout = {.op = SV_OP_Dropout,
+                                       .min_in = 1,
+                                       .max_in = 3,
+                                       .min_out = 1,
+                                       .max_out = 2,
+                                       .traits = SV_TRAIT_RANDOM,
+                                       .infer = dropout_infer,
+                                       .emit = dropout_emit};

@@ -1,9 +1,13 @@
-/* Reductions over axes: ONNX's Reduce operators, ArgMax, ArgMin. The loops are in kernels/reduce. */
+/* Reductions over axes: ONNX's Reduce operators, ArgMax, ArgMin. The loops are in kernels/reduce.
+ */
 #include "base/status.h"
 #include "kernels/nn.h"
 #include "ops/support.h"
 
-static uint32_t all_axes(int32_t rank) { return (1u << rank) - 1; }
+static uint32_t all_axes(int32_t rank)
+{
+    return (1u << rank) - 1;
+}
 
 /* The input's shape with 1 in the reduced dimensions, or without them. */
 static sv_shape reduced_shape(const sv_shape *in, uint32_t mask, bool keep)
@@ -33,7 +37,8 @@ static sv_status emit_reduce(sv_emit *e, const sv_reduce_param *param, bool keep
     return keep ? SV_OK : sv_emit_reshape(e, y, result);
 }
 
-/* ---- Reduce operators -------------------------------------------------------------------------- */
+/* ---- Reduce operators --------------------------------------------------------------------------
+ */
 
 /* Without axes, or with none: all dimensions, or (noop_with_empty_axes) none. */
 static uint32_t empty_axes(const sv_node *node, int32_t rank)
@@ -83,16 +88,11 @@ typedef struct sv_reduce_row {
 } sv_reduce_row;
 
 static const sv_reduce_row reduce_rows[] = {
-    {SV_OP_ReduceL1, SV_REDUCE_L1},
-    {SV_OP_ReduceL2, SV_REDUCE_L2},
-    {SV_OP_ReduceLogSum, SV_REDUCE_LOG_SUM},
-    {SV_OP_ReduceLogSumExp, SV_REDUCE_LOG_SUM_EXP},
-    {SV_OP_ReduceMax, SV_REDUCE_MAX},
-    {SV_OP_ReduceMean, SV_REDUCE_MEAN},
-    {SV_OP_ReduceMin, SV_REDUCE_MIN},
-    {SV_OP_ReduceProd, SV_REDUCE_PROD},
-    {SV_OP_ReduceSum, SV_REDUCE_SUM},
-    {SV_OP_ReduceSumSquare, SV_REDUCE_SUM_SQUARE},
+    {SV_OP_ReduceL1, SV_REDUCE_L1},          {SV_OP_ReduceL2, SV_REDUCE_L2},
+    {SV_OP_ReduceLogSum, SV_REDUCE_LOG_SUM}, {SV_OP_ReduceLogSumExp, SV_REDUCE_LOG_SUM_EXP},
+    {SV_OP_ReduceMax, SV_REDUCE_MAX},        {SV_OP_ReduceMean, SV_REDUCE_MEAN},
+    {SV_OP_ReduceMin, SV_REDUCE_MIN},        {SV_OP_ReduceProd, SV_REDUCE_PROD},
+    {SV_OP_ReduceSum, SV_REDUCE_SUM},        {SV_OP_ReduceSumSquare, SV_REDUCE_SUM_SQUARE},
 };
 
 static sv_status reduce_emit(sv_emit *e)
@@ -106,7 +106,8 @@ static sv_status reduce_emit(sv_emit *e)
         if (reduce_rows[i].op == e->node->op) param.kind = reduce_rows[i].kind;
     }
     if (sv_emit_ints(e, 1, axis, &n) && n > 0) {
-        for (uint32_t i = 0; i < n; i++) param.axes |= 1u << (axis[i] < 0 ? axis[i] + rank : axis[i]);
+        for (uint32_t i = 0; i < n; i++)
+            param.axes |= 1u << (axis[i] < 0 ? axis[i] + rank : axis[i]);
     } else {
         param.axes = empty_axes(e->node, rank);
     }
@@ -114,9 +115,14 @@ static sv_status reduce_emit(sv_emit *e)
 }
 
 #define REDUCE_DESC(name, more_traits)                                                             \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = 1, .max_in = 2, .min_out = 1, .max_out = 1,                  \
-        .traits = more_traits, .infer = reduce_infer, .emit = reduce_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 1,                                             \
+                                          .max_in = 2,                                             \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = more_traits,                                   \
+                                          .infer = reduce_infer,                                   \
+                                          .emit = reduce_emit}
 
 REDUCE_DESC(ReduceL1, 0);
 REDUCE_DESC(ReduceL2, 0);
@@ -129,7 +135,8 @@ REDUCE_DESC(ReduceProd, SV_TRAIT_SHAPE);
 REDUCE_DESC(ReduceSum, SV_TRAIT_SHAPE);
 REDUCE_DESC(ReduceSumSquare, 0);
 
-/* ---- ArgMax, ArgMin ---------------------------------------------------------------------------- */
+/* ---- ArgMax, ArgMin ----------------------------------------------------------------------------
+ */
 
 static sv_status arg_infer(sv_infer *x)
 {
@@ -149,14 +156,24 @@ static sv_status arg_emit(sv_emit *e)
     if (e->symbolic) return SV_OK;
     int64_t axis = sv_node_int(e->node, "axis", 0);
     if (axis < 0) axis += sv_emit_type(e, 0)->shape.rank;
-    sv_reduce_param param = {
-        .kind = e->node->op == SV_OP_ArgMax ? SV_REDUCE_ARGMAX : SV_REDUCE_ARGMIN,
-        .axes = 1u << axis,
-        .last_index = sv_node_int(e->node, "select_last_index", 0) != 0};
+    sv_reduce_param param = {.kind =
+                                 e->node->op == SV_OP_ArgMax ? SV_REDUCE_ARGMAX : SV_REDUCE_ARGMIN,
+                             .axes = 1u << axis,
+                             .last_index = sv_node_int(e->node, "select_last_index", 0) != 0};
     return emit_reduce(e, &param, sv_node_int(e->node, "keepdims", 1) != 0);
 }
 
-const sv_op_desc sv_op_desc_ArgMax = {.op = SV_OP_ArgMax, .min_in = 1, .max_in = 1, .min_out = 1,
-                                      .max_out = 1, .infer = arg_infer, .emit = arg_emit};
-const sv_op_desc sv_op_desc_ArgMin = {.op = SV_OP_ArgMin, .min_in = 1, .max_in = 1, .min_out = 1,
-                                      .max_out = 1, .infer = arg_infer, .emit = arg_emit};
+const sv_op_desc sv_op_desc_ArgMax = {.op = SV_OP_ArgMax,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = arg_infer,
+                                      .emit = arg_emit};
+const sv_op_desc sv_op_desc_ArgMin = {.op = SV_OP_ArgMin,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = arg_infer,
+                                      .emit = arg_emit};

@@ -1,12 +1,18 @@
-/* Operators that write elements or slices at indices into a copy of their input: ScatterElements (and
- * its older name Scatter), ScatterND, TensorScatter. The copy is an item of its own, so that it can be
- * removed where nobody else reads the input. */
+/* Operators that write elements or slices at indices into a copy of their input: ScatterElements
+ * (and its older name Scatter), ScatterND, TensorScatter. The copy is an item of its own, so that
+ * it can be removed where nobody else reads the input. */
 #include "base/status.h"
 #include "ops/support.h"
 
 #include <math.h>
 
-typedef enum sv_combine { COMBINE_NONE, COMBINE_ADD, COMBINE_MUL, COMBINE_MAX, COMBINE_MIN } sv_combine;
+typedef enum sv_combine {
+    COMBINE_NONE,
+    COMBINE_ADD,
+    COMBINE_MUL,
+    COMBINE_MAX,
+    COMBINE_MIN
+} sv_combine;
 
 typedef struct sv_scatter_param {
     int32_t axis;
@@ -42,21 +48,32 @@ static sv_status scatter_check(sv_infer *x)
                           sv_dtype_name(x->in[0].dtype));
 }
 
-/* ---- combining elements ------------------------------------------------------------------------ */
+/* ---- combining elements ------------------------------------------------------------------------
+ */
 
 #define COMBINE_FLOAT(name, type)                                                                  \
-    static void name(uint8_t combine, void *to, const void *from, int64_t n)                      \
+    static void name(uint8_t combine, void *to, const void *from, int64_t n)                       \
     {                                                                                              \
         type *y = to;                                                                              \
         const type *x = from;                                                                      \
         for (int64_t i = 0; i < n; i++) {                                                          \
             bool nan = isnan(x[i]);                                                                \
             switch (combine) {                                                                     \
-            case COMBINE_ADD: y[i] += x[i]; break;                                                 \
-            case COMBINE_MUL: y[i] *= x[i]; break;                                                 \
-            case COMBINE_MAX: y[i] = nan || x[i] > y[i] ? x[i] : y[i]; break;                      \
-            case COMBINE_MIN: y[i] = nan || x[i] < y[i] ? x[i] : y[i]; break;                      \
-            default: y[i] = x[i]; break;                                                           \
+            case COMBINE_ADD:                                                                      \
+                y[i] += x[i];                                                                      \
+                break;                                                                             \
+            case COMBINE_MUL:                                                                      \
+                y[i] *= x[i];                                                                      \
+                break;                                                                             \
+            case COMBINE_MAX:                                                                      \
+                y[i] = nan || x[i] > y[i] ? x[i] : y[i];                                           \
+                break;                                                                             \
+            case COMBINE_MIN:                                                                      \
+                y[i] = nan || x[i] < y[i] ? x[i] : y[i];                                           \
+                break;                                                                             \
+            default:                                                                               \
+                y[i] = x[i];                                                                       \
+                break;                                                                             \
             }                                                                                      \
         }                                                                                          \
     }
@@ -69,11 +86,16 @@ static int64_t combine_integer(uint8_t combine, int64_t y, int64_t x, bool is_un
 {
     bool less = is_unsigned ? (uint64_t)x < (uint64_t)y : x < y;
     switch (combine) {
-    case COMBINE_ADD: return (int64_t)((uint64_t)y + (uint64_t)x);
-    case COMBINE_MUL: return (int64_t)((uint64_t)y * (uint64_t)x);
-    case COMBINE_MAX: return less ? y : x;
-    case COMBINE_MIN: return less ? x : y;
-    default: return x;
+    case COMBINE_ADD:
+        return (int64_t)((uint64_t)y + (uint64_t)x);
+    case COMBINE_MUL:
+        return (int64_t)((uint64_t)y * (uint64_t)x);
+    case COMBINE_MAX:
+        return less ? y : x;
+    case COMBINE_MIN:
+        return less ? x : y;
+    default:
+        return x;
     }
 }
 
@@ -82,16 +104,19 @@ static void combine_other(sv_dtype dtype, uint8_t combine, char *to, const char 
     size_t size = sv_dtype_get(dtype)->size;
     for (int64_t i = 0; i < n; i++, to += size, from += size) {
         if (sv_dtype_is_float(dtype)) {
-            float y = (float)sv_scalar_get_f64(dtype, to), x = (float)sv_scalar_get_f64(dtype, from);
+            float y = (float)sv_scalar_get_f64(dtype, to),
+                  x = (float)sv_scalar_get_f64(dtype, from);
             combine_f32(combine, &y, &x, 1);
             sv_scalar_set_f64(dtype, to, (double)y);
         } else if (dtype == SV_U64) {
-            sv_scalar_set_u64(dtype, to,
-                              (uint64_t)combine_integer(combine, (int64_t)sv_scalar_get_u64(dtype, to),
-                                                        (int64_t)sv_scalar_get_u64(dtype, from), true));
+            sv_scalar_set_u64(
+                dtype, to,
+                (uint64_t)combine_integer(combine, (int64_t)sv_scalar_get_u64(dtype, to),
+                                          (int64_t)sv_scalar_get_u64(dtype, from), true));
         } else {
-            sv_scalar_set_i64(dtype, to, combine_integer(combine, sv_scalar_get_i64(dtype, to),
-                                                         sv_scalar_get_i64(dtype, from), false));
+            sv_scalar_set_i64(dtype, to,
+                              combine_integer(combine, sv_scalar_get_i64(dtype, to),
+                                              sv_scalar_get_i64(dtype, from), false));
         }
     }
 }
@@ -120,7 +145,8 @@ static sv_status scatter_items(sv_emit *e, const sv_kernel *kernel, const sv_sca
     return sv_emit_custom(e, kernel, param, sizeof(*param), 3, ref, 4);
 }
 
-/* ---- ScatterElements --------------------------------------------------------------------------- */
+/* ---- ScatterElements ---------------------------------------------------------------------------
+ */
 
 static sv_status elements_infer(sv_infer *x)
 {
@@ -154,7 +180,8 @@ static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
     int64_t stride[SV_MAX_RANK], at[SV_MAX_RANK] = {0}, limit = y->dim[p->axis];
     int64_t count = sv_desc_count(index);
     stride[y->rank - 1] = 1;
-    for (int32_t i = y->rank - 1; i > 0; i--) stride[i - 1] = stride[i] * y->dim[i];
+    for (int32_t i = y->rank - 1; i > 0; i--)
+        stride[i - 1] = stride[i] * y->dim[i];
     (void)end;
     for (int64_t i = 0; i < count; i++, sv_index_next(index->rank, index->dim, at)) {
         int64_t found = sv_index_at(index->dtype, call->ptr[0], i), offset = 0;
@@ -163,14 +190,15 @@ static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
             sv_call_fault(call, begin, "index", found, -limit, limit);
             continue;
         }
-        for (int32_t d = 0; d < y->rank; d++) offset += (d == p->axis ? to : at[d]) * stride[d];
+        for (int32_t d = 0; d < y->rank; d++)
+            offset += (d == p->axis ? to : at[d]) * stride[d];
         combine_run(y->dtype, p->combine, (char *)call->ptr[2] + (size_t)offset * size,
                     (const char *)call->ptr[1] + (size_t)i * size, 1);
     }
 }
 
-static const sv_kernel elements_kernel = {.name = "custom_scatter_elements",
-                                          .family = SV_FAMILY_custom, .run = elements_run};
+static const sv_kernel elements_kernel = {
+    .name = "custom_scatter_elements", .family = SV_FAMILY_custom, .run = elements_run};
 
 static sv_status elements_emit(sv_emit *e)
 {
@@ -182,19 +210,30 @@ static sv_status elements_emit(sv_emit *e)
     return scatter_items(e, &elements_kernel, &param, 1, 2);
 }
 
-const sv_op_desc sv_op_desc_Scatter = {.op = SV_OP_Scatter, .min_in = 3, .max_in = 3, .min_out = 1,
-                                       .max_out = 1, .infer = elements_infer, .emit = elements_emit};
-const sv_op_desc sv_op_desc_ScatterElements = {
-    .op = SV_OP_ScatterElements, .min_in = 3, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = elements_infer, .emit = elements_emit};
+const sv_op_desc sv_op_desc_Scatter = {.op = SV_OP_Scatter,
+                                       .min_in = 3,
+                                       .max_in = 3,
+                                       .min_out = 1,
+                                       .max_out = 1,
+                                       .infer = elements_infer,
+                                       .emit = elements_emit};
+const sv_op_desc sv_op_desc_ScatterElements = {.op = SV_OP_ScatterElements,
+                                               .min_in = 3,
+                                               .max_in = 3,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .infer = elements_infer,
+                                               .emit = elements_emit};
 
-/* ---- ScatterND --------------------------------------------------------------------------------- */
+/* ---- ScatterND ---------------------------------------------------------------------------------
+ */
 
 static sv_status nd_updates_error(const sv_infer *x)
 {
     char data[SV_SHAPE_TEXT], index[SV_SHAPE_TEXT], update[SV_SHAPE_TEXT];
     return sv_infer_error(x, 2, "expected updates for indices %s into %s, found %s",
-                          sv_shape_text(&x->in[1].shape, index), sv_shape_text(&x->in[0].shape, data),
+                          sv_shape_text(&x->in[1].shape, index),
+                          sv_shape_text(&x->in[0].shape, data),
                           sv_shape_text(&x->in[2].shape, update));
 }
 
@@ -246,8 +285,8 @@ static void nd_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel nd_kernel = {.name = "custom_scatter_nd", .family = SV_FAMILY_custom,
-                                    .run = nd_run};
+static const sv_kernel nd_kernel = {
+    .name = "custom_scatter_nd", .family = SV_FAMILY_custom, .run = nd_run};
 
 static sv_status nd_emit(sv_emit *e)
 {
@@ -257,11 +296,16 @@ static sv_status nd_emit(sv_emit *e)
     return scatter_items(e, &nd_kernel, &param, 1, 2);
 }
 
-const sv_op_desc sv_op_desc_ScatterND = {.op = SV_OP_ScatterND, .min_in = 3, .max_in = 3,
-                                         .min_out = 1, .max_out = 1, .infer = nd_infer,
+const sv_op_desc sv_op_desc_ScatterND = {.op = SV_OP_ScatterND,
+                                         .min_in = 3,
+                                         .max_in = 3,
+                                         .min_out = 1,
+                                         .max_out = 1,
+                                         .infer = nd_infer,
                                          .emit = nd_emit};
 
-/* ---- TensorScatter ----------------------------------------------------------------------------- */
+/* ---- TensorScatter -----------------------------------------------------------------------------
+ */
 
 static sv_status cache_infer(sv_infer *x)
 {
@@ -330,8 +374,10 @@ static void cache_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel cache_kernel = {.name = "custom_tensor_scatter", .family = SV_FAMILY_custom,
-                                       .units = cache_units, .run = cache_run};
+static const sv_kernel cache_kernel = {.name = "custom_tensor_scatter",
+                                       .family = SV_FAMILY_custom,
+                                       .units = cache_units,
+                                       .run = cache_run};
 
 static sv_status cache_emit(sv_emit *e)
 {
@@ -343,6 +389,10 @@ static sv_status cache_emit(sv_emit *e)
     return scatter_items(e, &cache_kernel, &param, sv_emit_in(e, 2), 1);
 }
 
-const sv_op_desc sv_op_desc_TensorScatter = {
-    .op = SV_OP_TensorScatter, .min_in = 2, .max_in = 3, .min_out = 1, .max_out = 1,
-    .infer = cache_infer, .emit = cache_emit};
+const sv_op_desc sv_op_desc_TensorScatter = {.op = SV_OP_TensorScatter,
+                                             .min_in = 2,
+                                             .max_in = 3,
+                                             .min_out = 1,
+                                             .max_out = 1,
+                                             .infer = cache_infer,
+                                             .emit = cache_emit};

@@ -1,11 +1,13 @@
-/* Operators that choose or limit elements by place or value: Where, Clip, Trilu, ReverseSequence. */
+/* Operators that choose or limit elements by place or value: Where, Clip, Trilu, ReverseSequence.
+ */
 #include "base/status.h"
 #include "kernels/elementwise.h"
 #include "ops/support.h"
 
 #include <math.h>
 
-/* ---- Where ------------------------------------------------------------------------------------- */
+/* ---- Where -------------------------------------------------------------------------------------
+ */
 
 static sv_status where_infer(sv_infer *x)
 {
@@ -27,11 +29,17 @@ static sv_status where_emit(sv_emit *e)
     return sv_emit_problem(e, SV_FAMILY_where, NULL, 0, 4, ref, 8);
 }
 
-const sv_op_desc sv_op_desc_Where = {.op = SV_OP_Where, .min_in = 3, .max_in = 3, .min_out = 1,
-                                     .max_out = 1, .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_SHAPE,
-                                     .infer = where_infer, .emit = where_emit};
+const sv_op_desc sv_op_desc_Where = {.op = SV_OP_Where,
+                                     .min_in = 3,
+                                     .max_in = 3,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_SHAPE,
+                                     .infer = where_infer,
+                                     .emit = where_emit};
 
-/* ---- Clip -------------------------------------------------------------------------------------- */
+/* ---- Clip --------------------------------------------------------------------------------------
+ */
 
 static sv_status clip_infer(sv_infer *x)
 {
@@ -46,8 +54,8 @@ static sv_status clip_infer(sv_infer *x)
 static sv_status clip_known(sv_emit *e, const sv_tensor *low, const sv_tensor *high)
 {
     sv_slot y = sv_emit_out(e, 0);
-    sv_unary_param param = {.op = SV_UNARY_Clip, .da = -INFINITY, .db = INFINITY, .ia = INT64_MIN,
-                            .ib = INT64_MAX};
+    sv_unary_param param = {
+        .op = SV_UNARY_Clip, .da = -INFINITY, .db = INFINITY, .ia = INT64_MIN, .ib = INT64_MAX};
     bool integer = sv_dtype_is_integer(sv_emit_type(e, 0)->dtype);
     if (low && integer) param.ia = sv_tensor_get_i64(low, 0);
     if (high && integer) param.ib = sv_tensor_get_i64(high, 0);
@@ -78,11 +86,17 @@ static sv_status clip_emit(sv_emit *e)
     return high != SV_NO_SLOT ? sv_emit_binary(e, SV_BINARY_Min, x, high, y) : SV_OK;
 }
 
-const sv_op_desc sv_op_desc_Clip = {.op = SV_OP_Clip, .min_in = 1, .max_in = 3, .min_out = 1,
-                                    .max_out = 1, .traits = SV_TRAIT_ELEMENTWISE,
-                                    .infer = clip_infer, .emit = clip_emit};
+const sv_op_desc sv_op_desc_Clip = {.op = SV_OP_Clip,
+                                    .min_in = 1,
+                                    .max_in = 3,
+                                    .min_out = 1,
+                                    .max_out = 1,
+                                    .traits = SV_TRAIT_ELEMENTWISE,
+                                    .infer = clip_infer,
+                                    .emit = clip_emit};
 
-/* ---- Trilu ------------------------------------------------------------------------------------- */
+/* ---- Trilu -------------------------------------------------------------------------------------
+ */
 
 static sv_status trilu_infer(sv_infer *x)
 {
@@ -133,21 +147,28 @@ static void trilu_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel trilu_kernel = {.name = "custom_trilu", .family = SV_FAMILY_custom,
-                                       .units = trilu_units, .run = trilu_run};
+static const sv_kernel trilu_kernel = {
+    .name = "custom_trilu", .family = SV_FAMILY_custom, .units = trilu_units, .run = trilu_run};
 
 static sv_status trilu_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
     sv_trilu_param param = {.upper = sv_node_int(e->node, "upper", 1) != 0};
-    sv_ref ref[3] = {sv_ref_dense(0), sv_ref_dense(sv_emit_in(e, 1)), sv_ref_dense(sv_emit_out(e, 0))};
+    sv_ref ref[3] = {sv_ref_dense(0), sv_ref_dense(sv_emit_in(e, 1)),
+                     sv_ref_dense(sv_emit_out(e, 0))};
     return sv_emit_custom(e, &trilu_kernel, &param, sizeof(param), 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_Trilu = {.op = SV_OP_Trilu, .min_in = 1, .max_in = 2, .min_out = 1,
-                                     .max_out = 1, .infer = trilu_infer, .emit = trilu_emit};
+const sv_op_desc sv_op_desc_Trilu = {.op = SV_OP_Trilu,
+                                     .min_in = 1,
+                                     .max_in = 2,
+                                     .min_out = 1,
+                                     .max_out = 1,
+                                     .infer = trilu_infer,
+                                     .emit = trilu_emit};
 
-/* ---- ReverseSequence --------------------------------------------------------------------------- */
+/* ---- ReverseSequence ---------------------------------------------------------------------------
+ */
 
 typedef struct sv_reverse_param {
     bool time_first; /* dimension 0 is time, 1 batch; else the other way round */
@@ -155,11 +176,13 @@ typedef struct sv_reverse_param {
 
 static sv_status reverse_infer(sv_infer *x)
 {
-    int64_t time = sv_node_int(x->node, "time_axis", 0), batch = sv_node_int(x->node, "batch_axis", 1);
+    int64_t time = sv_node_int(x->node, "time_axis", 0),
+            batch = sv_node_int(x->node, "batch_axis", 1);
     if (time + batch != 1 || time * batch != 0) {
-        return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                             "axes: expected time and batch in dimensions 0 and 1, found %lld and %lld",
-                             (long long)time, (long long)batch);
+        return sv_node_error(
+            x->node, SV_CODE_INVALID_ARGUMENT,
+            "axes: expected time and batch in dimensions 0 and 1, found %lld and %lld",
+            (long long)time, (long long)batch);
     }
     SV_TRY(sv_infer_rank(x, 0, 2, SV_MAX_RANK));
     SV_TRY(sv_infer_rank(x, 1, 1, 1));
@@ -209,7 +232,8 @@ static void reverse_run(const sv_call *call, uint32_t begin, uint32_t end)
 }
 
 static const sv_kernel reverse_kernel = {.name = "custom_reverse_sequence",
-                                         .family = SV_FAMILY_custom, .units = reverse_units,
+                                         .family = SV_FAMILY_custom,
+                                         .units = reverse_units,
                                          .run = reverse_run};
 
 static sv_status reverse_emit(sv_emit *e)
@@ -219,6 +243,10 @@ static sv_status reverse_emit(sv_emit *e)
     return sv_emit_run(e, &reverse_kernel, &param, sizeof(param));
 }
 
-const sv_op_desc sv_op_desc_ReverseSequence = {
-    .op = SV_OP_ReverseSequence, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-    .infer = reverse_infer, .emit = reverse_emit};
+const sv_op_desc sv_op_desc_ReverseSequence = {.op = SV_OP_ReverseSequence,
+                                               .min_in = 2,
+                                               .max_in = 2,
+                                               .min_out = 1,
+                                               .max_out = 1,
+                                               .infer = reverse_infer,
+                                               .emit = reverse_emit};

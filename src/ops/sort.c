@@ -1,10 +1,11 @@
-/* Operators on the order of elements along an axis: TopK, and OneHot, CumSum, CumProd beside it, which
- * also work on one axis. */
+/* Operators on the order of elements along an axis: TopK, and OneHot, CumSum, CumProd beside it,
+ * which also work on one axis. */
 #include "base/status.h"
 #include "ops/order.h"
 #include "ops/support.h"
 
-/* ---- TopK -------------------------------------------------------------------------------------- */
+/* ---- TopK --------------------------------------------------------------------------------------
+ */
 
 typedef struct sv_top_param {
     int32_t axis;
@@ -32,7 +33,8 @@ static sv_status top_infer(sv_infer *x)
         return sv_infer_error(x, 1, "expected a number of at most %lld, found %lld",
                               (long long)in->dim[axis], (long long)size);
     }
-    for (uint32_t i = 0; i < x->n_out; i++) x->out[i].shape.dim[axis] = size;
+    for (uint32_t i = 0; i < x->n_out; i++)
+        x->out[i].shape.dim[axis] = size;
     return SV_OK;
 }
 
@@ -74,15 +76,16 @@ static void sift(sv_top_item *heap, int64_t n, int64_t at)
 }
 
 /* The `k` best of a line of `n`, best first: a heap of the best so far, then sorted in place. */
-static void top_line(sv_dtype dtype, const char *from, int64_t step, int64_t n, int64_t k, bool largest,
-                     sv_top_item *heap)
+static void top_line(sv_dtype dtype, const char *from, int64_t step, int64_t n, int64_t k,
+                     bool largest, sv_top_item *heap)
 {
     for (int64_t i = 0; i < n; i++) {
         uint64_t key = sv_order_key(dtype, from + i * step);
         sv_top_item item = {largest ? ~key : key, i};
         if (i < k) {
             heap[i] = item;
-            for (int64_t j = k / 2 - 1; i == k - 1 && j >= 0; j--) sift(heap, k, j);
+            for (int64_t j = k / 2 - 1; i == k - 1 && j >= 0; j--)
+                sift(heap, k, j);
         } else if (worse(&heap[0], &item)) {
             heap[0] = item;
             sift(heap, k, 0);
@@ -108,8 +111,8 @@ static void top_run(const sv_call *call, uint32_t begin, uint32_t end)
     sv_top_item *heap = call->scratch;
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
         int64_t outer = r / span.inner, inner = r % span.inner;
-        const char *from = (const char *)call->ptr[0] +
-                           (size_t)(outer * span.axis * span.inner + inner) * size;
+        const char *from =
+            (const char *)call->ptr[0] + (size_t)(outer * span.axis * span.inner + inner) * size;
         int64_t to = outer * k * span.inner + inner;
         top_line(x->dtype, from, span.inner * (int64_t)size, span.axis, k, p->largest, heap);
         for (int64_t i = 0; i < k; i++, to += span.inner) {
@@ -120,8 +123,11 @@ static void top_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel top_kernel = {.name = "custom_top_k", .family = SV_FAMILY_custom,
-                                     .units = top_units, .scratch = top_scratch, .run = top_run};
+static const sv_kernel top_kernel = {.name = "custom_top_k",
+                                     .family = SV_FAMILY_custom,
+                                     .units = top_units,
+                                     .scratch = top_scratch,
+                                     .run = top_run};
 
 static sv_status top_emit(sv_emit *e)
 {
@@ -134,10 +140,16 @@ static sv_status top_emit(sv_emit *e)
     return sv_emit_custom(e, &top_kernel, &param, sizeof(param), 3, ref, mask);
 }
 
-const sv_op_desc sv_op_desc_TopK = {.op = SV_OP_TopK, .min_in = 2, .max_in = 2, .min_out = 1,
-                                    .max_out = 2, .infer = top_infer, .emit = top_emit};
+const sv_op_desc sv_op_desc_TopK = {.op = SV_OP_TopK,
+                                    .min_in = 2,
+                                    .max_in = 2,
+                                    .min_out = 1,
+                                    .max_out = 2,
+                                    .infer = top_infer,
+                                    .emit = top_emit};
 
-/* ---- OneHot ------------------------------------------------------------------------------------ */
+/* ---- OneHot ------------------------------------------------------------------------------------
+ */
 
 typedef struct sv_hot_param {
     int32_t axis;
@@ -194,7 +206,8 @@ static void hot_run(const sv_call *call, uint32_t begin, uint32_t end)
         for (int64_t i = 0; i < span.axis * span.inner; i++)
             sv_element_move(row + (size_t)i * size, off, size);
         for (int64_t i = 0; i < span.inner; i++) {
-            const char *from = (const char *)call->ptr[0] + (size_t)(r * span.inner + i) * from_size;
+            const char *from =
+                (const char *)call->ptr[0] + (size_t)(r * span.inner + i) * from_size;
             int64_t at = sv_scalar_get_i64(index->dtype, from);
             if (at < 0) at += span.axis;
             if (at >= 0 && at < span.axis)
@@ -203,23 +216,30 @@ static void hot_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel hot_kernel = {.name = "custom_one_hot", .family = SV_FAMILY_custom,
-                                     .units = hot_units, .run = hot_run};
+static const sv_kernel hot_kernel = {
+    .name = "custom_one_hot", .family = SV_FAMILY_custom, .units = hot_units, .run = hot_run};
 
 static sv_status hot_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
     sv_slot y = sv_emit_out(e, 0);
     int64_t axis = sv_node_int(e->node, "axis", -1);
-    sv_hot_param param = {.axis = (int32_t)(axis < 0 ? axis + sv_emit_type(e, y)->shape.rank : axis)};
+    sv_hot_param param = {.axis =
+                              (int32_t)(axis < 0 ? axis + sv_emit_type(e, y)->shape.rank : axis)};
     sv_ref ref[3] = {sv_ref_dense(0), sv_ref_dense(2), sv_ref_dense(y)};
     return sv_emit_custom(e, &hot_kernel, &param, sizeof(param), 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_OneHot = {.op = SV_OP_OneHot, .min_in = 3, .max_in = 3, .min_out = 1,
-                                      .max_out = 1, .infer = hot_infer, .emit = hot_emit};
+const sv_op_desc sv_op_desc_OneHot = {.op = SV_OP_OneHot,
+                                      .min_in = 3,
+                                      .max_in = 3,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = hot_infer,
+                                      .emit = hot_emit};
 
-/* ---- CumSum, CumProd --------------------------------------------------------------------------- */
+/* ---- CumSum, CumProd ---------------------------------------------------------------------------
+ */
 
 typedef struct sv_running_param {
     int32_t axis;
@@ -256,7 +276,7 @@ static uint32_t running_units(const sv_problem *problem, uint32_t phase)
 
 /* A line of `n` elements, `step` apart (in elements; negative: from the back). */
 #define RUNNING_LINE(name, type, add, multiply)                                                    \
-    static void name(const sv_running_param *p, const void *from, void *to, int64_t step,         \
+    static void name(const sv_running_param *p, const void *from, void *to, int64_t step,          \
                      int64_t n)                                                                    \
     {                                                                                              \
         const type *x = from;                                                                      \
@@ -268,10 +288,10 @@ static uint32_t running_units(const sv_problem *problem, uint32_t phase)
         }                                                                                          \
     }
 
-RUNNING_LINE(running_f32, float, sum + value, sum * value)
-RUNNING_LINE(running_f64, double, sum + value, sum * value)
-RUNNING_LINE(running_32, uint32_t, sum + value, sum * value)
-RUNNING_LINE(running_64, uint64_t, sum + value, sum * value)
+RUNNING_LINE(running_f32, float, sum + value, sum *value)
+RUNNING_LINE(running_f64, double, sum + value, sum *value)
+RUNNING_LINE(running_32, uint32_t, sum + value, sum *value)
+RUNNING_LINE(running_64, uint64_t, sum + value, sum *value)
 
 /* Narrow floats are summed in f32 and rounded at each store; narrow integers wrap there. */
 static void running_other(const sv_running_param *p, sv_dtype dtype, const char *from, char *to,
@@ -308,19 +328,31 @@ static void running_run(const sv_call *call, uint32_t begin, uint32_t end)
         const char *from = (const char *)call->ptr[0] + first * (int64_t)size;
         char *to = (char *)call->ptr[1] + first * (int64_t)size;
         switch (x->dtype) {
-        case SV_F32: running_f32(p, from, to, step, span.axis); break;
-        case SV_F64: running_f64(p, from, to, step, span.axis); break;
+        case SV_F32:
+            running_f32(p, from, to, step, span.axis);
+            break;
+        case SV_F64:
+            running_f64(p, from, to, step, span.axis);
+            break;
         case SV_I32:
-        case SV_U32: running_32(p, from, to, step, span.axis); break;
+        case SV_U32:
+            running_32(p, from, to, step, span.axis);
+            break;
         case SV_I64:
-        case SV_U64: running_64(p, from, to, step, span.axis); break;
-        default: running_other(p, x->dtype, from, to, step, span.axis); break;
+        case SV_U64:
+            running_64(p, from, to, step, span.axis);
+            break;
+        default:
+            running_other(p, x->dtype, from, to, step, span.axis);
+            break;
         }
     }
 }
 
-static const sv_kernel running_kernel = {.name = "custom_cumulative", .family = SV_FAMILY_custom,
-                                         .units = running_units, .run = running_run};
+static const sv_kernel running_kernel = {.name = "custom_cumulative",
+                                         .family = SV_FAMILY_custom,
+                                         .units = running_units,
+                                         .run = running_run};
 
 static sv_status running_emit(sv_emit *e)
 {
@@ -338,7 +370,17 @@ static sv_status running_emit(sv_emit *e)
     return sv_emit_custom(e, &running_kernel, &param, sizeof(param), 2, ref, 2);
 }
 
-const sv_op_desc sv_op_desc_CumProd = {.op = SV_OP_CumProd, .min_in = 2, .max_in = 2, .min_out = 1,
-                                       .max_out = 1, .infer = running_infer, .emit = running_emit};
-const sv_op_desc sv_op_desc_CumSum = {.op = SV_OP_CumSum, .min_in = 2, .max_in = 2, .min_out = 1,
-                                      .max_out = 1, .infer = running_infer, .emit = running_emit};
+const sv_op_desc sv_op_desc_CumProd = {.op = SV_OP_CumProd,
+                                       .min_in = 2,
+                                       .max_in = 2,
+                                       .min_out = 1,
+                                       .max_out = 1,
+                                       .infer = running_infer,
+                                       .emit = running_emit};
+const sv_op_desc sv_op_desc_CumSum = {.op = SV_OP_CumSum,
+                                      .min_in = 2,
+                                      .max_in = 2,
+                                      .min_out = 1,
+                                      .max_out = 1,
+                                      .infer = running_infer,
+                                      .emit = running_emit};

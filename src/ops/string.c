@@ -1,5 +1,5 @@
-/* Operators on strings: StringConcat, StringSplit, StringNormalizer. Loops of one unit: new bytes come
- * from the step's arena, pieces of a string borrow its bytes. */
+/* Operators on strings: StringConcat, StringSplit, StringNormalizer. Loops of one unit: new bytes
+ * come from the step's arena, pieces of a string borrow its bytes. */
 #define _GNU_SOURCE /* memmem */
 #include "base/status.h"
 #include "ops/support.h"
@@ -18,7 +18,8 @@ static char *string_room(const sv_call *call, size_t size)
     return room;
 }
 
-/* ---- StringConcat ------------------------------------------------------------------------------ */
+/* ---- StringConcat ------------------------------------------------------------------------------
+ */
 
 static sv_status concat_infer(sv_infer *x)
 {
@@ -34,7 +35,8 @@ static sv_string string_at(const sv_call *call, uint32_t operand, const int64_t 
 {
     const sv_desc *desc = &call->desc[operand];
     int64_t offset = 0;
-    for (int32_t i = 0; i < desc->rank; i++) offset += index[i] * desc->stride[i];
+    for (int32_t i = 0; i < desc->rank; i++)
+        offset += index[i] * desc->stride[i];
     return ((const sv_string *)call->ptr[operand])[offset];
 }
 
@@ -56,8 +58,8 @@ static void concat_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel concat_kernel = {.name = "custom_string_concat", .family = SV_FAMILY_custom,
-                                        .run = concat_run};
+static const sv_kernel concat_kernel = {
+    .name = "custom_string_concat", .family = SV_FAMILY_custom, .run = concat_run};
 
 static sv_status concat_emit(sv_emit *e)
 {
@@ -68,11 +70,16 @@ static sv_status concat_emit(sv_emit *e)
     return sv_emit_custom(e, &concat_kernel, NULL, 0, 3, ref, 4);
 }
 
-const sv_op_desc sv_op_desc_StringConcat = {
-    .op = SV_OP_StringConcat, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,
-    .infer = concat_infer, .emit = concat_emit};
+const sv_op_desc sv_op_desc_StringConcat = {.op = SV_OP_StringConcat,
+                                            .min_in = 2,
+                                            .max_in = 2,
+                                            .min_out = 1,
+                                            .max_out = 1,
+                                            .infer = concat_infer,
+                                            .emit = concat_emit};
 
-/* ---- StringSplit ------------------------------------------------------------------------------- */
+/* ---- StringSplit -------------------------------------------------------------------------------
+ */
 
 typedef struct sv_split_param {
     int64_t most; /* splits; negative: any number */
@@ -86,7 +93,10 @@ typedef struct sv_splitter {
     bool done;
 } sv_splitter;
 
-static bool blank(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static bool blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 static void advance(sv_string *s, size_t by)
 {
@@ -96,7 +106,8 @@ static void advance(sv_string *s, size_t by)
 
 static void skip_blanks(sv_string *s)
 {
-    while (s->size > 0 && blank(s->data[0])) advance(s, 1);
+    while (s->size > 0 && blank(s->data[0]))
+        advance(s, 1);
 }
 
 /* The next piece that blanks delimit; blanks around it belong to nobody. */
@@ -110,7 +121,8 @@ static bool next_word(sv_splitter *x, sv_string *piece)
         return true;
     }
     size_t n = 0;
-    while (n < x->rest.size && !blank(x->rest.data[n])) n++;
+    while (n < x->rest.size && !blank(x->rest.data[n]))
+        n++;
     piece->size = n;
     advance(&x->rest, n);
     x->left--;
@@ -140,8 +152,7 @@ static sv_status split_infer(sv_infer *x)
     SV_TRY(sv_infer_rank(x, 0, 0, SV_MAX_RANK - 1));
     x->out[0] = (sv_type){SV_STRING, x->in[0].shape};
     if (x->n_out > 1) x->out[1] = (sv_type){SV_I64, x->in[0].shape};
-    if (x->in[0].shape.rank >= 0)
-        x->out[0].shape.dim[x->out[0].shape.rank++] = sv_infer_symbol(x);
+    if (x->in[0].shape.rank >= 0) x->out[0].shape.dim[x->out[0].shape.rank++] = sv_infer_symbol(x);
     sv_infer_dynamic(x, 0);
     return SV_OK;
 }
@@ -161,7 +172,8 @@ static void split_run(const sv_call *call, uint32_t begin, uint32_t end)
         for (; next_piece(&splitter, &piece); n++) {
             if (n < room) to[n] = piece;
         }
-        for (int64_t k = n; k < room; k++) to[k] = (sv_string){"", 0};
+        for (int64_t k = n; k < room; k++)
+            to[k] = (sv_string){"", 0};
         if (!p->measure && call->ptr[3]) ((int64_t *)call->ptr[3])[i] = n;
         most = n > most ? n : most;
     }
@@ -172,8 +184,8 @@ static void split_run(const sv_call *call, uint32_t begin, uint32_t end)
     if (call->ptr[3]) memcpy(call->ptr[3], x->dim, (size_t)x->rank * sizeof(*dims));
 }
 
-static const sv_kernel split_kernel = {.name = "custom_string_split", .family = SV_FAMILY_custom,
-                                       .run = split_run};
+static const sv_kernel split_kernel = {
+    .name = "custom_string_split", .family = SV_FAMILY_custom, .run = split_run};
 
 static sv_status split_items(sv_emit *e, bool measure)
 {
@@ -190,14 +202,26 @@ static sv_status split_items(sv_emit *e, bool measure)
     return sv_emit_custom(e, &split_kernel, &param, sizeof(param), 4, ref, mask);
 }
 
-static sv_status split_measure(sv_emit *e) { return split_items(e, true); }
-static sv_status split_emit(sv_emit *e) { return split_items(e, false); }
+static sv_status split_measure(sv_emit *e)
+{
+    return split_items(e, true);
+}
+static sv_status split_emit(sv_emit *e)
+{
+    return split_items(e, false);
+}
 
-const sv_op_desc sv_op_desc_StringSplit = {
-    .op = SV_OP_StringSplit, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 2,
-    .infer = split_infer, .emit = split_emit, .measure = split_measure};
+const sv_op_desc sv_op_desc_StringSplit = {.op = SV_OP_StringSplit,
+                                           .min_in = 1,
+                                           .max_in = 1,
+                                           .min_out = 1,
+                                           .max_out = 2,
+                                           .infer = split_infer,
+                                           .emit = split_emit,
+                                           .measure = split_measure};
 
-/* ---- StringNormalizer -------------------------------------------------------------------------- */
+/* ---- StringNormalizer --------------------------------------------------------------------------
+ */
 
 typedef enum sv_case { CASE_NONE, CASE_LOWER, CASE_UPPER } sv_case;
 
@@ -215,9 +239,9 @@ static sv_status case_of(const sv_node *node, uint8_t *out)
         *out = i;
         return SV_OK;
     }
-    return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                         "attribute 'case_change_action': expected LOWER, UPPER or NONE, found '%s'",
-                         text);
+    return sv_node_error(
+        node, SV_CODE_INVALID_ARGUMENT,
+        "attribute 'case_change_action': expected LOWER, UPPER or NONE, found '%s'", text);
 }
 
 static sv_status normalizer_infer(sv_infer *x)
@@ -235,14 +259,14 @@ static sv_status normalizer_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* The other case of a code point below U+0800, where both take as many bytes: ASCII, Latin-1, Greek,
- * Cyrillic. */
+/* The other case of a code point below U+0800, where both take as many bytes: ASCII, Latin-1,
+ * Greek, Cyrillic. */
 static uint32_t change_case(uint32_t c, sv_case to)
 {
     static const struct {
         uint16_t first, last, distance;
-    } upper[] = {{'A', 'Z', 32},         {0xC0, 0xD6, 32},    {0xD8, 0xDE, 32}, {0x391, 0x3A1, 32},
-                 {0x3A3, 0x3AB, 32},     {0x400, 0x40F, 80},  {0x410, 0x42F, 32}};
+    } upper[] = {{'A', 'Z', 32},     {0xC0, 0xD6, 32},   {0xD8, 0xDE, 32},  {0x391, 0x3A1, 32},
+                 {0x3A3, 0x3AB, 32}, {0x400, 0x40F, 80}, {0x410, 0x42F, 32}};
     for (size_t i = 0; to != CASE_NONE && i < sizeof(upper) / sizeof(upper[0]); i++) {
         uint32_t from = upper[i].first, last = upper[i].last;
         if (to == CASE_LOWER && c >= from && c <= last) return c + upper[i].distance;
@@ -316,8 +340,8 @@ static void normalizer_run(const sv_call *call, uint32_t begin, uint32_t end)
     dims[x->rank - 1] = kept > 0 ? kept : 1;
 }
 
-static const sv_kernel normalizer_kernel = {.name = "custom_string_normalizer",
-                                            .family = SV_FAMILY_custom, .run = normalizer_run};
+static const sv_kernel normalizer_kernel = {
+    .name = "custom_string_normalizer", .family = SV_FAMILY_custom, .run = normalizer_run};
 
 static sv_status normalizer_items(sv_emit *e, bool measure)
 {
@@ -335,9 +359,20 @@ static sv_status normalizer_items(sv_emit *e, bool measure)
     return sv_emit_custom(e, &normalizer_kernel, &param, sizeof(param), 3, ref, 4);
 }
 
-static sv_status normalizer_measure(sv_emit *e) { return normalizer_items(e, true); }
-static sv_status normalizer_emit(sv_emit *e) { return normalizer_items(e, false); }
+static sv_status normalizer_measure(sv_emit *e)
+{
+    return normalizer_items(e, true);
+}
+static sv_status normalizer_emit(sv_emit *e)
+{
+    return normalizer_items(e, false);
+}
 
-const sv_op_desc sv_op_desc_StringNormalizer = {
-    .op = SV_OP_StringNormalizer, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,
-    .infer = normalizer_infer, .emit = normalizer_emit, .measure = normalizer_measure};
+const sv_op_desc sv_op_desc_StringNormalizer = {.op = SV_OP_StringNormalizer,
+                                                .min_in = 1,
+                                                .max_in = 1,
+                                                .min_out = 1,
+                                                .max_out = 1,
+                                                .infer = normalizer_infer,
+                                                .emit = normalizer_emit,
+                                                .measure = normalizer_measure};

@@ -44,7 +44,8 @@ sv_status sv_infer_index(const sv_infer *x, uint32_t input)
     return sv_infer_error(x, input, "expected int32 or int64, found %s", sv_dtype_name(dtype));
 }
 
-sv_status sv_infer_dtype_attr(const sv_infer *x, const char *name, sv_dtype otherwise, sv_dtype *out)
+sv_status sv_infer_dtype_attr(const sv_infer *x, const char *name, sv_dtype otherwise,
+                              sv_dtype *out)
 {
     int64_t value = sv_node_int(x->node, name, otherwise);
     if (value >= 0 && value < SV_DTYPE_COUNT) {
@@ -52,8 +53,8 @@ sv_status sv_infer_dtype_attr(const sv_infer *x, const char *name, sv_dtype othe
         return SV_OK;
     }
     return sv_node_error(x->node, SV_CODE_INVALID_ARGUMENT,
-                         "attribute '%s': expected a data type's number in [0, %d), found %lld", name,
-                         (int)SV_DTYPE_COUNT, (long long)value);
+                         "attribute '%s': expected a data type's number in [0, %d), found %lld",
+                         name, (int)SV_DTYPE_COUNT, (long long)value);
 }
 
 int64_t sv_infer_product(sv_infer *x, const sv_shape *shape, int32_t first, int32_t last)
@@ -108,7 +109,8 @@ bool sv_emit_ints(const sv_emit *e, uint32_t input, int64_t out[64], uint32_t *c
     const sv_tensor *value = sv_emit_value(e, input);
     if (!value || !sv_dtype_is_integer(value->dtype) || sv_tensor_count(value) > 64) return false;
     *count = (uint32_t)sv_tensor_count(value);
-    for (uint32_t i = 0; i < *count; i++) out[i] = sv_tensor_get_i64(value, i);
+    for (uint32_t i = 0; i < *count; i++)
+        out[i] = sv_tensor_get_i64(value, i);
     return true;
 }
 
@@ -147,7 +149,8 @@ static sv_status border(sv_emit *e, sv_slot to, sv_slot fill, const int64_t *sta
     return sv_emit_copy(e, to, slab, start);
 }
 
-sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_slot fill, const int64_t *before)
+sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_slot fill,
+                           const int64_t *before)
 {
     sv_shape whole = e->slot[to].shape, inside = e->slot[from].shape;
     int64_t start[SV_MAX_RANK] = {0}, size[SV_MAX_RANK];

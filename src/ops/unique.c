@@ -51,7 +51,8 @@ static sv_status unique_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* ---- sorting ----------------------------------------------------------------------------------- */
+/* ---- sorting -----------------------------------------------------------------------------------
+ */
 
 static int compare_elements(const sv_items *items, const char *a, const char *b)
 {
@@ -88,12 +89,13 @@ static void merge(const sv_items *items, const int64_t *from, int64_t *to, int64
     }
 }
 
-/* The items' indices in order, stable, in one of two halves of `work` (2 * n); merges runs of doubling
- * length. */
+/* The items' indices in order, stable, in one of two halves of `work` (2 * n); merges runs of
+ * doubling length. */
 static int64_t *sorted_items(const sv_items *items, int64_t *work)
 {
     int64_t n = items->span.axis, *from = work, *to = work + n;
-    for (int64_t i = 0; i < n; i++) from[i] = i;
+    for (int64_t i = 0; i < n; i++)
+        from[i] = i;
     for (int64_t run = 1; run < n; run *= 2) {
         for (int64_t a = 0; a < n; a += 2 * run) {
             int64_t b = a + run < n ? a + run : n, end = a + 2 * run < n ? a + 2 * run : n;
@@ -113,7 +115,8 @@ static size_t unique_scratch(const sv_problem *problem)
     return (size_t)(p->axis < 0 ? sv_desc_count(x) : x->dim[p->axis]) * 3 * sizeof(int64_t);
 }
 
-/* ---- results ----------------------------------------------------------------------------------- */
+/* ---- results -----------------------------------------------------------------------------------
+ */
 
 /* Operands: x, then the dims of each output. */
 static void unique_measure_run(const sv_call *call, uint32_t begin, uint32_t end)
@@ -180,11 +183,14 @@ static void unique_run(const sv_call *call, uint32_t begin, uint32_t end)
     }
 }
 
-static const sv_kernel unique_measure_kernel = {
-    .name = "custom_unique_count", .family = SV_FAMILY_custom, .scratch = unique_scratch,
-    .run = unique_measure_run};
-static const sv_kernel unique_kernel = {.name = "custom_unique", .family = SV_FAMILY_custom,
-                                        .scratch = unique_scratch, .run = unique_run};
+static const sv_kernel unique_measure_kernel = {.name = "custom_unique_count",
+                                                .family = SV_FAMILY_custom,
+                                                .scratch = unique_scratch,
+                                                .run = unique_measure_run};
+static const sv_kernel unique_kernel = {.name = "custom_unique",
+                                        .family = SV_FAMILY_custom,
+                                        .scratch = unique_scratch,
+                                        .run = unique_run};
 
 static sv_status unique_items(sv_emit *e, const sv_kernel *kernel)
 {
@@ -207,9 +213,20 @@ static sv_status unique_items(sv_emit *e, const sv_kernel *kernel)
     return sv_emit_custom(e, kernel, &param, sizeof(param), n, ref, ((1u << n) - 1) & ~1u);
 }
 
-static sv_status unique_measure(sv_emit *e) { return unique_items(e, &unique_measure_kernel); }
-static sv_status unique_emit(sv_emit *e) { return unique_items(e, &unique_kernel); }
+static sv_status unique_measure(sv_emit *e)
+{
+    return unique_items(e, &unique_measure_kernel);
+}
+static sv_status unique_emit(sv_emit *e)
+{
+    return unique_items(e, &unique_kernel);
+}
 
-const sv_op_desc sv_op_desc_Unique = {.op = SV_OP_Unique, .min_in = 1, .max_in = 1, .min_out = 1,
-                                      .max_out = 4, .infer = unique_infer, .emit = unique_emit,
+const sv_op_desc sv_op_desc_Unique = {.op = SV_OP_Unique,
+                                      .min_in = 1,
+                                      .max_in = 1,
+                                      .min_out = 1,
+                                      .max_out = 4,
+                                      .infer = unique_infer,
+                                      .emit = unique_emit,
                                       .measure = unique_measure};

@@ -1,19 +1,25 @@
-/* Operators that only look at their input otherwise: new dims, other order, repetition. None of them
- * moves an element by itself. */
+/* Operators that only look at their input otherwise: new dims, other order, repetition. None of
+ * them moves an element by itself. */
 #include "base/status.h"
 #include "ops/support.h"
 
 #define VIEW_DESC(name, inputs_from, inputs_to, infer_with, emit_with, more_traits)                \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = inputs_from, .max_in = inputs_to, .min_out = 1,              \
-        .max_out = 1, .traits = more_traits, .infer = infer_with, .emit = emit_with}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = inputs_from,                                   \
+                                          .max_in = inputs_to,                                     \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = more_traits,                                   \
+                                          .infer = infer_with,                                     \
+                                          .emit = emit_with}
 
 static sv_status reshape_emit(sv_emit *e)
 {
     return e->symbolic ? SV_OK : sv_emit_reshape(e, sv_emit_out(e, 0), 0);
 }
 
-/* ---- Identity ---------------------------------------------------------------------------------- */
+/* ---- Identity ----------------------------------------------------------------------------------
+ */
 
 static sv_status identity_infer(sv_infer *x)
 {
@@ -26,14 +32,15 @@ static sv_status identity_infer(sv_infer *x)
 
 VIEW_DESC(Identity, 1, 1, identity_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Reshape ----------------------------------------------------------------------------------- */
+/* ---- Reshape -----------------------------------------------------------------------------------
+ */
 
 /* What is left of both sides once the dimensions that are taken over are cancelled. */
 typedef struct sv_reshape {
     int64_t from, to; /* products of the known dims */
     int64_t symbol;   /* a symbol among the input's dims */
     uint32_t symbols;
-    int32_t free;     /* the dimension to be computed; -1: none */
+    int32_t free; /* the dimension to be computed; -1: none */
 } sv_reshape;
 
 static sv_status reshape_error(const sv_infer *x, const int64_t *want, uint32_t n)
@@ -60,8 +67,8 @@ static sv_status reshape_match(const sv_infer *x, const int64_t *want, uint32_t 
             r->free = (int32_t)i;
         } else if (want[i] == 0 && !allow_zero) {
             if ((int32_t)i >= in->rank)
-                return sv_infer_error(x, 1, "expected a size, found 0 (copy) at %u beyond rank %d", i,
-                                      in->rank);
+                return sv_infer_error(x, 1, "expected a size, found 0 (copy) at %u beyond rank %d",
+                                      i, in->rank);
             out->dim[i] = in->dim[i];
             copied |= 1u << i;
         } else {
@@ -130,7 +137,8 @@ static sv_status reshape_infer(sv_infer *x)
 
 VIEW_DESC(Reshape, 2, 2, reshape_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Flatten, Squeeze, Unsqueeze --------------------------------------------------------------- */
+/* ---- Flatten, Squeeze, Unsqueeze ---------------------------------------------------------------
+ */
 
 static sv_status flatten_infer(sv_infer *x)
 {
@@ -219,7 +227,8 @@ static sv_status unsqueeze_infer(sv_infer *x)
     sv_shape out = sv_infer_symbols(x, in->rank + (int32_t)length);
     if (known) {
         SV_TRY(sv_infer_axes(x, axis, n, out.rank, &mask));
-        for (int32_t i = 0, k = 0; i < out.rank; i++) out.dim[i] = mask >> i & 1 ? 1 : in->dim[k++];
+        for (int32_t i = 0, k = 0; i < out.rank; i++)
+            out.dim[i] = mask >> i & 1 ? 1 : in->dim[k++];
     }
     x->out[0].shape = out;
     return SV_OK;
@@ -227,13 +236,15 @@ static sv_status unsqueeze_infer(sv_infer *x)
 
 VIEW_DESC(Unsqueeze, 2, 2, unsqueeze_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Transpose --------------------------------------------------------------------------------- */
+/* ---- Transpose ---------------------------------------------------------------------------------
+ */
 
 static sv_status transpose_perm(const sv_node *node, int32_t rank, uint8_t perm[SV_MAX_RANK])
 {
     uint32_t n, seen = 0;
     const int64_t *given = sv_node_ints(node, "perm", &n);
-    for (int32_t i = 0; i < rank; i++) perm[i] = (uint8_t)(rank - 1 - i);
+    for (int32_t i = 0; i < rank; i++)
+        perm[i] = (uint8_t)(rank - 1 - i);
     if (!given) return SV_OK;
     if ((int32_t)n != rank) {
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
@@ -242,9 +253,10 @@ static sv_status transpose_perm(const sv_node *node, int32_t rank, uint8_t perm[
     for (uint32_t i = 0; i < n; i++) {
         int64_t at = given[i] < 0 ? given[i] + rank : given[i];
         if (at < 0 || at >= rank || seen >> at & 1) {
-            return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
-                                 "attribute 'perm': expected every axis in [0, %d) once, found %lld",
-                                 rank, (long long)given[i]);
+            return sv_node_error(
+                node, SV_CODE_INVALID_ARGUMENT,
+                "attribute 'perm': expected every axis in [0, %d) once, found %lld", rank,
+                (long long)given[i]);
         }
         seen |= 1u << at;
         perm[i] = (uint8_t)at;
@@ -264,7 +276,8 @@ static sv_status transpose_infer(sv_infer *x)
     }
     SV_TRY(transpose_perm(x->node, in->rank, perm));
     x->out[0].shape.rank = in->rank;
-    for (int32_t i = 0; i < in->rank; i++) x->out[0].shape.dim[i] = in->dim[perm[i]];
+    for (int32_t i = 0; i < in->rank; i++)
+        x->out[0].shape.dim[i] = in->dim[perm[i]];
     return SV_OK;
 }
 
@@ -278,7 +291,8 @@ static sv_status transpose_emit(sv_emit *e)
 
 VIEW_DESC(Transpose, 1, 1, transpose_infer, transpose_emit, SV_TRAIT_SHAPE);
 
-/* ---- Expand ------------------------------------------------------------------------------------ */
+/* ---- Expand ------------------------------------------------------------------------------------
+ */
 
 /* Sizes above 1 stay whatever the wanted shape is. */
 static void expand_symbols(sv_infer *x)
@@ -327,7 +341,8 @@ static sv_status expand_emit(sv_emit *e)
 
 VIEW_DESC(Expand, 2, 2, expand_infer, expand_emit, SV_TRAIT_SHAPE);
 
-/* ---- DepthToSpace, SpaceToDepth ---------------------------------------------------------------- */
+/* ---- DepthToSpace, SpaceToDepth ----------------------------------------------------------------
+ */
 
 static sv_status block_size(const sv_node *node, int64_t *out)
 {
@@ -408,7 +423,8 @@ static sv_status depth_emit(sv_emit *e)
                         : sv_shape_make(6, (int64_t[]){dim[0], b, b, c, dim[2], dim[3]});
     }
     sv_shape moved = split;
-    for (int32_t i = 0; i < 6; i++) moved.dim[i] = split.dim[perm[i]];
+    for (int32_t i = 0; i < 6; i++)
+        moved.dim[i] = split.dim[perm[i]];
     sv_slot apart, reordered;
     SV_TRY(sv_emit_temp(e, sv_emit_type(e, 0)->dtype, &split, &apart));
     SV_TRY(sv_emit_temp(e, sv_emit_type(e, 0)->dtype, &moved, &reordered));
