@@ -151,8 +151,13 @@ static sv_status attention_infer(sv_infer *x)
         sized(x, 4, (int64_t[]){q->dim[0], a.kv_heads, a.total, a.value_head}),
         sized(x, 4, (int64_t[]){q->dim[0], a.q_heads, a.queries, a.total}),
     };
-    for (uint32_t i = 0; i < x->n_out; i++)
+    /* Q's own symbols are kept: -1 may be one. */
+    for (int32_t i = 0; i < (a.flat ? 2 : 3); i++)
+        shapes[0].dim[i] = q->dim[i];
+    for (uint32_t i = 0; i < x->n_out; i++) {
+        shapes[i].dim[0] = q->dim[0];
         x->out[i].shape = shapes[i];
+    }
     return SV_OK;
 }
 
