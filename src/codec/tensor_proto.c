@@ -292,6 +292,33 @@ static size_t stored_bytes(const sv_dtype_info *info, size_t count)
     return count / per_byte + (count % per_byte != 0);
 }
 
+/* Memory for all elements: large data get a blob of their own if the caller has such. */
+static sv_status take_elements(const survey *s, size_t size, sv_tensor *out)
+{
+    if (!s->source->memory || size < SV_TENSOR_LARGE) return take_memory(s, size, &out->data);
+    sv_status status = sv_budget_take_bytes(s->message.budget, size, "a tensor's data");
+    if (status) return place(s, status);
+    uint8_t *data;
+    SV_TRY(s->source->memory(s->source->self, size, &out->blob, &data));
+    out->data = data;
+    return SV_OK;
+}
+
+/* Copies, giving the source back piece by piece, so that both never lie in memory whole. */
+static void move_bytes(uint8_t *to, sv_blob *blob, const uint8_t *from, size_t size)
+{
+    const size_t piece = (size_t)1 << 20;
+    while (size > piece) {
+        memcpy(to, from, piece);
+        sv_blob_discard(blob, from, piece);
+        to += piece;
+        from += piece;
+        size -= piece;
+    }
+    memcpy(to, from, size);
+    sv_blob_discard(blob, from, size);
+}
+
 /* The tensor from bytes as files store them, borrowed if that is possible. */
 static sv_status from_stored(const survey *s, const uint8_t *data, size_t size, sv_blob *blob,
                              size_t count, sv_tensor *out)
@@ -302,10 +329,12 @@ static sv_status from_stored(const survey *s, const uint8_t *data, size_t size, 
         out->blob = blob;
         return SV_OK;
     }
-    SV_TRY(take_memory(s, count * info->size, &out->data));
+    SV_TRY(take_elements(s, count * info->size, out));
     uint8_t *to = out->data;
     if (is_packed(info))
         unpack_bits(info, data, count, to);
+    else if (blob && s->source->consume)
+        move_bytes(to, blob, data, size);
     else if (size)
         memcpy(to, data, size);
     if (info->class_ == SV_CLASS_BOOL)
@@ -385,7 +414,7 @@ static sv_status read_typed(const survey *s, size_t count, sv_tensor *out)
 {
     const sv_dtype_info *info = sv_dtype_get(s->type.dtype);
     uint32_t number = field_of(s->type.dtype);
-    SV_TRY(take_memory(s, count * info->size, &out->data));
+    SV_TRY(take_elements(s, count * info->size, out));
     if (!is_packed(info)) return decode_items(s, number, out->data);
     size_t packed = stored_bytes(info, count);
     void *bytes;

@@ -22,13 +22,22 @@ typedef struct sv_tensor_external {
 typedef sv_status (*sv_tensor_external_read)(void *self, const sv_tensor_external *where,
                                              const uint8_t **data, sv_blob **blob);
 
+/* Memory for `size` bytes of data that lives as long as the arena, as a blob of its own. */
+typedef sv_status (*sv_tensor_memory)(void *self, size_t size, sv_blob **blob, uint8_t **data);
+
+/* Data of this many bytes are worth a blob of their own, which can be given back alone. */
+#define SV_TENSOR_LARGE ((size_t)64 << 10)
+
 /* How tensors are read. */
 typedef struct sv_tensor_source {
-    sv_arena *arena;                  /* for everything that is not borrowed */
-    sv_blob *blob;                    /* the message lies in it, and raw data may stay there; NULL:
-                                         raw data are copied */
+    sv_arena *arena; /* for everything that is not borrowed */
+    sv_blob *blob;   /* the message lies in it, and raw data may stay there; NULL: raw data are
+                        copied */
+    bool consume;    /* nobody reads the blob again: what was copied from it is given back to the
+                        system, so that a model never lies in memory twice */
+    sv_tensor_memory memory;          /* for large data; NULL: the arena */
     sv_tensor_external_read external; /* NULL: external data are refused */
-    void *self;
+    void *self;                       /* passed to both */
 } sv_tensor_source;
 
 /* Reads a TensorProto that fills `message`. Raw data that are aligned to their elements and take

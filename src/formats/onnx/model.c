@@ -224,10 +224,9 @@ static sv_status finish(sv_module *module)
 sv_status sv_onnx_read(sv_blob *blob, const char *folder, const sv_allocator *allocator,
                        sv_budget *budget, sv_module **out)
 {
-    onnx_reader r = {.folder = folder, .budget = budget};
+    onnx_reader r = {.folder = folder, .budget = budget, .blob = blob};
     SV_TRY(sv_module_create(allocator, blob->origin, &r.module));
     sv_text_init(&r.scratch, allocator);
-    r.source = (sv_tensor_source){.arena = &r.module->arena, .blob = blob};
     sv_reader model;
     sv_reader_init(&model, blob->data, blob->size, blob->origin, blob->origin_offset, budget);
     sv_status status = sv_module_add_blob(r.module, sv_blob_ref(blob));

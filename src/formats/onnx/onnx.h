@@ -7,8 +7,10 @@
 
 /* Reads the ModelProto that fills `blob` into a normalised, verified module whose nodes are in the
  * versions of the file (src/lower brings them up). The module keeps a reference to the blob:
- * weights stay there where they are aligned. Tensors in side files are read, never mapped, from
- * beneath `folder` only; NULL refuses them. Unknown operators are kept by name (SV_OP_UNKNOWN).
+ * weights stay there where they are aligned. Larger ones that are not are copied, and their bytes
+ * in the blob given back (sv_blob_discard): a blob can be read once. Tensors in side files are
+ * read, never mapped, from beneath `folder` only; NULL refuses them. Unknown operators are kept by
+ * name (SV_OP_UNKNOWN).
  *
  * Initialisers that are inputs as well are defaults that a caller may override from IR version 4
  * on, and plain constants before, when all initialisers had to be inputs. Names in nested graphs

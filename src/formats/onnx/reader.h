@@ -21,7 +21,7 @@ typedef struct onnx_reader {
     sv_module *module;
     const char *folder; /* NULL: side files are refused */
     sv_budget *budget;
-    sv_tensor_source source;
+    sv_blob *blob;                 /* the file */
     sv_text scratch;               /* the text that onnx_text returned last */
     const sv_opset_import *import; /* of the model, or of the function being read */
     uint32_t n_import;

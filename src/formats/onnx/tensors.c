@@ -96,14 +96,25 @@ static sv_status keep_name(onnx_reader *r, const sv_reader *at, sv_string name, 
     return *out ? SV_OK : sv_error_memory("a tensor's name", name.size);
 }
 
+static sv_status own_blob(void *self, size_t size, sv_blob **blob, uint8_t **data)
+{
+    onnx_reader *r = self;
+    sv_blob *made;
+    SV_TRY(sv_blob_create(size, r->module->origin, r->module->arena.allocator, &made, data));
+    SV_TRY(sv_module_add_blob(r->module, made));
+    *blob = made;
+    return SV_OK;
+}
+
 sv_status onnx_read_tensor(onnx_reader *r, const sv_reader *message, sv_tensor *out,
                            const char **name)
 {
-    sv_tensor_source source = r->source;
-    if (r->folder) {
-        source.external = read_external;
-        source.self = r;
-    }
+    const sv_tensor_source source = {.arena = &r->module->arena,
+                                     .blob = r->blob,
+                                     .consume = true,
+                                     .memory = own_blob,
+                                     .external = r->folder ? read_external : NULL,
+                                     .self = r};
     sv_string found;
     SV_TRY(sv_tensor_proto_read(message, &source, out, &found));
     return keep_name(r, message, found, name);

@@ -211,6 +211,44 @@ static void aligned_data_stay_in_the_blob(void **state)
     assert_int_equal(borrowed, 2);
 }
 
+static sv_status give_memory(void *self, size_t size, sv_blob **blob, uint8_t **data)
+{
+    SV_TRY(sv_blob_create(size, "own", NULL, blob, data));
+    *(sv_blob **)self = *blob;
+    return SV_OK;
+}
+
+/* Large data that cannot stay get a blob of their own, and leave the first one's pages. */
+static void large_data_move_to_a_blob_of_their_own(void **state)
+{
+    fixture *f = *state;
+    enum { COUNT = 100000 };
+    float *data = calloc(COUNT, sizeof *data);
+    data[0] = 1;
+    data[COUNT / 2] = 2;
+    data[COUNT - 1] = 3;
+    for (size_t pad = 0; pad < 4; pad++) {
+        sv_text_clear(&f->text);
+        sv_pb_put_bytes(&f->text, 100, "12345678", pad);
+        sv_pb_put_int(&f->text, SV_TENSOR_DIMS, COUNT);
+        sv_pb_put_int(&f->text, SV_TENSOR_DATA_TYPE, SV_F32);
+        sv_pb_put_bytes(&f->text, SV_TENSOR_RAW_DATA, data, COUNT * sizeof *data);
+        sv_blob *blob, *own = NULL;
+        CHECK_OK(sv_blob_copy(f->text.data, f->text.size, "b", NULL, &blob));
+        sv_reader message;
+        sv_reader_init(&message, blob->data, blob->size, "test", 0, NULL);
+        sv_tensor_source source = {
+            .arena = &f->arena, .blob = blob, .consume = true, .memory = give_memory, .self = &own};
+        sv_tensor back;
+        CHECK_OK(sv_tensor_proto_read(&message, &source, &back, NULL));
+        assert_memory_equal(back.data, data, COUNT * sizeof *data);
+        assert_ptr_equal(back.blob, own ? own : blob);
+        sv_blob_unref(own);
+        sv_blob_unref(blob);
+    }
+    free(data);
+}
+
 static sv_status give_external(void *self, const sv_tensor_external *where, const uint8_t **data,
                                sv_blob **blob)
 {
@@ -485,6 +523,7 @@ int main(void)
         TEST(every_type_is_read_from_typed_data),
         TEST(bools_become_zero_or_one),
         TEST(aligned_data_stay_in_the_blob),
+        TEST(large_data_move_to_a_blob_of_their_own),
         TEST(external_data_come_from_the_caller),
         TEST(a_tiny_tensor_that_claims_much_takes_nothing),
         TEST(damaged_tensors_are_named),
