@@ -147,10 +147,13 @@ static sv_status member_status(sv_batch *batch, sv_request *r, int64_t first)
     return status;
 }
 
+/* Whether the members of a batch that has failed, or whose outputs have no rows, must run one by
+ * one. Without a session it was taken back from the queue, since nobody wants it any more. */
 static bool splits(const sv_batch *batch)
 {
     if (batch->count == 1) return false;
     if (batch->status != SV_OK) return true;
+    if (!batch->session) return false;
     sv_buffer output;
     for (size_t i = 0; i < sv_model_output_count(batch->version->model); i++) {
         sv_status status = sv_session_output(batch->session, i, &output);

@@ -7,6 +7,7 @@
 
 #define KEEP_BATCHES 64
 #define KEEP_BATCH_BYTES ((size_t)1 << 20)
+#define DUE_FACTOR 4
 #define OPEN_BATCHES 8 /* versions that are joined at once in one round */
 
 static void batch_task(sv_task *task)
@@ -123,6 +124,15 @@ static void refuse_batch(sv_batch *batch, sv_status status)
     sv_lane_free_batch(batch->lane, batch);
 }
 
+/* Short work goes before long work that has not waited yet for some times its own length, so that
+ * what takes milliseconds is not held up by what takes seconds, and nothing waits for ever. */
+static uint64_t due(const sv_batch *batch, uint64_t cost_ns)
+{
+    uint64_t longest = UINT64_C(60000000000);
+    uint64_t patience = cost_ns < longest / DUE_FACTOR ? cost_ns * DUE_FACTOR : longest;
+    return batch->members->submitted_ns + patience;
+}
+
 static void dispatch(sv_batch *batch)
 {
     sv_lane *lane = batch->lane;
@@ -134,6 +144,7 @@ static void dispatch(sv_batch *batch)
         return;
     }
     batch->threads = 0;
+    batch->due_ns = due(batch, cost);
     for (sv_request *r = batch->members; r; r = r->next)
         r->state = SV_REQUEST_QUEUED;
     sv_status status = sv_queue_push(sv_service_queue(lane->service), batch);

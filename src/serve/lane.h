@@ -32,6 +32,7 @@ typedef struct sv_batch {
     size_t memory_size;
     sv_status status;
     uint64_t started_ns, finished_ns;
+    uint64_t due_ns;                /* the order in the queue */
     bool queued;                    /* guarded by the queue's lock */
     struct sv_batch *newer, *older; /* in the queue; `newer` also links free batches */
 } sv_batch;

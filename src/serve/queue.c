@@ -25,6 +25,20 @@ static void unlink_locked(sv_queue *queue, sv_batch *batch)
     queue->length--;
 }
 
+/* Puts a batch behind those that are due before it. */
+static void insert_locked(sv_queue *queue, sv_batch *batch)
+{
+    sv_batch *before = queue->newest;
+    while (before && before->due_ns > batch->due_ns)
+        before = before->older;
+    batch->older = before;
+    batch->newer = before ? before->newer : queue->oldest;
+    *(batch->newer ? &batch->newer->older : &queue->newest) = batch;
+    *(before ? &before->newer : &queue->oldest) = batch;
+    batch->queued = true;
+    queue->length++;
+}
+
 static void *worker_run(void *argument)
 {
     sv_queue *queue = argument;
@@ -90,12 +104,7 @@ sv_status sv_queue_push(sv_queue *queue, sv_batch *batch)
                           "queue: expected fewer than %u runs waiting, found %u: try again later",
                           (unsigned)queue->limit, (unsigned)queue->length);
     } else {
-        batch->newer = NULL;
-        batch->older = queue->newest;
-        *(queue->newest ? &queue->newest->newer : &queue->oldest) = batch;
-        queue->newest = batch;
-        batch->queued = true;
-        queue->length++;
+        insert_locked(queue, batch);
         pthread_cond_signal(&queue->wake);
     }
     pthread_mutex_unlock(&queue->lock);
