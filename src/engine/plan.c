@@ -32,7 +32,7 @@ static sv_status new_plan(sv_compiled *compiled, const sv_plan_request *request,
         sv_arena_release(&arena);
         return sv_error_memory("plan", sizeof(*plan) + request->key_size);
     }
-    memcpy(key, request->key, request->key_size);
+    if (request->key_size) memcpy(key, request->key, request->key_size);
     plan->arena = arena;
     plan->key = key;
     plan->key_size = request->key_size;
