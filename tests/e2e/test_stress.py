@@ -76,7 +76,7 @@ def gauge(server, name):
 
 def test_many_clients():
     with scratch() as folder:
-        path = models.write(folder, "slow.onnx", models.slow(products=1))
+        path = models.write(folder, "slow.onnx", models.slow(products=2, size=512))
         log = os.path.join(folder, "access.log")
         with Server(f"digits={DIGITS}", path, "--threads", "2", "--timeout", "60", "--max-requests",
                     "16", "--access-log", log) as server:
