@@ -108,7 +108,7 @@ static void mark_needed(sv_build *build)
     build->n_item -= kept;
 }
 
-/* Which sources of copies may be made in their destination. */
+/* What is written by problems, and which sources of copies may be made in their destination. */
 static void plan_elision(sv_build *build)
 {
     for (uint32_t i = 0; i < build->n_item; i++) {
@@ -116,16 +116,18 @@ static void plan_elision(sv_build *build)
         if (build->item[i].kind != SV_BUILD_ITEM) continue;
         for (uint32_t r = 0; item->kind == SV_ITEM_PROBLEM && r < item->problem.n_operand; r++) {
             if (!(item->problem.write_mask >> r & 1) || item->ref[r].slot == SV_NO_SLOT) continue;
-            build->value[item->ref[r].slot].produced = true;
-            build->value[item->ref[r].slot].region = build->item[i].region;
-            build->value[item->ref[r].slot].overwritten = true;
+            sv_build_value *value = &build->value[item->ref[r].slot];
+            value->produced = value->overwritten = true;
+            value->region = build->item[i].region;
+            if (item->ref[r].layout != SV_LAYOUT_ANY) value->layout = item->ref[r].layout;
         }
     }
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_item *item = &build->item[i].item;
         if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_COPY) continue;
         sv_build_value *from = &build->value[item->from], *to = &build->value[item->to];
-        bool fits = from->produced && from->region == build->item[i].region && from->into == SV_NO_INDEX && from->output == SV_NO_INDEX &&
+        bool fits = from->produced && from->region == build->item[i].region &&
+                    from->into == SV_NO_INDEX && from->output == SV_NO_INDEX &&
                     !to->overwritten && from->type.dtype == to->type.dtype &&
                     from->type.shape.rank == to->type.shape.rank;
         if (!fits) continue;
@@ -175,10 +177,12 @@ static sv_status assign_window(sv_build *build, uint32_t v, uint8_t layout, bool
     return SV_OK;
 }
 
-/* Storage for a value that is about to be written. */
+/* Storage for a value that is about to be written; a problem that writes it later has the last word on
+ * its layout. */
 static sv_status assign(sv_build *build, uint32_t v, uint8_t layout)
 {
     bool done = false;
+    if (build->value[v].layout != SV_LAYOUT_ANY) layout = build->value[v].layout;
     if (build->value[v].into != SV_NO_INDEX) SV_TRY(assign_window(build, v, layout, &done));
     if (done) return SV_OK;
     sv_build_value *value = &build->value[v];
@@ -415,6 +419,7 @@ static sv_status view_item(sv_build *build, const sv_build_item *item)
     }
     build->value[item->item.to].storage = storage;
     build->value[item->item.to].stored = true;
+    build->value[item->item.to].into = SV_NO_INDEX; /* it lies where its source does */
     return SV_OK;
 }
 
