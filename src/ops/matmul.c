@@ -102,7 +102,7 @@ sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y)
         shape.dim[shape.rank - 1] = right.shape.dim[right.shape.rank - 1];
         SV_TRY(sv_emit_temp(e, sv_emit_type(e, y)->dtype, &shape, &result));
     }
-    right.weight = sv_emit_type(e, b)->shape.rank == 2 && !vector;
+    right.weight = sv_emit_type(e, b)->shape.rank == 2;
     sv_ref ref[3] = {left, right, sv_ref_any(result)};
     sv_gemm_param param = {.alpha = 1.0f};
     SV_TRY(sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4));
