@@ -33,6 +33,15 @@ static uint32_t used_outputs(const sv_node *node)
     return n;
 }
 
+static sv_status check_required(const sv_node *node, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (node->in[i] == SV_NO_VALUE)
+            return sv_node_error(node, SV_CODE_INVALID_ARGUMENT, "input %u: expected a value, found none", i);
+    }
+    return SV_OK;
+}
+
 sv_status sv_op_check(const sv_node *node)
 {
     const sv_op_desc *desc = sv_op_desc_get(node->op);
@@ -43,5 +52,6 @@ sv_status sv_op_check(const sv_node *node)
     uint32_t tail = 0;
     for (uint32_t i = 0; i < node->n_fused; i++) tail += node->fused[i].operand >= 0;
     SV_TRY(check_count(node, "inputs", node->n_in - tail, desc->min_in, desc->max_in));
+    SV_TRY(check_required(node, desc->min_in));
     return check_count(node, "outputs", used_outputs(node), desc->min_out, desc->max_out);
 }

@@ -82,11 +82,19 @@ static sv_status add_item(sv_emit *e, sv_item **out)
     return SV_OK;
 }
 
+static sv_status check_operands(const sv_emit *e, uint32_t n)
+{
+    if (n <= SV_OPERAND_MAX) return SV_OK;
+    return sv_node_error(e->node, SV_CODE_UNIMPLEMENTED, "expected at most %d operands, found %u",
+                         SV_OPERAND_MAX, n);
+}
+
 sv_status sv_emit_problem_epilogue(sv_emit *e, sv_family family, const void *param, size_t size,
                                    uint32_t n, const sv_ref *ref, uint32_t write_mask,
                                    const sv_epilogue *epilogue)
 {
     sv_item *item;
+    SV_TRY(check_operands(e, n));
     SV_TRY(add_item(e, &item));
     item->kind = SV_ITEM_PROBLEM;
     item->problem = (sv_problem){.family = family, .n_operand = (uint8_t)n, .param_size = (uint32_t)size,
@@ -110,10 +118,7 @@ sv_status sv_emit_problem(sv_emit *e, sv_family family, const void *param, size_
 sv_status sv_emit_run(sv_emit *e, const sv_kernel *kernel, const void *param, size_t size)
 {
     uint32_t n = e->n_in + e->n_out;
-    if (n > SV_OPERAND_MAX) {
-        return sv_node_error(e->node, SV_CODE_UNIMPLEMENTED, "expected at most %d operands, found %u",
-                             SV_OPERAND_MAX, n);
-    }
+    SV_TRY(check_operands(e, n));
     sv_ref ref[SV_OPERAND_MAX];
     for (uint32_t i = 0; i < n; i++)
         ref[i] = sv_ref_dense(e->slot[i].dtype == SV_DTYPE_NONE ? SV_NO_SLOT : i);
@@ -291,6 +296,43 @@ static sv_status add_separate(sv_emit *e, const sv_fused *fused)
     return sv_emit_binary(e, binary, y, (sv_slot)fused->operand, y);
 }
 
+/* ---- checks -------------------------------------------------------------------------------------------- */
+
+static bool broadcasts(const sv_shape *from, const sv_shape *to)
+{
+    if (from->rank > to->rank) return false;
+    for (int32_t i = 0; i < from->rank; i++) {
+        int64_t a = from->dim[i], b = to->dim[to->rank - from->rank + i];
+        if (a != b && a != 1) return false;
+    }
+    return true;
+}
+
+/* Whoever repeats an operand must not read beyond it: operands fused here were fitting by the symbols of
+ * the model only, which callers need not keep to. */
+static sv_status check_expanded(const sv_emit *e, const sv_ref *ref)
+{
+    if (ref->slot == SV_NO_SLOT || !ref->expanded) return SV_OK;
+    sv_shape own = e->slot[ref->slot].shape;
+    for (int32_t i = 0; ref->permuted && i < own.rank; i++)
+        own.dim[i] = e->slot[ref->slot].shape.dim[ref->perm[i]];
+    if (broadcasts(&own, &ref->shape)) return SV_OK;
+    char found[SV_SHAPE_TEXT], expected[SV_SHAPE_TEXT];
+    return sv_node_error(e->node, SV_CODE_INVALID_ARGUMENT,
+                         "operand %u: expected a shape that broadcasts to %s, found %s", ref->slot,
+                         sv_shape_text(&ref->shape, expected), sv_shape_text(&own, found));
+}
+
+static sv_status check_items(const sv_emit *e)
+{
+    for (uint32_t i = 0; i < e->n_item; i++) {
+        const sv_item *item = &e->item[i];
+        for (uint32_t r = 0; item->kind == SV_ITEM_PROBLEM && r < item->problem.n_operand; r++)
+            SV_TRY(check_expanded(e, &item->ref[r]));
+    }
+    return SV_OK;
+}
+
 sv_status sv_op_emit(sv_emit *e)
 {
     const sv_op_desc *desc = sv_op_desc_get(e->node->op);
@@ -301,5 +343,5 @@ sv_status sv_op_emit(sv_emit *e)
         open = open && is_last_written(e, last) && add_epilogue(e, last, &e->node->fused[i]);
         if (!open) SV_TRY(add_separate(e, &e->node->fused[i]));
     }
-    return SV_OK;
+    return check_items(e);
 }
