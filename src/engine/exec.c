@@ -46,12 +46,15 @@ static sv_status extend(sv_exec *exec, sv_memory *memory, size_t used, size_t si
 static sv_status allocate(sv_exec *exec, uint32_t n_in, uint32_t n_out)
 {
     const sv_allocator *a = exec->allocator;
+    exec->bound = sv_alloc_zero(a, (n_in + 1) * sizeof(*exec->bound));
     exec->input = sv_alloc_zero(a, (n_in + 1) * sizeof(*exec->input));
+    exec->aligned = sv_alloc_zero(a, (n_in + 1) * sizeof(*exec->aligned));
     exec->input_type = sv_alloc_zero(a, (n_in + 1) * sizeof(*exec->input_type));
     exec->input_value = sv_alloc_zero(a, (n_in + 1) * sizeof(*exec->input_value));
     exec->output = sv_alloc_zero(a, (n_out + 1) * sizeof(*exec->output));
     exec->fault = sv_alloc_zero(a, exec->threads * sizeof(*exec->fault));
-    if (exec->input && exec->input_type && exec->input_value && exec->output && exec->fault)
+    if (exec->bound && exec->input && exec->aligned && exec->input_type && exec->input_value &&
+        exec->output && exec->fault)
         return SV_OK;
     return sv_error_memory("session", n_in * sizeof(*exec->input));
 }
@@ -86,6 +89,7 @@ void sv_exec_destroy(sv_exec *exec)
         release(exec, &exec->slab[i]);
     }
     for (uint32_t i = 0; exec->output && i < n_out; i++) release(exec, &exec->output[i].own);
+    for (uint32_t i = 0; exec->aligned && i < n_in; i++) release(exec, &exec->aligned[i]);
     release(exec, &exec->scratch);
     release(exec, &exec->shared);
     release(exec, &exec->key);
@@ -93,7 +97,9 @@ void sv_exec_destroy(sv_exec *exec)
     sv_arena_release(&exec->strings);
     sv_free(a, exec->plan, exec->capacity * sizeof(*exec->plan));
     sv_free(a, exec->slab, exec->capacity * sizeof(*exec->slab));
+    sv_free(a, exec->bound, (n_in + 1) * sizeof(*exec->bound));
     sv_free(a, exec->input, (n_in + 1) * sizeof(*exec->input));
+    sv_free(a, exec->aligned, (n_in + 1) * sizeof(*exec->aligned));
     sv_free(a, exec->input_type, (n_in + 1) * sizeof(*exec->input_type));
     sv_free(a, exec->input_value, (n_in + 1) * sizeof(*exec->input_value));
     sv_free(a, exec->output, (n_out + 1) * sizeof(*exec->output));
@@ -103,7 +109,7 @@ void sv_exec_destroy(sv_exec *exec)
 
 void sv_exec_bind_input(sv_exec *exec, uint32_t index, const sv_tensor *tensor)
 {
-    exec->input[index] = *tensor;
+    exec->bound[index] = *tensor;
     exec->done = false;
 }
 
@@ -114,12 +120,40 @@ void sv_exec_bind_output(sv_exec *exec, uint32_t index, void *data, size_t size)
     exec->done = false;
 }
 
+/* Kernels read elements as C does: at multiples of their size, or of 8 for those that have parts. */
+static bool is_aligned(const void *data, sv_dtype dtype)
+{
+    size_t size = sv_dtype_get(dtype)->size;
+    return (uintptr_t)data % (size < 8 ? size : 8) == 0;
+}
+
+/* What the run reads of each input: the caller's memory, or a copy that is aligned. */
+static sv_status take_inputs(sv_exec *exec)
+{
+    const sv_program *program = program_of(exec);
+    for (uint32_t i = 0; i < program->n_in; i++) {
+        sv_tensor *input = &exec->input[i];
+        const char *name = program->value[program->in[i]].name;
+        size_t bytes;
+        *input = exec->bound[i];
+        if (input->dtype == SV_DTYPE_NONE)
+            return sv_error(SV_CODE_FAILED_PRECONDITION, "input '%s': expected a tensor, found none", name);
+        if (is_aligned(input->data, input->dtype)) continue;
+        sv_type type = {input->dtype, input->shape};
+        SV_TRY(sv_type_bytes(&type, name, &bytes));
+        SV_TRY(sv_exec_reserve(exec, &exec->aligned[i], bytes, name));
+        if (bytes) memcpy(exec->aligned[i].data, input->data, bytes);
+        input->data = exec->aligned[i].data;
+    }
+    return SV_OK;
+}
+
 /* ---- keys ---------------------------------------------------------------------------------------------- */
 
 static sv_status key_append(sv_exec *exec, const void *data, size_t size)
 {
     SV_TRY(extend(exec, &exec->key, exec->key_size, exec->key_size + size, "plan key"));
-    memcpy((char *)exec->key.data + exec->key_size, data, size);
+    if (size) memcpy((char *)exec->key.data + exec->key_size, data, size);
     exec->key_size += size;
     return SV_OK;
 }
@@ -152,15 +186,12 @@ static sv_status input_key(sv_exec *exec)
     exec->key_size = 0;
     for (uint32_t i = 0; i < program->n_in; i++) {
         const sv_tensor *tensor = &exec->input[i];
-        const char *name = program->value[program->in[i]].name;
-        if (tensor->dtype == SV_DTYPE_NONE)
-            return sv_error(SV_CODE_FAILED_PRECONDITION, "input '%s': expected a tensor, found none", name);
+        uint8_t asked = atomic_load_explicit(&exec->compiled->asked[i], memory_order_relaxed);
         exec->input_type[i] = (sv_type){tensor->dtype, tensor->shape};
-        exec->input_value[i] = NULL;
+        exec->input_value[i] = asked ? tensor : NULL;
+        SV_TRY(key_append(exec, &asked, sizeof(asked)));
         SV_TRY(key_type(exec, &exec->input_type[i]));
-        if (!atomic_load_explicit(&exec->compiled->asked[i], memory_order_relaxed)) continue;
-        exec->input_value[i] = tensor;
-        SV_TRY(key_value(exec, tensor, name));
+        if (asked) SV_TRY(key_value(exec, tensor, program->value[program->in[i]].name));
     }
     return SV_OK;
 }
@@ -171,17 +202,21 @@ static sv_status room_for_segment(sv_exec *exec, uint32_t segment)
 {
     if (segment < exec->capacity) return SV_OK;
     uint32_t more = exec->capacity ? exec->capacity * 2 : 4, old = exec->capacity;
-    sv_plan **plan = sv_realloc(exec->allocator, exec->plan, old * sizeof(*plan), more * sizeof(*plan));
-    if (!plan) return sv_error_memory("session", more * sizeof(*plan));
-    exec->plan = plan;
-    sv_memory *slab = sv_realloc(exec->allocator, exec->slab, old * sizeof(*slab), more * sizeof(*slab));
-    if (!slab) {
-        exec->plan = sv_realloc(exec->allocator, plan, more * sizeof(*plan), old * sizeof(*plan));
+    sv_plan **plan = sv_alloc_zero(exec->allocator, more * sizeof(*plan));
+    sv_memory *slab = sv_alloc_zero(exec->allocator, more * sizeof(*slab));
+    if (!plan || !slab) {
+        sv_free(exec->allocator, plan, more * sizeof(*plan));
+        sv_free(exec->allocator, slab, more * sizeof(*slab));
         return sv_error_memory("session", more * sizeof(*slab));
     }
+    if (old) {
+        memcpy(plan, exec->plan, old * sizeof(*plan));
+        memcpy(slab, exec->slab, old * sizeof(*slab));
+    }
+    sv_free(exec->allocator, exec->plan, old * sizeof(*plan));
+    sv_free(exec->allocator, exec->slab, old * sizeof(*slab));
+    exec->plan = plan;
     exec->slab = slab;
-    memset(plan + old, 0, (more - old) * sizeof(*plan));
-    memset(slab + old, 0, (more - old) * sizeof(*slab));
     exec->capacity = more;
     return SV_OK;
 }
@@ -228,7 +263,22 @@ static sv_status prepare_outputs(sv_exec *exec, const sv_plan *plan)
             return sv_error_invalid("output '%s': expected memory of at least %zu bytes, found %zu",
                                     name, bytes, output->bound_size);
         }
-        if (!output->bound) SV_TRY(sv_exec_reserve(exec, &output->own, bytes ? bytes : 1, name));
+        output->aside = output->bound && !is_aligned(output->bound, output->type.dtype);
+        if (!output->bound || output->aside)
+            SV_TRY(sv_exec_reserve(exec, &output->own, bytes ? bytes : 1, name));
+    }
+    return SV_OK;
+}
+
+/* Results for memory that is not aligned. */
+static sv_status move_outputs(sv_exec *exec)
+{
+    for (uint32_t i = 0; i < program_of(exec)->n_out; i++) {
+        const sv_exec_port *output = &exec->output[i];
+        size_t bytes;
+        if (!output->aside) continue;
+        SV_TRY(sv_type_bytes(&output->type, "output", &bytes));
+        memcpy(output->bound, output->own.data, bytes);
     }
     return SV_OK;
 }
@@ -265,12 +315,11 @@ static sv_status read_sizes(sv_exec *exec, const sv_plan *plan, sv_type *type)
 enum { OUTPUTS_MEASURED_MAX = 16 };
 
 /* Finds the plan of the segment that follows `plan`. */
-static sv_status next_plan(sv_exec *exec, sv_plan *plan)
+static sv_status next_plan(sv_exec *exec, sv_plan *plan, bool *retry)
 {
     sv_type size[OUTPUTS_MEASURED_MAX];
     sv_tensor value;
     sv_plan_request request = {.parent = plan};
-    bool retry;
     exec->key_size = 0;
     if (plan->break_kind == SV_BREAK_SIZE) {
         if (plan->n_size > OUTPUTS_MEASURED_MAX) return sv_error_internal("too many outputs to measure");
@@ -283,35 +332,40 @@ static sv_status next_plan(sv_exec *exec, sv_plan *plan)
         SV_TRY(key_value(exec, &value, program_of(exec)->value[plan->break_value].name));
         request.break_value = &value;
     }
-    return find_plan(exec, plan->segment + 1, &request, &retry);
+    return find_plan(exec, plan->segment + 1, &request, retry);
 }
 
-static sv_status first_plan(sv_exec *exec)
+static sv_status first_plan(sv_exec *exec, bool *retry)
 {
-    bool retry = true;
-    while (retry) {
-        sv_plan_request request = {0};
-        SV_TRY(input_key(exec));
-        SV_TRY(find_plan(exec, 0, &request, &retry));
+    sv_plan_request request = {0};
+    SV_TRY(input_key(exec));
+    return find_plan(exec, 0, &request, retry);
+}
+
+/* `retry` when a plan has asked for an input's value: it belongs to the key from now on. */
+static sv_status run_segments(sv_exec *exec, bool *retry)
+{
+    double cost = 0;
+    exec->n_time = 0;
+    sv_arena_reset(&exec->strings);
+    SV_TRY(first_plan(exec, retry));
+    for (uint32_t segment = 0; !*retry; segment++) {
+        sv_plan *plan = exec->plan[segment];
+        SV_TRY(run_plan(exec, plan));
+        cost += plan->cost_ns;
+        if (plan->break_kind == SV_BREAK_END) break;
+        SV_TRY(next_plan(exec, plan, retry));
     }
+    atomic_store_explicit(&exec->compiled->cost_ns, (uint64_t)cost + 1, memory_order_relaxed);
     return SV_OK;
 }
 
 sv_status sv_exec_run(sv_exec *exec)
 {
     exec->done = false;
-    exec->n_time = 0;
-    sv_arena_reset(&exec->strings);
-    SV_TRY(first_plan(exec));
-    double cost = 0;
-    for (uint32_t segment = 0;; segment++) {
-        sv_plan *plan = exec->plan[segment];
-        SV_TRY(run_plan(exec, plan));
-        cost += plan->cost_ns;
-        if (plan->break_kind == SV_BREAK_END) break;
-        SV_TRY(next_plan(exec, plan));
-    }
-    atomic_store_explicit(&exec->compiled->cost_ns, (uint64_t)cost + 1, memory_order_relaxed);
+    SV_TRY(take_inputs(exec));
+    for (bool retry = true; retry;) SV_TRY(run_segments(exec, &retry));
+    SV_TRY(move_outputs(exec));
     exec->done = true;
     return SV_OK;
 }

@@ -12,6 +12,7 @@ typedef struct sv_memory {
 typedef struct sv_exec_port {
     void *bound;    /* the caller's memory, or NULL */
     size_t bound_size;
+    bool aside;     /* `bound` is not aligned: results are made in `own` and moved there */
     sv_memory own;
     sv_type type;   /* of the last run */
 } sv_exec_port;
@@ -27,11 +28,13 @@ struct sv_exec {
     sv_team *team;
     uint32_t threads;
     sv_arena strings;             /* bytes of strings made by the run */
-    sv_tensor *input;             /* [n_in]; dtype NONE: not bound */
+    sv_tensor *bound;             /* [n_in] as the caller has bound them; dtype NONE: not bound */
+    sv_tensor *input;             /* [n_in] as this run reads them */
+    sv_memory *aligned;           /* [n_in]: copies of inputs that are not aligned */
     sv_type *input_type;          /* [n_in] of this run */
     const sv_tensor **input_value; /* [n_in] */
     sv_exec_port *output;         /* [n_out] */
-    uint32_t n_segment, capacity;
+    uint32_t capacity;
     sv_plan **plan;               /* [capacity]: held plans, some of an earlier run */
     sv_memory *slab;              /* [capacity] */
     sv_memory scratch, shared, key;
@@ -46,6 +49,11 @@ struct sv_exec {
 
 /* Runs the steps of the plan, whose memory is ready. A data error comes back as a status. */
 SV_MUST_USE sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan);
+/* Where the run makes an output. */
+static inline void *sv_exec_port_data(const sv_exec_port *port)
+{
+    return port->bound && !port->aside ? port->bound : port->own.data;
+}
 /* The address of an operand. */
 void *sv_exec_address(const sv_exec *exec, const sv_operand *operand);
 /* Makes the block at least `size` bytes; its content is lost when it grows. */

@@ -52,11 +52,7 @@ void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
     case SV_SPACE_WEIGHT: base = compiled->store.entry[operand->index].data; break;
     case SV_SPACE_CONSTANT: base = compiled->module->constant[operand->index].source.data; break;
     case SV_SPACE_INPUT: base = exec->input[operand->index].data; break;
-    case SV_SPACE_OUTPUT: {
-        const sv_exec_port *output = &exec->output[operand->index];
-        base = output->bound ? output->bound : output->own.data;
-        break;
-    }
+    case SV_SPACE_OUTPUT: base = sv_exec_port_data(&exec->output[operand->index]); break;
     case SV_SPACE_PLAN: base = (char *)exec->plan[operand->index]->constants; break;
     default: return NULL;
     }
@@ -125,7 +121,7 @@ static void run_thread(void *argument, uint32_t thread, uint32_t threads)
                     .shared = exec->shared.data, .arena = &exec->strings,
                     .fault = &exec->fault[thread]};
     bool stamps = exec->profile && thread == 0;
-    sv_exec_time *time = (sv_exec_time *)exec->times.data + exec->n_time;
+    sv_exec_time *time = stamps ? (sv_exec_time *)exec->times.data + exec->n_time : NULL;
     for (uint32_t s = 0; s < plan->n_step; s = next_step(exec, plan, s)) {
         if (threads > 1 && plan->step[s].flags & SV_STEP_BARRIER)
             sv_barrier_wait(&exec->barrier, threads);
