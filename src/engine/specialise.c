@@ -50,6 +50,31 @@ sv_status sv_build_add_value(sv_build *build, const sv_type *type, uint32_t prog
     return SV_OK;
 }
 
+/* A value known at specialisation stays as long as the plan. */
+static sv_status keep_known(sv_build *build, const sv_tensor *from, const sv_tensor **out)
+{
+    sv_tensor *copy = sv_arena_alloc(&build->plan->arena, sizeof(*copy));
+    if (!copy) return sv_error_memory("plan", sizeof(*copy));
+    SV_TRY(sv_tensor_copy(&build->plan->arena, from, copy));
+    *out = copy;
+    return SV_OK;
+}
+
+/* Type and value of a model input; the memory is a session's. */
+static sv_status input_value(sv_build *build, uint32_t input, sv_type *type, const sv_tensor **known)
+{
+    *type = build->request->input[input];
+    if (!build->request->value[input]) return SV_OK;
+    return keep_known(build, build->request->value[input], known);
+}
+
+/* The constant's elements, unless they are derived or live on in packed copies only. */
+static const sv_tensor *constant_value(const sv_constant *constant)
+{
+    bool there = constant->source.data || sv_tensor_count(&constant->source) == 0;
+    return there && !sv_constant_derived(constant) && !constant->datum ? &constant->source : NULL;
+}
+
 /* The build value of a program value, made when it is met first. */
 sv_status sv_build_program_value(sv_build *build, uint32_t program_value, uint32_t *out)
 {
@@ -63,10 +88,9 @@ sv_status sv_build_program_value(sv_build *build, uint32_t program_value, uint32
     if (value->constant != SV_NO_INDEX) {
         const sv_constant *constant = &program_of(build)->module->constant[value->constant];
         type = (sv_type){constant->source.dtype, constant->source.shape};
-        if (!sv_constant_derived(constant) && constant->source.data) known = &constant->source;
+        known = constant_value(constant);
     } else if (value->input != SV_NO_INDEX) {
-        type = build->request->input[value->input];
-        known = build->request->value[value->input];
+        SV_TRY(input_value(build, value->input, &type, &known));
     } else if (build->plan->parent) {
         type = build->plan->parent->place[program_value].type;
         known = build->plan->parent->place[program_value].known;
@@ -74,16 +98,6 @@ sv_status sv_build_program_value(sv_build *build, uint32_t program_value, uint32
     SV_TRY(sv_build_add_value(build, &type, program_value, out));
     build->value[*out].known = known;
     build->program_value[program_value] = *out;
-    return SV_OK;
-}
-
-/* A value known at specialisation stays as long as the plan. */
-static sv_status keep_known(sv_build *build, const sv_tensor *from, const sv_tensor **out)
-{
-    sv_tensor *copy = sv_arena_alloc(&build->plan->arena, sizeof(*copy));
-    if (!copy) return sv_error_memory("plan", sizeof(*copy));
-    SV_TRY(sv_tensor_copy(&build->plan->arena, from, copy));
-    *out = copy;
     return SV_OK;
 }
 
@@ -426,30 +440,41 @@ static sv_status walk_both(sv_walk *walk, uint32_t at, uint32_t condition)
     return control_item(build, at, SV_BUILD_TARGET, join, 0);
 }
 
-/* Tries to keep an If within the segment: possible when both branches have known sizes and results of
- * equal types. Otherwise everything is as before the call, and `done` false. */
-static sv_status try_both(sv_walk *walk, uint32_t at, uint32_t condition, bool *done)
+/* Forgets the items and values that have been added since there were so many. */
+static void roll_back(sv_build *build, uint32_t n_item, uint32_t n_value)
 {
-    sv_build *build = walk->build;
-    const sv_program *program = program_of(build);
-    const sv_node *outer = walk->merging;
-    uint32_t n_item = build->n_item, n_value = build->n_value, region = build->region;
-    uint32_t *map = scratch_array(build, program->n_value, sizeof(*map));
-    if (!map) return no_memory(&program->node[at], program->n_value * sizeof(*map));
-    memcpy(map, build->program_value, program->n_value * sizeof(*map));
-    walk->merging = program->node[at].node;
-    SV_TRY(walk_both(walk, at, condition));
-    walk->merging = outer;
-    build->region = region;
-    *done = !walk->stopped;
-    if (*done || *walk->retry) return SV_OK;
-    walk->stopped = false;
+    for (uint32_t v = n_value; v < build->n_value; v++) {
+        if (build->value[v].program != SV_NO_INDEX)
+            build->program_value[build->value[v].program] = SV_NO_INDEX;
+    }
     build->n_item = n_item;
     build->n_value = n_value;
     build->plan->break_kind = SV_BREAK_END;
-    build->plan->next = program->n_node;
+    build->plan->next = program_of(build)->n_node;
     build->plan->n_size = 0;
-    memcpy(build->program_value, map, program->n_value * sizeof(*map));
+}
+
+/* Tries to keep an If within the segment: possible when both branches have known sizes and results of
+ * equal types. Otherwise everything is as before the call, and `done` false. What is wrong in a branch
+ * matters only when it is taken. */
+static sv_status try_both(sv_walk *walk, uint32_t at, uint32_t condition, bool *done)
+{
+    sv_build *build = walk->build;
+    const sv_node *outer = walk->merging;
+    uint32_t n_item = build->n_item, n_value = build->n_value, region = build->region;
+    walk->merging = program_of(build)->node[at].node;
+    sv_status status = walk_both(walk, at, condition);
+    walk->merging = outer;
+    build->region = region;
+    if (sv_status_code(status) == SV_CODE_INVALID_ARGUMENT) {
+        sv_status_free(status);
+        status = SV_OK;
+        walk->stopped = true;
+    }
+    *done = status == SV_OK && !walk->stopped;
+    if (*done || status != SV_OK || *walk->retry) return status;
+    walk->stopped = false;
+    roll_back(build, n_item, n_value);
     return SV_OK;
 }
 
