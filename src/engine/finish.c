@@ -15,6 +15,9 @@ static sv_status no_memory(size_t size)
 
 /* ---- barriers ---------------------------------------------------------------------------------------- */
 
+/* Every access is compared with those since the last barrier: there are never more than this. */
+enum { OPEN_MAX = 1024 };
+
 /* One access to memory by a step since the last barrier. */
 typedef struct sv_access {
     uint32_t space, index;
@@ -22,6 +25,16 @@ typedef struct sv_access {
     uint32_t root, value;
     bool write, window, single;
 } sv_access;
+
+/* Whether one thread does all of the step, in every phase. */
+static bool is_single(const sv_build_step *step)
+{
+    if (step->kind != SV_BUILD_ITEM || step->units > 1) return false;
+    for (uint32_t phase = 1; phase < step->kernel->phases; phase++) {
+        if (step->kernel->units(&step->problem, phase) > 1) return false;
+    }
+    return true;
+}
 
 static sv_access access_of(const sv_build *build, const sv_build_step *step, uint32_t i)
 {
@@ -32,7 +45,7 @@ static sv_access access_of(const sv_build *build, const sv_build_step *step, uin
                        .begin = slab ? base->offset : 0, .value = step->value[i],
                        .end = slab ? base->offset + base->bytes : UINT64_MAX,
                        .write = step->problem.write_mask >> i & 1, .window = step->window,
-                       .single = step->kind == SV_BUILD_ITEM && step->units <= 1};
+                       .single = is_single(step)};
 }
 
 /* Constants and inputs are never written. A step of one unit runs on the same thread as another such
@@ -63,6 +76,7 @@ static sv_status set_barriers(sv_build *build)
         uint32_t kept = n;
         /* All threads read a condition, and meet again wherever paths begin or join. */
         step->barrier = (shared && shares_memory(step)) || step->kind == SV_BUILD_BRANCH ||
+                        n > OPEN_MAX ||
                         (s > 0 && build->step[s - 1].kind == SV_BUILD_TARGET);
         for (uint32_t i = 0; i < step->problem.n_operand; i++) {
             if (step->operand[i].base == SV_NO_INDEX) continue;
@@ -98,9 +112,10 @@ static sv_status place_constants(sv_build *build)
     for (uint32_t b = 0; b < build->n_base; b++) {
         const sv_base *base = &build->base[b];
         if (base->constant == SV_NO_INDEX || base->bytes == 0) continue;
-        sv_tensor copy;
-        SV_TRY(sv_tensor_copy(&plan->arena, build->value[base->constant].known, &copy));
-        memcpy(plan->constants + base->offset, copy.data, base->bytes);
+        sv_tensor value = *build->value[base->constant].known;
+        /* The texts of strings lie elsewhere, and must stay as long as the plan. */
+        if (value.dtype == SV_STRING) SV_TRY(sv_tensor_copy(&plan->arena, &value, &value));
+        memcpy(plan->constants + base->offset, value.data, base->bytes);
     }
     return SV_OK;
 }

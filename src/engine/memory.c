@@ -9,6 +9,9 @@
 
 enum { ALIGNMENT = 64 };
 
+/* Sums of two offsets below it do not overflow. */
+static const uint64_t largest_slab = (uint64_t)1 << 62;
+
 static bool writes(const sv_build_step *step, uint32_t operand)
 {
     return step->problem.write_mask >> operand & 1;
@@ -115,39 +118,43 @@ static int larger_first(const void *a, const void *b)
     return x->base < y->base ? -1 : x->base > y->base;
 }
 
-static int lower_first(const void *a, const void *b)
-{
-    const sv_base *x = *(const sv_base *const *)a, *y = *(const sv_base *const *)b;
-    return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
 static bool overlap_in_time(const sv_base *a, const sv_base *b)
 {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest gap among the bases placed so far that live at the same time. */
-static uint64_t lowest_gap(const sv_base *base, const sv_base **placed, uint32_t n,
-                           const sv_base **meets)
+/* The lowest gap among the bases placed so far (by offset) that live at the same time. */
+static uint64_t lowest_gap(const sv_base *base, const sv_base *const *placed, uint32_t n)
 {
-    uint32_t m = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        if (overlap_in_time(base, placed[i])) meets[m++] = placed[i];
-    }
-    qsort(meets, m, sizeof(*meets), lower_first);
     uint64_t at = 0;
-    for (uint32_t i = 0; i < m; i++) {
-        if (meets[i]->offset >= at + base->bytes) break;
-        uint64_t end = sv_size_align(meets[i]->offset + meets[i]->bytes, ALIGNMENT);
+    for (uint32_t i = 0; i < n && placed[i]->offset < at + base->bytes; i++) {
+        if (!overlap_in_time(base, placed[i])) continue;
+        uint64_t end = sv_size_align(placed[i]->offset + placed[i]->bytes, ALIGNMENT);
         if (end > at) at = end;
     }
     return at;
 }
 
+/* Puts the base among those placed, ordered by offset. */
+static void insert(const sv_base **placed, uint32_t n, const sv_base *base)
+{
+    uint32_t low = 0, high = n;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (placed[middle]->offset <= base->offset) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    memmove(placed + low + 1, placed + low, (n - low) * sizeof(*placed));
+    placed[low] = base;
+}
+
 static sv_status place(sv_build *build)
 {
     sv_order *order = sv_arena_array(build->arena, build->n_base + 1u, sizeof(*order));
-    const sv_base **placed = sv_arena_array(build->arena, 2u * build->n_base + 1u, sizeof(*placed));
+    const sv_base **placed = sv_arena_array(build->arena, build->n_base + 1u, sizeof(*placed));
     if (!order || !placed) return sv_error_memory("plan", build->n_base * sizeof(*order));
     uint32_t n = 0, done = 0;
     for (uint32_t b = 0; b < build->n_base; b++) {
@@ -158,8 +165,11 @@ static sv_status place(sv_build *build)
     qsort(order, n, sizeof(*order), larger_first);
     for (uint32_t i = 0; i < n; i++) {
         sv_base *base = &build->base[order[i].base];
-        base->offset = lowest_gap(base, placed, done, placed + build->n_base);
-        placed[done++] = base;
+        base->offset = lowest_gap(base, placed, done);
+        if (base->bytes > largest_slab - base->offset)
+            return sv_error(SV_CODE_RESOURCE_EXHAUSTED,
+                            "activations: expected at most 2^62 bytes, found more");
+        insert(placed, done++, base);
         uint64_t end = sv_size_align(base->offset + base->bytes, ALIGNMENT);
         if (end > build->plan->slab) build->plan->slab = end;
     }
