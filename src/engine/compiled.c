@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "ops/emit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Bytes of source are given back to the system only in blocks worth the call. */
@@ -15,6 +16,7 @@ typedef struct sv_packing {
     sv_arena arena;     /* of one node's emission */
     uint32_t *packed;   /* [n_constant]: uses that read a packed copy */
     uint32_t *uses;     /* [n_constant]: all uses */
+    bool *shared;       /* [n_constant]: another constant in use has some of its bytes */
 } sv_packing;
 
 static sv_constant *constant_of(const sv_compiled *compiled, uint32_t program_value)
@@ -109,20 +111,48 @@ static sv_status derive(sv_packing *x, uint32_t c)
     return SV_OK;
 }
 
-static bool overlaps(const sv_constant *a, const sv_constant *b)
+/* ---- giving sources back ------------------------------------------------------------------------ */
+
+typedef struct sv_extent {
+    uintptr_t begin, end;
+    uint32_t constant;
+} sv_extent;
+
+static int by_begin(const void *a, const void *b)
 {
-    const char *x = a->source.data, *y = b->source.data;
-    size_t n = (size_t)sv_tensor_count(&a->source) * sv_dtype_get(a->source.dtype)->size;
-    size_t m = (size_t)sv_tensor_count(&b->source) * sv_dtype_get(b->source.dtype)->size;
-    return x && y && x < y + m && y < x + n;
+    const sv_extent *x = a, *y = b;
+    return x->begin < y->begin ? -1 : x->begin > y->begin;
 }
 
-/* The blob of the module in which the constant's bytes lie, if nobody else reads them. */
-static sv_blob *only_reader(const sv_module *module, const sv_constant *constant)
+static size_t source_bytes(const sv_constant *constant)
 {
+    return (size_t)sv_tensor_count(&constant->source) * sv_dtype_get(constant->source.dtype)->size;
+}
+
+/* Finds the constants whose bytes another one in use reads too. */
+static sv_status find_shared(sv_packing *x)
+{
+    const sv_module *module = x->compiled->module;
+    sv_extent *extent = sv_arena_array(&x->arena, module->n_constant, sizeof(*extent));
+    if (!extent) return sv_error_memory("constants", module->n_constant * sizeof(*extent));
+    uint32_t n = 0, last = 0;
     for (uint32_t c = 0; c < module->n_constant; c++) {
-        if (&module->constant[c] != constant && overlaps(&module->constant[c], constant)) return NULL;
+        uintptr_t begin = (uintptr_t)module->constant[c].source.data;
+        size_t bytes = source_bytes(&module->constant[c]);
+        if (begin && bytes && x->uses[c]) extent[n++] = (sv_extent){begin, begin + bytes, c};
     }
+    if (n) qsort(extent, n, sizeof(*extent), by_begin);
+    for (uint32_t i = 1; i < n; i++) {
+        if (extent[i].begin < extent[last].end)
+            x->shared[extent[i].constant] = x->shared[extent[last].constant] = true;
+        if (extent[i].end > extent[last].end) last = i;
+    }
+    return SV_OK;
+}
+
+/* The blob of the module in which the constant's bytes lie. */
+static sv_blob *blob_of(const sv_module *module, const sv_constant *constant)
+{
     const uint8_t *data = constant->source.data;
     for (uint32_t b = 0; b < module->n_blob; b++) {
         if (data >= module->blob[b]->data && data < module->blob[b]->data + module->blob[b]->size)
@@ -136,14 +166,16 @@ static sv_blob *only_reader(const sv_module *module, const sv_constant *constant
 static void release_source(sv_packing *x, uint32_t c)
 {
     sv_constant *constant = &x->compiled->module->constant[c];
-    if (x->uses[c] != x->packed[c] || x->packed[c] == 0 || !constant->source.data) return;
-    size_t bytes = (size_t)sv_tensor_count(&constant->source) * sv_dtype_get(constant->source.dtype)->size;
+    if (x->uses[c] != x->packed[c] || x->shared[c] || !constant->source.data) return;
+    size_t bytes = source_bytes(constant);
     if (bytes < DISCARD_BYTES) return;
-    sv_blob *blob = only_reader(x->compiled->module, constant);
+    sv_blob *blob = blob_of(x->compiled->module, constant);
     if (!blob) return;
     sv_blob_discard(blob, constant->source.data, bytes);
     constant->source.data = NULL;
 }
+
+/* ---- all nodes ------------------------------------------------------------------------------------ */
 
 static void count_uses(sv_packing *x)
 {
@@ -165,6 +197,8 @@ static sv_status pack_all(sv_packing *x)
 {
     sv_compiled *compiled = x->compiled;
     const sv_module *module = compiled->module;
+    count_uses(x);
+    SV_TRY(find_shared(x));
     for (uint32_t i = 0; i < compiled->program->n_node; i++) {
         sv_program_node *node = &compiled->program->node[i];
         if (node->kind != SV_PROGRAM_NODE) continue;
@@ -186,13 +220,13 @@ static sv_status pack_constants(sv_compiled *compiled)
     sv_arena_init(&x.arena, compiled->options.allocator);
     x.packed = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
     x.uses = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
+    x.shared = sv_arena_array(&compiled->arena, n, sizeof(bool));
     compiled->derived = sv_arena_array(&compiled->arena, n, sizeof(uint32_t));
     sv_status status = SV_OK;
-    if (!x.packed || !x.uses || !compiled->derived) {
-        status = sv_error_memory("constants", n * sizeof(uint32_t));
-    } else {
-        count_uses(&x);
+    if (x.packed && x.uses && x.shared && compiled->derived) {
         status = pack_all(&x);
+    } else {
+        status = sv_error_memory("constants", n * sizeof(uint32_t));
     }
     sv_arena_release(&x.arena);
     return status;

@@ -18,38 +18,63 @@ void sv_store_release(sv_store *store)
     for (uint32_t i = 0; i < store->n_entry; i++)
         sv_free_aligned(store->allocator, store->entry[i].data, store->entry[i].bytes, ALIGNMENT);
     sv_free(store->allocator, store->entry, store->capacity * sizeof(*store->entry));
+    sv_free(store->allocator, store->slot, store->n_slot * sizeof(*store->slot));
     *store = (sv_store){0};
+}
+
+/* The slot of the entry, or the empty one where it belongs. */
+static uint32_t *locate(const sv_store *store, const sv_store_entry *want)
+{
+    uint32_t mask = store->n_slot - 1;
+    for (uint32_t i = (uint32_t)(want->expression ^ want->key) & mask;; i = (i + 1) & mask) {
+        uint32_t *slot = &store->slot[i];
+        if (*slot == 0) return slot;
+        const sv_store_entry *e = &store->entry[*slot - 1];
+        if (e->expression == want->expression && e->key == want->key && e->format == want->format)
+            return slot;
+    }
 }
 
 static bool find(const sv_store *store, const sv_store_entry *want, uint32_t *out)
 {
-    for (uint32_t i = 0; i < store->n_entry; i++) {
-        const sv_store_entry *e = &store->entry[i];
-        if (e->expression != want->expression || e->key != want->key || e->format != want->format)
-            continue;
-        *out = i;
-        return true;
+    uint32_t slot = store->n_slot ? *locate(store, want) : 0;
+    if (slot) *out = slot - 1;
+    return slot != 0;
+}
+
+/* Room for one more entry: half of the slots stay empty. */
+static bool grow(sv_store *store)
+{
+    if (store->n_entry < store->capacity) return true;
+    uint32_t more = store->capacity ? store->capacity * 2 : 64;
+    uint32_t *slot = sv_alloc_zero(store->allocator, 2 * (size_t)more * sizeof(*slot));
+    void *entry = slot ? sv_realloc(store->allocator, store->entry,
+                                    store->capacity * sizeof(*store->entry),
+                                    more * sizeof(*store->entry))
+                       : NULL;
+    if (!entry) {
+        sv_free(store->allocator, slot, 2 * (size_t)more * sizeof(*slot));
+        return false;
     }
-    return false;
+    sv_free(store->allocator, store->slot, store->n_slot * sizeof(*store->slot));
+    store->entry = entry;
+    store->slot = slot;
+    store->capacity = more;
+    store->n_slot = 2 * more;
+    for (uint32_t i = 0; i < store->n_entry; i++) *locate(store, &store->entry[i]) = i + 1;
+    return true;
 }
 
 static sv_status add(sv_store *store, const sv_store_entry *like, size_t bytes, const char *name,
                      sv_store_entry **out)
 {
-    if (store->n_entry == store->capacity) {
-        uint32_t more = store->capacity ? store->capacity * 2 : 64;
-        void *grown = sv_realloc(store->allocator, store->entry, store->capacity * sizeof(**out),
-                                 more * sizeof(**out));
-        if (!grown) return sv_error_memory(name, more * sizeof(**out));
-        store->entry = grown;
-        store->capacity = more;
-    }
+    if (!grow(store)) return sv_error_memory(name, store->capacity * sizeof(**out));
     sv_store_entry *entry = &store->entry[store->n_entry];
     *entry = *like;
     entry->bytes = bytes ? bytes : ALIGNMENT;
     entry->data = sv_alloc_aligned(store->allocator, entry->bytes, ALIGNMENT);
     if (!entry->data) return sv_error_memory(name, bytes);
-    store->n_entry++;
+    *locate(store, like) = ++store->n_entry;
     store->bytes += entry->bytes;
     *out = entry;
     return SV_OK;

@@ -21,6 +21,8 @@ typedef struct sv_store {
     sv_cpu_level level;
     uint32_t n_entry, capacity;
     sv_store_entry *entry;
+    uint32_t *slot;  /* [n_slot] by hash: entry + 1, or 0; n_slot a power of two above n_entry */
+    uint32_t n_slot;
     size_t bytes; /* of all entries */
 } sv_store;
 
