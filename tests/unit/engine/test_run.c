@@ -1,69 +1,9 @@
 /* The engine on small graphs: numbers against plain loops, keys and plans, segments, allocation, threads,
  * errors.  ctest: labels=threads */
-#include "graphs.h"
-
-#include "base/alloc.h"
-#include "engine/exec.h"
-#include "ops/op.h"
+#include "fixture.h"
 
 #include <math.h>
 #include <string.h>
-
-typedef struct fixture {
-    sv_counting_allocator memory;
-    sv_module *module;
-    sv_graph *graph;
-    sv_compiled *compiled;
-    sv_team *team;
-    sv_exec *exec;
-} fixture;
-
-static void start(fixture *x)
-{
-    memset(x, 0, sizeof(*x));
-    sv_counting_allocator_init(&x->memory, NULL);
-    must(sv_module_create(&x->memory.allocator, "test", &x->module));
-    must(sv_graph_create(x->module, NULL, "main", &x->graph));
-    must(sv_team_create(2, NULL, &x->team));
-}
-
-static void finish_graph(fixture *x, sv_value_id output)
-{
-    must(sv_graph_add_output(x->graph, output));
-    x->module->entry = sv_arena_alloc_zero(&x->module->arena, sizeof(sv_entry));
-    x->module->n_entry = 1;
-    x->module->entry[0] = (sv_entry){"", x->graph};
-    must(sv_graph_normalize(x->graph));
-    must(sv_graph_infer(x->graph));
-    must(sv_module_verify(x->module));
-    sv_cpu_level level;
-    must(sv_cpu_detect(&level));
-    sv_engine_options options = {.allocator = &x->memory.allocator, .level = level,
-                                 .plan_cache_bytes = 1 << 20};
-    must(sv_compiled_create(x->module, &options, &x->compiled));
-    must(sv_exec_create(x->compiled, x->team, 2, &x->exec));
-}
-
-static void stop(fixture *x)
-{
-    sv_exec_destroy(x->exec);
-    sv_compiled_destroy(x->compiled);
-    sv_team_destroy(x->team);
-    assert_int_equal(atomic_load(&x->memory.live_bytes), 0);
-}
-
-static sv_tensor tensor_of(sv_dtype dtype, int32_t rank, const int64_t *dim, void *data)
-{
-    return (sv_tensor){.dtype = dtype, .shape = sv_shape_make(rank, dim), .data = data};
-}
-
-static sv_tensor run(fixture *x)
-{
-    sv_tensor out;
-    must(sv_exec_run(x->exec));
-    must(sv_exec_output(x->exec, 0, &out));
-    return out;
-}
 
 enum { K = 5, N = 7 };
 
@@ -77,7 +17,7 @@ static void fill(float *to, int n, int seed)
 /* Relu(x W + b) on a symbolic number of rows. */
 static void mlp(fixture *x)
 {
-    start(x);
+    fixture_start(x);
     fill(weight, K * N, 1);
     fill(bias, N, 2);
     sv_value_id in = graph_input(x->graph, "x", SV_F32, 2, (int64_t[]){-1, K});
@@ -86,7 +26,7 @@ static void mlp(fixture *x)
     sv_value_id w = graph_constant(x->graph, weight, 2, (int64_t[]){K, N});
     sv_value_id b = graph_constant(x->graph, bias, 1, (int64_t[]){N});
     sv_value_id y = graph_node(x->graph, SV_OP_Gemm, 3, (sv_value_id[]){in, w, b}, NULL);
-    finish_graph(x, graph_node(x->graph, SV_OP_Relu, 1, &y, NULL));
+    fixture_finish(x, graph_node(x->graph, SV_OP_Relu, 1, &y, NULL));
 }
 
 static void check_mlp(fixture *x, int rows)
@@ -95,7 +35,7 @@ static void check_mlp(fixture *x, int rows)
     fill(in, rows * K, 3);
     sv_tensor t = tensor_of(SV_F32, 2, (int64_t[]){rows, K}, in);
     sv_exec_bind_input(x->exec, 0, &t);
-    sv_tensor out = run(x);
+    sv_tensor out = fixture_run(x);
     assert_int_equal(out.shape.rank, 2);
     assert_int_equal(out.shape.dim[0], rows);
     assert_int_equal(out.shape.dim[1], N);
@@ -116,7 +56,7 @@ static void test_mlp_answers_for_any_number_of_rows(void **state)
     check_mlp(&x, 1);
     check_mlp(&x, 33);
     check_mlp(&x, 2);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 static void test_a_warm_run_allocates_nothing(void **state)
@@ -129,7 +69,7 @@ static void test_a_warm_run_allocates_nothing(void **state)
     size_t calls = atomic_load(&x.memory.calls);
     for (int i = 0; i < 10; i++) check_mlp(&x, i % 2 ? 33 : 4);
     assert_int_equal(atomic_load(&x.memory.calls), calls);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 static void test_plans_beyond_the_limit_are_dropped(void **state)
@@ -143,7 +83,7 @@ static void test_plans_beyond_the_limit_are_dropped(void **state)
     for (int i = 1; i < 40; i++) check_mlp(&x, i);
     assert_true(atomic_load(&x.memory.live_bytes) <= live);
     assert_int_equal(x.compiled->cache.n, 1);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 /* y = NonZero(x): a size that only running tells, then a use of it in a second segment. */
@@ -151,25 +91,25 @@ static void test_a_size_known_by_running_starts_a_segment(void **state)
 {
     (void)state;
     fixture x;
-    start(&x);
+    fixture_start(&x);
     sv_value_id in = graph_input(x.graph, "x", SV_F32, 1, (int64_t[]){6});
     sv_value_id index = graph_node(x.graph, SV_OP_NonZero, 1, &in, NULL);
-    finish_graph(&x, graph_node(x.graph, SV_OP_Add, 2, (sv_value_id[]){index, index}, NULL));
+    fixture_finish(&x, graph_node(x.graph, SV_OP_Add, 2, (sv_value_id[]){index, index}, NULL));
     float data[6] = {0, 3, 0, 5, 6, 0};
     sv_tensor t = tensor_of(SV_F32, 1, (int64_t[]){6}, data);
     sv_exec_bind_input(x.exec, 0, &t);
-    sv_tensor out = run(&x);
+    sv_tensor out = fixture_run(&x);
     assert_int_equal(out.shape.dim[1], 3);
     const int64_t expected[3] = {2, 6, 8};
     assert_memory_equal(out.data, expected, sizeof(expected));
     memset(data, 0, sizeof(data));
-    out = run(&x);
+    out = fixture_run(&x);
     assert_int_equal(out.shape.dim[1], 0);
     data[5] = 1;
-    out = run(&x);
+    out = fixture_run(&x);
     assert_int_equal(out.shape.dim[1], 1);
     assert_int_equal(((int64_t *)out.data)[0], 10);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 /* Reshape by an input's value: the value joins the key. */
@@ -177,22 +117,22 @@ static void test_a_value_that_shapes_depend_on_joins_the_key(void **state)
 {
     (void)state;
     fixture x;
-    start(&x);
+    fixture_start(&x);
     sv_value_id in = graph_input(x.graph, "x", SV_F32, 1, (int64_t[]){6});
     sv_value_id shape = graph_input(x.graph, "shape", SV_I64, 1, (int64_t[]){2});
-    finish_graph(&x, graph_node(x.graph, SV_OP_Reshape, 2, (sv_value_id[]){in, shape}, NULL));
+    fixture_finish(&x, graph_node(x.graph, SV_OP_Reshape, 2, (sv_value_id[]){in, shape}, NULL));
     float data[6] = {1, 2, 3, 4, 5, 6};
     int64_t dims[2] = {2, 3};
     sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){6}, data), b = tensor_of(SV_I64, 1, (int64_t[]){2}, dims);
     sv_exec_bind_input(x.exec, 0, &a);
     sv_exec_bind_input(x.exec, 1, &b);
-    sv_tensor out = run(&x);
+    sv_tensor out = fixture_run(&x);
     assert_int_equal(out.shape.dim[1], 3);
     dims[0] = -1, dims[1] = 1;
-    out = run(&x);
+    out = fixture_run(&x);
     assert_int_equal(out.shape.dim[0], 6);
     assert_memory_equal(out.data, data, sizeof(data));
-    stop(&x);
+    fixture_stop(&x);
 }
 
 /* The same by a value computed from data: the segment ends there. */
@@ -200,17 +140,17 @@ static void test_a_computed_value_starts_a_segment(void **state)
 {
     (void)state;
     fixture x;
-    start(&x);
+    fixture_start(&x);
     sv_value_id in = graph_input(x.graph, "x", SV_I64, 1, (int64_t[]){2});
     sv_value_id dims = graph_node(x.graph, SV_OP_Add, 2, (sv_value_id[]){in, in}, NULL);
-    finish_graph(&x, graph_node(x.graph, SV_OP_ConstantOfShape, 1, &dims, NULL));
+    fixture_finish(&x, graph_node(x.graph, SV_OP_ConstantOfShape, 1, &dims, NULL));
     int64_t data[2] = {1, 2};
     sv_tensor t = tensor_of(SV_I64, 1, (int64_t[]){2}, data);
     sv_exec_bind_input(x.exec, 0, &t);
-    sv_tensor out = run(&x);
+    sv_tensor out = fixture_run(&x);
     assert_int_equal(out.shape.dim[0], 2);
     assert_int_equal(out.shape.dim[1], 4);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 /* If(x[0] > x[1]) then Relu(y) else Exp(y) + y, y = x * x from outside; the condition is computed. */
@@ -234,7 +174,7 @@ static sv_graph *branch(fixture *x, const char *name, sv_value_id outer, bool ex
 
 static void add_if(fixture *x, bool other_shape)
 {
-    start(x);
+    fixture_start(x);
     sv_value_id in = graph_input(x->graph, "x", SV_F32, 1, (int64_t[]){3});
     sv_value_id zero = graph_constant(x->graph, (float[]){0}, 0, NULL), condition, y;
     sv_node *sum, *node;
@@ -250,14 +190,14 @@ static void add_if(fixture *x, bool other_shape)
         sv_attr attr = {.name = name[i], .kind = SV_ATTR_GRAPH, .count = 1, .u.graphs = body};
         must(sv_node_add_attr(x->module, node, &attr));
     }
-    finish_graph(x, graph_node(x->graph, SV_OP_Mul, 2, (sv_value_id[]){out, out}, NULL));
+    fixture_finish(x, graph_node(x->graph, SV_OP_Mul, 2, (sv_value_id[]){out, out}, NULL));
 }
 
 static void check_if(fixture *x, const float *in, int64_t count)
 {
     sv_tensor t = tensor_of(SV_F32, 1, (int64_t[]){3}, (void *)in);
     sv_exec_bind_input(x->exec, 0, &t);
-    sv_tensor out = run(x);
+    sv_tensor out = fixture_run(x);
     assert_int_equal(out.shape.dim[0], count);
     bool then = in[0] + in[1] + in[2] > 0;
     for (int64_t i = 0; i < count; i++) {
@@ -276,7 +216,7 @@ static void test_branches_of_one_type_stay_in_the_segment(void **state)
         check_if(&x, (float[]){-1, -2, 1}, 3);
     }
     assert_int_equal(x.compiled->cache.n, 1);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 static void test_branches_of_other_shapes_are_segments(void **state)
@@ -289,7 +229,7 @@ static void test_branches_of_other_shapes_are_segments(void **state)
         check_if(&x, (float[]){-1, -2, 1}, 6);
     }
     assert_int_equal(x.compiled->cache.n, 3);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 static void test_an_unbound_input_is_named(void **state)
@@ -301,17 +241,17 @@ static void test_an_unbound_input_is_named(void **state)
     assert_int_equal(sv_status_code(status), SV_CODE_FAILED_PRECONDITION);
     assert_non_null(strstr(sv_status_message(status), "'x'"));
     sv_status_free(status);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 static void test_a_data_error_is_reported_with_its_node(void **state)
 {
     (void)state;
     fixture x;
-    start(&x);
+    fixture_start(&x);
     sv_value_id in = graph_input(x.graph, "x", SV_F32, 1, (int64_t[]){4});
     sv_value_id index = graph_input(x.graph, "index", SV_I64, 1, (int64_t[]){2});
-    finish_graph(&x, graph_node(x.graph, SV_OP_Gather, 2, (sv_value_id[]){in, index}, NULL));
+    fixture_finish(&x, graph_node(x.graph, SV_OP_Gather, 2, (sv_value_id[]){in, index}, NULL));
     float data[4] = {1, 2, 3, 4};
     int64_t at[2] = {1, 9};
     sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){4}, data), b = tensor_of(SV_I64, 1, (int64_t[]){2}, at);
@@ -323,9 +263,9 @@ static void test_a_data_error_is_reported_with_its_node(void **state)
     assert_non_null(strstr(sv_status_message(status), "9"));
     sv_status_free(status);
     at[1] = -1;
-    sv_tensor out = run(&x);
+    sv_tensor out = fixture_run(&x);
     assert_float_equal(((float *)out.data)[1], 4.0f, 0);
-    stop(&x);
+    fixture_stop(&x);
 }
 
 int main(void)

@@ -1,0 +1,58 @@
+/* The fixture of the engine's tests; see the header. */
+#include "fixture.h"
+
+#include <string.h>
+
+void fixture_start(fixture *x)
+{
+    memset(x, 0, sizeof(*x));
+    sv_counting_allocator_init(&x->memory, NULL);
+    must(sv_module_create(&x->memory.allocator, "test", &x->module));
+    must(sv_graph_create(x->module, NULL, "main", &x->graph));
+    must(sv_team_create(2, NULL, &x->team));
+}
+
+void fixture_finish(fixture *x, sv_value_id output)
+{
+    must(sv_graph_add_output(x->graph, output));
+    x->module->entry = sv_arena_alloc_zero(&x->module->arena, sizeof(sv_entry));
+    x->module->n_entry = 1;
+    x->module->entry[0] = (sv_entry){"", x->graph};
+    must(sv_graph_normalize(x->graph));
+    must(sv_graph_infer(x->graph));
+    must(sv_module_verify(x->module));
+    sv_cpu_level level;
+    must(sv_cpu_detect(&level));
+    sv_engine_options options = {.allocator = &x->memory.allocator, .level = level,
+                                 .plan_cache_bytes = 1 << 20};
+    must(sv_compiled_create(x->module, &options, &x->compiled));
+    must(sv_exec_create(x->compiled, x->team, 2, &x->exec));
+}
+
+void fixture_stop(fixture *x)
+{
+    sv_exec_destroy(x->exec);
+    sv_compiled_destroy(x->compiled);
+    sv_team_destroy(x->team);
+    assert_int_equal(atomic_load(&x->memory.live_bytes), 0);
+}
+
+sv_tensor tensor_of(sv_dtype dtype, int32_t rank, const int64_t *dim, void *data)
+{
+    return (sv_tensor){.dtype = dtype, .shape = sv_shape_make(rank, dim), .data = data};
+}
+
+void fixture_bind(fixture *x, uint32_t index, sv_dtype dtype, int32_t rank, const int64_t *dim,
+                  void *data)
+{
+    sv_tensor tensor = tensor_of(dtype, rank, dim, data);
+    sv_exec_bind_input(x->exec, index, &tensor);
+}
+
+sv_tensor fixture_run(fixture *x)
+{
+    sv_tensor out;
+    must(sv_exec_run(x->exec));
+    must(sv_exec_output(x->exec, 0, &out));
+    return out;
+}

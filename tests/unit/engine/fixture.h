@@ -1,0 +1,35 @@
+/* A graph compiled and run on two threads, with all its memory counted. */
+#ifndef SV_TESTS_ENGINE_FIXTURE_H
+#define SV_TESTS_ENGINE_FIXTURE_H
+
+#include "graphs.h"
+
+#include "base/alloc.h"
+#include "engine/exec.h"
+#include "ops/op.h"
+
+typedef struct fixture {
+    sv_counting_allocator memory;
+    sv_module *module;
+    sv_graph *graph;
+    sv_compiled *compiled;
+    sv_team *team;
+    sv_exec *exec;
+} fixture;
+
+/* An empty graph. */
+void fixture_start(fixture *x);
+/* The graph has this output and is complete: checks, infers, compiles. */
+void fixture_finish(fixture *x, sv_value_id output);
+/* Gives everything back, and nothing may be left. */
+void fixture_stop(fixture *x);
+
+/* A dense tensor over `data`. */
+sv_tensor tensor_of(sv_dtype dtype, int32_t rank, const int64_t *dim, void *data);
+/* Binds input `index` to `data`. */
+void fixture_bind(fixture *x, uint32_t index, sv_dtype dtype, int32_t rank, const int64_t *dim,
+                  void *data);
+/* Runs; output 0. */
+sv_tensor fixture_run(fixture *x);
+
+#endif
