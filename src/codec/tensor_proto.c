@@ -325,7 +325,7 @@ static sv_status from_stored(const survey *s, const uint8_t *data, size_t size, 
 {
     const sv_dtype_info *info = sv_dtype_get(s->type.dtype);
     if (blob && size && usable_in_place(info, data, size)) {
-        out->data = (void *)(uintptr_t)data;
+        out->data = (void *)data;
         out->blob = blob;
         return SV_OK;
     }

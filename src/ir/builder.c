@@ -117,7 +117,7 @@ sv_status sv_graph_add_node(sv_graph *graph, sv_op op, const char *name, uint32_
     node->n_out = n_out;
     SV_TRY(make_ends(module, node));
     void *array = graph->node;
-    SV_TRY(grow(module, &array, &graph->node_capacity, graph->n_node, sizeof *graph->node));
+    SV_TRY(grow(module, &array, &graph->node_capacity, graph->n_node, sizeof(sv_node *)));
     graph->node = array;
     for (uint32_t i = 0; i < n_out; i++) {
         SV_TRY(sv_graph_add_value(graph, "", &node->out[i]));
@@ -171,6 +171,26 @@ void sv_graph_replace_uses(sv_graph *graph, sv_value_id from, sv_value_id to)
     uint32_t *old = &graph->value[from].uses;
     *old -= moved < *old ? moved : *old;
     graph->value[to].uses += moved;
+}
+
+static void replace_by_map(sv_value_id *ids, uint32_t count, const sv_value_id *to)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (ids[i] != SV_NO_VALUE) ids[i] = to[ids[i]];
+}
+
+void sv_graph_replace_all(sv_graph *graph, const sv_value_id *to)
+{
+    replace_by_map(graph->out, graph->n_out, to);
+    for (uint32_t n = 0; n < graph->n_node; n++) {
+        sv_node *node = graph->node[n];
+        replace_by_map(node->in, node->n_in, to);
+        sv_nested walk = sv_nested_of(node);
+        for (sv_graph *inner; (inner = sv_nested_next(&walk)) != NULL;) {
+            for (uint32_t v = 0; v < inner->n_value; v++)
+                replace_by_map(&inner->value[v].outer, 1, to);
+        }
+    }
 }
 
 /* ---- small constants ----------------------------------------------------------------------- */

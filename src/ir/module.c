@@ -50,9 +50,9 @@ sv_status sv_module_add_blob(sv_module *module, sv_blob *blob)
 {
     void *array = module->blob;
     if (!sv_arena_grow(&module->arena, &array, &module->blob_capacity, module->n_blob,
-                       module->n_blob + 1, sizeof *module->blob)) {
+                       module->n_blob + 1, sizeof(sv_blob *))) {
         sv_blob_unref(blob);
-        return sv_error_memory("the list of blobs", sizeof *module->blob);
+        return sv_error_memory("the list of blobs", sizeof(sv_blob *));
     }
     module->blob = array;
     module->blob[module->n_blob++] = blob;

@@ -247,6 +247,9 @@ SV_MUST_USE sv_status sv_node_set_text(sv_module *module, sv_node *node, const c
 SV_MUST_USE sv_status sv_node_add_input(sv_module *module, sv_node *node, sv_value_id value);
 /* Everybody who reads `from` (nodes, outputs, captures of nested graphs) reads `to` instead. */
 void sv_graph_replace_uses(sv_graph *graph, sv_value_id from, sv_value_id to);
+/* The same for all values at once: who reads v reads to[v], in one walk. Use counts are right again
+ * after the next normalise. */
+void sv_graph_replace_all(sv_graph *graph, const sv_value_id *to);
 /* A small constant tensor as a value of the graph. */
 SV_MUST_USE sv_status sv_graph_constant_i64(sv_graph *graph, const int64_t *v, int64_t count,
                                             bool scalar, sv_value_id *out);

@@ -124,7 +124,7 @@ static void order_release(order *o)
     sv_free(a, o->state, n * sizeof *o->state);
     sv_free(a, o->stack, n * sizeof *o->stack);
     sv_free(a, o->cursor, n * sizeof *o->cursor);
-    sv_free(a, o->sorted, n * sizeof *o->sorted);
+    sv_free(a, o->sorted, n * sizeof(sv_node *));
 }
 
 /* Allocates for a graph with at least one node; what was allocated is released by the caller. */
@@ -137,7 +137,7 @@ static sv_status order_init(order *o)
     o->state = sv_alloc_zero(a, n * sizeof *o->state);
     o->stack = sv_alloc(a, n * sizeof *o->stack);
     o->cursor = sv_alloc(a, n * sizeof *o->cursor);
-    o->sorted = sv_alloc(a, n * sizeof *o->sorted);
+    o->sorted = sv_alloc(a, n * sizeof(sv_node *));
     if (!o->first || !o->state || !o->stack || !o->cursor || !o->sorted)
         return sv_error_memory("sorting a graph", n * sizeof *o->first);
     for (uint32_t i = 0; i < n; i++)
@@ -209,7 +209,7 @@ static sv_status sort_from(order *o, uint32_t root, uint32_t *n_sorted)
 /* Nodes in their new order; producers and use counts from it. */
 static sv_status settle(sv_graph *graph, sv_node **sorted, uint32_t count)
 {
-    if (count) memcpy(graph->node, sorted, count * sizeof *sorted);
+    if (count) memcpy(graph->node, sorted, count * sizeof(sv_node *));
     graph->n_node = count;
     SV_TRY(set_producers(graph));
     for (uint32_t v = 0; v < graph->n_value; v++)

@@ -22,21 +22,21 @@ static bool from_attr(const sv_attr *attr, sv_tensor *out)
         break;
     case SV_ATTR_FLOATS:
         t.dtype = SV_F32;
-        t.data = (void *)(uintptr_t)attr->u.floats;
+        t.data = (void *)attr->u.floats;
         break;
     case SV_ATTR_INTS:
         t.dtype = SV_I64;
-        t.data = (void *)(uintptr_t)attr->u.ints;
+        t.data = (void *)attr->u.ints;
         break;
     case SV_ATTR_STRINGS:
         t.dtype = SV_STRING;
-        t.data = (void *)(uintptr_t)attr->u.strings;
+        t.data = (void *)attr->u.strings;
         break;
     default:
         return false;
     }
     if (attr->kind == SV_ATTR_FLOAT || attr->kind == SV_ATTR_INT || attr->kind == SV_ATTR_STRING) {
-        t.data = (void *)(uintptr_t)&attr->u;
+        t.data = (void *)&attr->u;
     } else {
         t.shape.rank = 1;
         t.shape.dim[0] = attr->count;

@@ -142,8 +142,8 @@ static sv_status copy_attrs(call *c, const sv_node *from, sv_graph *graph, const
         /* A graph that the call gave already lies in the call's graph. */
         if (graphs && !from->attr[i].reference) {
             uint32_t count = attr.kind == SV_ATTR_GRAPH ? 1 : attr.count;
-            sv_graph **copies = sv_arena_array(arena, count, sizeof *copies);
-            if (!copies) return sv_error_memory("graphs", count * sizeof *copies);
+            sv_graph **copies = sv_arena_array(arena, count, sizeof(sv_graph *));
+            if (!copies) return sv_error_memory("graphs", count * sizeof(sv_graph *));
             for (uint32_t g = 0; g < count; g++)
                 SV_TRY(copy_graph(c, attr.u.graphs[g], graph, map, &copies[g]));
             attr.u.graphs = copies;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 typedef struct old_scan {
-    sv_node *node;
+    const sv_node *node;
     sv_graph *body;   /* of one step */
     uint32_t n_state; /* N */
     uint32_t n_scan;  /* M */
@@ -14,7 +14,7 @@ typedef struct old_scan {
 static sv_status survey(const sv_node *node, old_scan *out)
 {
     int64_t n_scan = sv_node_int(node, "num_scan_inputs", 0);
-    out->node = (sv_node *)(uintptr_t)node;
+    out->node = node;
     out->body = sv_node_graph(node, "body");
     if (!out->body || node->n_in < 2 || n_scan < 1 || n_scan > node->n_in - 1 ||
         out->body->n_in != node->n_in - 1)
@@ -76,8 +76,8 @@ sv_status sv_adapt_scan_8(sv_adapt *x, sv_node *node)
     old_scan s;
     sv_graph **body;
     SV_TRY(survey(node, &s));
-    body = sv_arena_array(&x->module->arena, 1, sizeof *body);
-    if (!body) return sv_error_memory("a graph", sizeof *body);
+    body = sv_arena_array(&x->module->arena, 1, sizeof(sv_graph *));
+    if (!body) return sv_error_memory("a graph", sizeof(sv_graph *));
     SV_TRY(build_between(x, &s, &body[0]));
     node->n_attr = 0;
     SV_TRY(sv_node_add_attr(x->module, node,

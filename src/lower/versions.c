@@ -62,7 +62,7 @@ static sv_status infer_ranks(sv_adapt *x, const sv_node *node)
     size_t n = (size_t)node->n_in + node->n_out;
     sv_type *type = sv_arena_array(&x->scratch, n, sizeof *type);
     sv_value_type *full = sv_arena_array(&x->scratch, n, sizeof *full);
-    const sv_tensor **known = sv_arena_array(&x->scratch, node->n_in, sizeof *known);
+    const sv_tensor **known = sv_arena_array(&x->scratch, node->n_in, sizeof(sv_tensor *));
     if (!type || !full || !known) return sv_error_memory("inferring ranks", n * sizeof *type);
     for (size_t i = 0; i < n; i++)
         type[i].shape = sv_shape_unknown();

@@ -87,7 +87,7 @@ static sv_graph *add_if(sv_graph *graph, sv_value_id condition, sv_value_id capt
                         sv_value_id *out)
 {
     sv_module *module = graph->module;
-    sv_graph **body = sv_arena_array(&module->arena, 1, sizeof *body);
+    sv_graph **body = sv_arena_array(&module->arena, 1, sizeof(sv_graph *));
     assert_non_null(body);
     CHECK_OK(sv_graph_create(module, graph, "then", &body[0]));
     sv_value_id inner;

@@ -71,7 +71,7 @@ static void evaluate_node(old *o, const sv_node *node)
 static void evaluate(old *o)
 {
     sv_graph *graph = o->graph;
-    o->value = sv_arena_array(&o->arena, graph->n_value, sizeof *o->value);
+    o->value = sv_arena_array(&o->arena, graph->n_value, sizeof(sv_tensor *));
     assert_non_null(o->value);
     for (uint32_t v = 0; v < graph->n_value; v++)
         if (graph->value[v].constant != SV_NO_INDEX)

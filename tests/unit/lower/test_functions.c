@@ -108,7 +108,7 @@ static void nested_graphs_are_copied(void **state)
     make_call(&o, "F");
     CHECK_OK(sv_node_set_float(o.module, o.node, "factor", 5));
     sv_graph *body = add_function(&o, "F", &a), **branch;
-    branch = sv_arena_array(&o.module->arena, 1, sizeof *branch);
+    branch = sv_arena_array(&o.module->arena, 1, sizeof(sv_graph *));
     CHECK_OK(sv_graph_create(o.module, body, "then", &branch[0]));
     CHECK_OK(sv_graph_add_value(branch[0], "a", &captured));
     branch[0]->value[captured].outer = a;

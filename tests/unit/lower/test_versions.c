@@ -438,7 +438,7 @@ static void old_scans_are_nested(void **state)
     old_init(&o, SV_OP_Scan, 8, 3);
     old_input(&o, 1, DIMS(1, 2));
     old_input(&o, 2, DIMS(1, 3, 2));
-    body = sv_arena_array(&o.module->arena, 1, sizeof *body);
+    body = sv_arena_array(&o.module->arena, 1, sizeof(sv_graph *));
     CHECK_OK(sv_graph_create(o.module, o.graph, "step", &body[0]));
     CHECK_OK(sv_graph_constant_f32(o.graph, (float[]){1, 2}, 2, false, &captured));
     sv_value_id v[3];
