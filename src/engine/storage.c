@@ -223,8 +223,13 @@ static sv_status outside_storage(sv_build *build, uint32_t v)
     }
     if (value->known || (from && from->constant != SV_NO_INDEX)) return constant_base(build, v);
     const sv_plan *parent = build->plan->parent;
-    if (!parent || parent->place[p].type.dtype == SV_DTYPE_NONE)
+    if (!parent || parent->place[p].type.dtype == SV_DTYPE_NONE) {
+        sv_desc empty = sv_layout_dense(&value->type);
+        /* Operators need not write what has no elements. */
+        if (sv_desc_count(&empty) == 0)
+            return own_base(build, value, &empty, SV_SPACE_SLAB, build->plan->segment);
         return sv_error_internal("value '%s' is read before it is made", from ? from->name : "");
+    }
     const sv_place *place = &parent->place[p];
     SV_TRY(own_base(build, value, &place->desc, place->at.space, place->at.index));
     build->base[value->storage.base].offset = place->at.offset;
@@ -505,6 +510,19 @@ static sv_status store_break(sv_build *build)
     return SV_OK;
 }
 
+/* What later segments need has a place even where nothing wrote it, for want of elements. */
+static sv_status store_empty(sv_build *build)
+{
+    for (uint32_t v = 0; v < build->n_value; v++) {
+        const sv_build_value *value = &build->value[v];
+        sv_desc dense = sv_layout_dense(&value->type);
+        if (!value->live_out || value->stored || value->known || sv_desc_count(&dense) > 0) continue;
+        sv_storage storage;
+        SV_TRY(stored(build, v, &storage));
+    }
+    return SV_OK;
+}
+
 sv_status sv_build_storage(sv_build *build)
 {
     const sv_program *program = program_of(build);
@@ -528,6 +546,7 @@ sv_status sv_build_storage(sv_build *build)
         default: SV_TRY(problem_step(build, item)); break;
         }
     }
+    SV_TRY(store_empty(build));
     SV_TRY(store_outputs(build));
     return store_break(build);
 }
