@@ -12,18 +12,21 @@ static bool near(float a, float b)
     return fabsf(a - b) <= 1e-6f * fabsf(b);
 }
 
-/* The node becomes `op` of `x`; what stood before it dies when nobody else reads it. */
-static sv_status replace(sv_graph *graph, sv_node *last, sv_op op, sv_value_id x, sv_node **out)
+/* `op` of `x` makes what `last` has made; what stood before it dies when nobody else reads it. */
+static sv_status replace(sv_graph *graph, sv_node *last, sv_op op, sv_value_id x)
 {
     sv_node *node;
     SV_TRY(sv_graph_add_node(graph, op, last->name, 1, 1, &node));
     node->in[0] = x;
-    sv_value *value = &graph->value[node->out[0]];
-    value->type = graph->value[last->out[0]].type;
-    sv_graph_replace_uses(graph, last->out[0], node->out[0]);
-    last->dead = true;
-    if (out) *out = node;
+    sv_pass_take_over(graph, node, last);
     return SV_OK;
+}
+
+/* The result has x's rank: no constant of one element has added dimensions on the way. */
+static bool same_rank(const sv_graph *graph, sv_value_id x, sv_value_id result)
+{
+    int32_t rank = graph->value[x].type.tensor.shape.rank;
+    return rank >= 0 && rank == graph->value[result].type.tensor.shape.rank;
 }
 
 /* Mul(x, Sigmoid(x)) and Mul(x, HardSigmoid(x)). */
@@ -32,11 +35,11 @@ static sv_status find_gate(sv_graph *graph, sv_node *mul)
     for (uint32_t i = 0; i < 2; i++) {
         sv_node *gate = sv_pass_producer(graph, mul->in[i]);
         if (!gate || gate->dead || gate->n_fused || gate->n_in < 1 || gate->in[0] != mul->in[1 - i]) continue;
-        if (gate->op == SV_OP_Sigmoid) return replace(graph, mul, SV_OP_Swish, gate->in[0], NULL);
+        if (gate->op == SV_OP_Sigmoid) return replace(graph, mul, SV_OP_Swish, gate->in[0]);
         if (gate->op != SV_OP_HardSigmoid) continue;
         if (near(sv_node_float(gate, "alpha", 0.2f), 1.0f / 6.0f) &&
             near(sv_node_float(gate, "beta", 0.5f), 0.5f))
-            return replace(graph, mul, SV_OP_HardSwish, gate->in[0], NULL);
+            return replace(graph, mul, SV_OP_HardSwish, gate->in[0]);
     }
     return SV_OK;
 }
@@ -106,8 +109,8 @@ sv_status sv_pass_find_activations(sv_graph *graph)
         sv_node *node = graph->node[i];
         sv_value_id x;
         if (node->dead || node->op != SV_OP_Mul || node->n_fused || node->n_in != 2) continue;
-        if (is_gelu(graph, node, &x)) {
-            SV_TRY(replace(graph, node, SV_OP_Gelu, x, NULL));
+        if (is_gelu(graph, node, &x) && same_rank(graph, x, node->out[0])) {
+            SV_TRY(replace(graph, node, SV_OP_Gelu, x));
         } else {
             SV_TRY(find_gate(graph, node));
         }

@@ -17,6 +17,9 @@ static const float *vector(const sv_graph *graph, sv_value_id value, int64_t n)
 static sv_node *foldable(const sv_graph *graph, const sv_node *norm, int32_t *axis)
 {
     if (norm->op != SV_OP_BatchNormalization || sv_node_int(norm, "training_mode", 0)) return NULL;
+    for (uint32_t i = 1; i < norm->n_out; i++) {
+        if (norm->out[i] != SV_NO_VALUE && graph->value[norm->out[i]].uses > 0) return NULL;
+    }
     sv_node *conv = sv_pass_producer(graph, norm->in[0]);
     if (!conv || conv->dead || conv->n_fused || !sv_pass_read_once(graph, norm->in[0])) return NULL;
     bool transpose = conv->op == SV_OP_ConvTranspose && sv_node_int(conv, "group", 1) == 1;
@@ -66,8 +69,7 @@ static sv_status fold(sv_graph *graph, sv_node *norm, sv_node *conv, int32_t axi
     } else {
         conv->in[2] = value;
     }
-    sv_graph_replace_uses(graph, norm->out[0], conv->out[0]);
-    norm->dead = true;
+    sv_pass_take_over(graph, conv, norm);
     return SV_OK;
 }
 

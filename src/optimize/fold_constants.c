@@ -31,11 +31,10 @@ static sv_status take(sv_graph *graph, sv_value_id value, const sv_tensor *from,
 {
     sv_tensor copy;
     uint32_t constant;
-    sv_value_id folded;
     SV_TRY(sv_tensor_copy(&graph->module->arena, from, &copy));
     SV_TRY(sv_module_add_constant(graph->module, graph->value[value].name, &copy, &constant));
-    SV_TRY(sv_graph_add_constant(graph, constant, &folded));
-    sv_graph_replace_uses(graph, value, folded);
+    graph->value[value].constant = constant;
+    graph->value[value].producer = SV_NO_INDEX;
     *spent += (size_t)sv_tensor_count(from) * sv_dtype_get(from->dtype)->size;
     return SV_OK;
 }

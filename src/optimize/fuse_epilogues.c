@@ -42,13 +42,7 @@ static sv_status fuse(sv_graph *graph, sv_node *base, sv_node *tail, const sv_fu
     all[base->n_fused] = *fused;
     base->fused = all;
     base->n_fused++;
-    /* The base makes the tail's value now: readers further on find it as their producer. */
-    sv_value_id old = base->out[0], made = tail->out[0];
-    base->out[0] = made;
-    graph->value[made].producer = graph->value[old].producer;
-    graph->value[old].producer = SV_NO_INDEX;
-    graph->value[old].uses = 0;
-    tail->dead = true;
+    sv_pass_take_over(graph, base, tail);
     return SV_OK;
 }
 

@@ -45,6 +45,17 @@ bool sv_pass_other(const sv_node *node, sv_value_id value, sv_value_id *other)
     return true;
 }
 
+void sv_pass_take_over(sv_graph *graph, sv_node *node, sv_node *other)
+{
+    sv_value *old = &graph->value[node->out[0]], *made = &graph->value[other->out[0]];
+    made->producer = old->producer;
+    made->output = 0;
+    old->producer = SV_NO_INDEX;
+    old->uses = 0;
+    node->out[0] = other->out[0];
+    other->dead = true;
+}
+
 bool sv_pass_broadcasts_to(const sv_graph *graph, sv_value_id operand, sv_value_id result)
 {
     const sv_shape *from = &graph->value[operand].type.tensor.shape;

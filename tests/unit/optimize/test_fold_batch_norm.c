@@ -1,0 +1,101 @@
+/* A batch normalisation goes into the weights of the convolution before it. */
+#include "graph_case.h"
+
+enum { C = 3, F = 4 };
+
+typedef struct options {
+    bool transpose, bias, own_parameters, keep_conv;
+    int64_t training;
+    sv_dtype dtype;
+} options;
+
+/* conv(x) with filters of [F, C, 1, 1] (transposed: [C, F, 1, 1]), then the normalisation. */
+static sv_value_id build(graph_case *c, const options *o, sv_value_id *conv)
+{
+    const float var[F] = {0.5f, 1, 2, 0.25f};
+    const double var64[F] = {0.5, 1, 2, 0.25};
+    const int64_t vector[1] = {F};
+    bool wide = o->dtype == SV_F64;
+    sv_value_id in[5] = {graph_case_input(c, o->dtype, 4, (int64_t[]){2, C, 2, 2}, 1)};
+    in[1] = graph_case_constant(c, o->dtype, 4, (int64_t[]){o->transpose ? C : F, o->transpose ? F : C, 1, 1},
+                                NULL);
+    if (o->bias) in[2] = graph_case_constant(c, o->dtype, 1, vector, NULL);
+    *conv = graph_case_node(c, o->transpose ? SV_OP_ConvTranspose : SV_OP_Conv, o->bias ? 3 : 2, in, NULL);
+    in[0] = *conv;
+    for (int i = 1; i < 4; i++) {
+        in[i] = o->own_parameters && i == 1 ? graph_case_input(c, o->dtype, 1, vector, 0)
+                                            : graph_case_constant(c, o->dtype, 1, vector, NULL);
+    }
+    in[4] = graph_case_constant(c, o->dtype, 1, vector, wide ? (const void *)var64 : var);
+    return graph_case_node(c, SV_OP_BatchNormalization, 5, in, NULL);
+}
+
+static void check(const options *o, uint32_t left)
+{
+    graph_case c;
+    graph_case_init(&c);
+    sv_value_id conv, y = build(&c, o, &conv);
+    graph_case_check(&c, o->keep_conv ? 2 : 1, (sv_value_id[]){y, conv});
+    assert_int_equal(graph_case_count(&c, SV_OP_BatchNormalization), left);
+    graph_case_release(&c);
+}
+
+static void test_it_goes_into_a_convolution(void **state)
+{
+    (void)state;
+    check(&(options){.dtype = SV_F32}, 0);
+    check(&(options){.dtype = SV_F32, .bias = true}, 0);
+}
+
+static void test_it_goes_into_a_transposed_convolution(void **state)
+{
+    (void)state;
+    check(&(options){.dtype = SV_F32, .transpose = true}, 0);
+    check(&(options){.dtype = SV_F32, .transpose = true, .bias = true}, 0);
+}
+
+static void test_it_stays_behind_a_convolution_read_twice(void **state)
+{
+    (void)state;
+    check(&(options){.dtype = SV_F32, .keep_conv = true}, 1);
+}
+
+static void test_it_stays_with_parameters_that_are_computed(void **state)
+{
+    (void)state;
+    check(&(options){.dtype = SV_F32, .own_parameters = true}, 1);
+}
+
+static void test_it_stays_in_other_types(void **state)
+{
+    (void)state;
+    check(&(options){.dtype = SV_F64}, 1);
+}
+
+/* Two convolutions share their weights; only one is normalised. */
+static void test_shared_weights_keep_their_values(void **state)
+{
+    (void)state;
+    graph_case c;
+    graph_case_init(&c);
+    sv_value_id conv, y = build(&c, &(options){.dtype = SV_F32}, &conv);
+    const sv_node *node = c.graph->node[c.graph->value[conv].producer];
+    sv_value_id other = graph_case_node(&c, SV_OP_Conv, 2, node->in, NULL);
+    graph_case_check(&c, 2, (sv_value_id[]){y, other});
+    assert_int_equal(graph_case_count(&c, SV_OP_BatchNormalization), 0);
+    assert_int_equal(graph_case_count(&c, SV_OP_Conv), 2);
+    graph_case_release(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_goes_into_a_convolution),
+        cmocka_unit_test(test_it_goes_into_a_transposed_convolution),
+        cmocka_unit_test(test_it_stays_behind_a_convolution_read_twice),
+        cmocka_unit_test(test_it_stays_with_parameters_that_are_computed),
+        cmocka_unit_test(test_it_stays_in_other_types),
+        cmocka_unit_test(test_shared_weights_keep_their_values),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
