@@ -1,6 +1,6 @@
 """Makes a failing graph small: fewer outputs, fewer runs, nodes cut away from both ends.
 
-A candidate is kept when a worker gives it the same verdict. Values in the middle become inputs with
+A candidate is kept when a worker finds it failing in the same way. Values in the middle become inputs with
 the numbers that onnxruntime computes there.
 """
 
@@ -160,8 +160,14 @@ def candidates(model, runs):
             yield small
 
 
+def kind(said):
+    """Failures of one kind: whose fault a difference is, is often seen in the small graph only."""
+    differs = said["verdict"] in ("serval", "unclear", "onnxruntime")
+    return "differs" if differs else said["verdict"]
+
+
 def shrink(model, runs, said, worker, folder):
-    """Returns (model, runs, the last verdict) of the smallest graph found with the same verdict."""
+    """Returns (model, runs, the last verdict) of the smallest graph found that fails alike."""
     deadline = time.monotonic() + SECONDS
     trial = pathlib.Path(folder) / "trial"
     model, runs = without_dead(model, runs)
@@ -176,7 +182,7 @@ def shrink(model, runs, said, worker, folder):
                 continue
             save(trial, small, fewer)
             answer = worker.judge(trial)
-            if answer["verdict"] == said["verdict"]:
+            if kind(answer) == kind(said):
                 model, runs, last, again = small, fewer, answer, True
                 break
     return model, runs, last
