@@ -1,0 +1,129 @@
+/* Writing the models of the API's tests. */
+#include "models.h"
+
+#include "codec/tensor_proto_fields.h"
+#include "formats/onnx/fields.h"
+#include "tensor/shape.h"
+#include "wire/protobuf.h"
+
+static void put_port(sv_text *text, uint32_t field, const char *name, int rank, const int64_t *dim)
+{
+    size_t value = sv_pb_begin(text, field);
+    sv_pb_put_text(text, VALUE_INFO_NAME, name);
+    size_t type = sv_pb_begin(text, VALUE_INFO_TYPE), tensor = sv_pb_begin(text, TYPE_TENSOR);
+    sv_pb_put_int(text, TENSOR_TYPE_ELEMENT, SV_F32);
+    size_t shape = sv_pb_begin(text, TENSOR_TYPE_SHAPE);
+    for (int i = 0; i < rank; i++) {
+        size_t part = sv_pb_begin(text, SHAPE_DIM);
+        if (dim[i] < 0) {
+            sv_pb_put_text(text, DIM_PARAM, "rows");
+        } else {
+            sv_pb_put_int(text, DIM_VALUE, dim[i]);
+        }
+        sv_pb_end(text, part);
+    }
+    sv_pb_end(text, shape);
+    sv_pb_end(text, tensor);
+    sv_pb_end(text, type);
+    sv_pb_end(text, value);
+}
+
+static void put_node(sv_text *text, const char *op, const char *a, const char *b, const char *out)
+{
+    size_t node = sv_pb_begin(text, GRAPH_NODE);
+    sv_pb_put_text(text, NODE_INPUT, a);
+    if (b) sv_pb_put_text(text, NODE_INPUT, b);
+    sv_pb_put_text(text, NODE_OUTPUT, out);
+    sv_pb_put_text(text, NODE_OP_TYPE, op);
+    sv_pb_end(text, node);
+}
+
+static void put_weight(sv_text *text, const char *name, int rank, const int64_t *dim, const float *data,
+                       size_t size)
+{
+    size_t tensor = sv_pb_begin(text, GRAPH_INITIALIZER);
+    for (int i = 0; i < rank; i++) sv_pb_put_int(text, SV_TENSOR_DIMS, dim[i]);
+    sv_pb_put_int(text, SV_TENSOR_DATA_TYPE, SV_F32);
+    sv_pb_put_text(text, SV_TENSOR_NAME, name);
+    sv_pb_put_bytes(text, SV_TENSOR_RAW_DATA, data, size);
+    sv_pb_end(text, tensor);
+}
+
+static size_t begin(sv_text *text)
+{
+    sv_text_init(text, NULL);
+    sv_pb_put_int(text, MODEL_IR_VERSION, 8);
+    size_t opset = sv_pb_begin(text, MODEL_OPSET_IMPORT);
+    sv_pb_put_int(text, OPSET_VERSION, 17);
+    sv_pb_end(text, opset);
+    return sv_pb_begin(text, MODEL_GRAPH);
+}
+
+void model_rows(sv_text *text)
+{
+    static const float w[6] = {1, 2, 3, 4, 5, 6}, b[3] = {-9, 0, 9};
+    size_t graph = begin(text);
+    put_port(text, GRAPH_INPUT, "x", 2, (int64_t[]){-1, 2});
+    put_weight(text, "w", 2, (int64_t[]){2, 3}, w, sizeof(w));
+    put_weight(text, "b", 1, (int64_t[]){3}, b, sizeof(b));
+    put_node(text, "MatMul", "x", "w", "product");
+    put_node(text, "Add", "product", "b", "sum");
+    put_node(text, "Relu", "sum", NULL, "y");
+    put_port(text, GRAPH_OUTPUT, "y", 2, (int64_t[]){-1, 3});
+    sv_pb_end(text, graph);
+}
+
+void model_one(sv_text *text, const char *op, const char *in)
+{
+    size_t graph = begin(text);
+    put_port(text, GRAPH_INPUT, "x", 1, (int64_t[]){2});
+    put_node(text, op, in, NULL, "y");
+    put_port(text, GRAPH_OUTPUT, "y", 1, (int64_t[]){2});
+    sv_pb_end(text, graph);
+}
+
+void check_rows(const sv_buffer *y, int64_t rows)
+{
+    assert_int_equal(y->dtype, SV_F32);
+    assert_int_equal(y->rank, 2);
+    assert_int_equal(y->dim[0], rows);
+    assert_int_equal(y->dim[1], 3);
+    assert_int_equal(y->size, (size_t)rows * 3 * sizeof(float));
+    for (int64_t r = 0; r < rows; r++) {
+        float a = (float)(2 * r + 1), b = (float)(2 * r + 2);
+        for (int c = 0; c < 3; c++) {
+            float sum = a * (float)(1 + c) + b * (float)(4 + c) + (float)(9 * (c - 1));
+            assert_float_equal(((const float *)y->data)[3 * r + c], sum > 0 ? sum : 0, 0);
+        }
+    }
+}
+
+sv_runtime *make_runtime(uint32_t threads, const sv_allocator *allocator)
+{
+    sv_runtime_options options = SV_RUNTIME_OPTIONS_INIT;
+    sv_runtime *runtime;
+    options.threads = threads;
+    options.allocator = allocator;
+    CHECK_OK(sv_runtime_create(&options, &runtime));
+    return runtime;
+}
+
+sv_model *load_rows(sv_runtime *runtime)
+{
+    sv_text text;
+    sv_model *model;
+    model_rows(&text);
+    CHECK_OK(sv_model_load_memory(runtime, text.data, text.size, NULL, &model));
+    sv_text_release(&text);
+    return model;
+}
+
+sv_buffer buffer_of(float *data, int32_t rank, const int64_t *dim)
+{
+    sv_buffer buffer = {.dtype = SV_F32, .rank = rank, .data = data, .size = sizeof(*data)};
+    for (int32_t i = 0; i < rank; i++) {
+        buffer.dim[i] = dim[i];
+        buffer.size *= (size_t)dim[i];
+    }
+    return buffer;
+}
