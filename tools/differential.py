@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Differential testing: random valid ONNX graphs in Serval and in onnxruntime.
 
-Each seed makes one graph (differential_graph.py, differential_ops.py, differential_nn.py) that is
-run with one to three sets of input shapes, in turn and then the first once more, through one
-session; at one thread, at two, and unoptimised. onnxruntime runs with its graph optimisations off;
+Each seed makes one graph (differential_graph.py and the operators in differential_*.py) that is
+run with one to three sets of input shapes and values, in turn and then all once more, by two
+sessions; at one thread, at two, and unoptimised. onnxruntime runs with its graph optimisations off;
 where the answers differ, ONNX's reference evaluator decides who is right. Worker processes do the
 work, so that a crash or a hang is caught and named by its seed. A graph that fails is made small
 (differential_shrink.py) and written to a folder.
@@ -36,6 +36,7 @@ ATOL = 1e-5
 
 def generate(seed):
     """Returns (model, [inputs of a run]) for a seed."""
+    import differential_flow
     import differential_graph as graph
     import differential_nn
     import differential_ops
@@ -44,7 +45,8 @@ def generate(seed):
         builder = graph.Builder(f"{seed}.{attempt}")
         for _ in range(builder.rng.randint(1, 3)):
             add_random_input(builder, graph)
-        table = differential_ops.OPERATORS + differential_nn.OPERATORS
+        table = (differential_ops.OPERATORS + differential_nn.OPERATORS
+                 + differential_flow.OPERATORS)
         if builder.chance(0.5):  # some operators often, most never: patterns come together
             table = builder.rng.sample(table, 10)
         functions = [function for _, function in table]
@@ -54,14 +56,17 @@ def generate(seed):
             if len(builder.nodes) >= wanted:
                 break
             function = builder.rng.choices(functions, weights)[0]
-            before = len(builder.nodes), len(builder.values)
+            before = [len(part) for part in builder.parts]
             try:
                 function(builder)
             except graph.Skip:
-                del builder.nodes[before[0]:], builder.values[before[1]:]
+                for part, length in zip(builder.parts, before):
+                    del part[length:]
         outputs = graph.choose_outputs(builder)
         if builder.nodes and outputs:
-            return graph.to_model(builder, outputs), builder.data
+            names = {v.name for v in builder.inputs}
+            return graph.to_model(builder, outputs), [
+                {n: array for n, array in run.items() if n in names} for run in builder.data]
     return None
 
 def add_random_input(builder, graph):
@@ -108,14 +113,16 @@ def run_reference(model, runs):
 
 
 def run_serval(path, runs, threads, no_optimize):
-    """All runs in turn, then the first again, which must give the same bits."""
+    """All runs in turn, twice, by two sessions of one model that take turns."""
     import serval_binding
 
     answers = []
     with serval_binding.Runtime(threads, no_optimize) as runtime, \
             serval_binding.Model(runtime, path) as model, \
-            serval_binding.Session(model, threads) as session:
-        for inputs in [*runs, runs[0]]:
+            serval_binding.Session(model, threads) as one, \
+            serval_binding.Session(model, threads) as other:
+        for number, inputs in enumerate([*runs, *runs]):
+            session = other if number % 3 == 1 else one
             for name, array in inputs.items():
                 session.bind(name, array)
             session.run()
@@ -185,9 +192,9 @@ def judge(model, runs, folder):
             known = "expected operators that Serval runs" in str(error)
             return "unsupported" if known else "refused", f"{label}: {error}"
         text = first_difference(expected, found, names)
-        again = first_difference(found[:1], found[-1:], names)
+        again = first_difference(found, found[len(runs):], names)
         if text is None and again:
-            return "serval", f"{label}: the first run again differs: {again}"
+            return "serval", f"{label}: differs when run again: {again}"
         if text:
             return who_is_wrong(model, runs, expected, found, names, f"{label}: {text}")
     return "same", ""

@@ -92,7 +92,7 @@ class Builder:
         self.nodes, self.values, self.inputs = [], [], []
         if parent:
             for name in ("rng", "numbers", "runs", "opset", "limit", "initializers", "counter",
-                         "zeros", "data"):
+                         "zeros", "data", "shared"):
                 setattr(self, name, getattr(parent, name))
             self.values = list(parent.values)
             return
@@ -104,6 +104,12 @@ class Builder:
         self.zeros = self.rng.random() < 0.08
         self.initializers, self.counter = [], [0]
         self.data = [{} for _ in range(self.runs)]
+        self.shared = {}
+
+    @property
+    def parts(self):
+        """What operators append to: a pattern that is given up is cut off here again."""
+        return self.nodes, self.values, self.initializers, self.inputs
 
     # ---- names, sizes ------------------------------------------------------------------------
 
@@ -124,6 +130,8 @@ class Builder:
         """A random size of a dimension: small, often odd, sometimes 1, seldom 0."""
         if self.zeros and self.chance(0.15):
             return 0
+        if self.limit == MAX_ELEMENTS_LARGE and self.chance(0.3):
+            return self.rng.choice((31, 32, 33, 48, 64, 65, 100))
         return self.rng.choice((1, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 12, 13, 16, 17, 20))
 
     def dim(self, may_vary):
@@ -168,9 +176,25 @@ class Builder:
         return Value(self.constant(array, stem), array.dtype, map(self.fix, array.shape), bound, True)
 
     def weights(self, dtype, shape, fan_in):
-        """A constant scaled so that sums over `fan_in` products stay of the same size."""
+        """A constant scaled so that sums over `fan_in` products stay of the same size. Sometimes one
+        that exists already, or an expression of one."""
+        key = np.dtype(dtype), tuple(shape)
+        there = self.shared.get(key)
+        if any(i.name == there for i in self.initializers) and self.chance(0.3):
+            return there
         array = self.numbers.standard_normal(shape) / math.sqrt(max(1, fan_in))
-        return self.constant(array.astype(dtype), "w")
+        name = self.constant(array.astype(dtype), "w")
+        kind = self.rng.random()
+        if kind < 0.08 and len(shape) == 2:
+            name = self.constant(np.ascontiguousarray(array.astype(dtype).T), "w")
+            name = self.add("Transpose", [name], [(dtype, map(self.fix, shape), 3.0, True)],
+                            perm=[1, 0]).name
+        elif kind < 0.14:
+            half = self.constant(np.array(0.5, dtype))
+            name = self.add("Mul", [name, half], [(dtype, map(self.fix, shape), 3.0, True)]).name
+        else:
+            self.shared[key] = name
+        return name
 
     def add_input(self, dtype, shape):
         if self.parent:

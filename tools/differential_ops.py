@@ -1,15 +1,14 @@
-"""Random operators for differential.py: elementwise, movement of data, reductions, shape arithmetic,
-control flow. Each function adds one pattern to a builder, or raises Skip. Layers of networks are in
-differential_nn.py."""
+"""Random operators for differential.py: elementwise, movement of data, reductions, integers. Each
+function adds one pattern to a builder, or raises Skip. Layers of networks are in
+differential_nn.py, shape arithmetic and control flow in differential_flow.py."""
 
 import math
 
 import numpy as np
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from differential_graph import (
-    BOOL, F32, F64, I8, I32, I64, U8, Builder, Skip, Value, at_least, broadcast, each, fixed, known,
-    value_info,
+    BOOL, F32, F64, I8, I32, I64, U8, Skip, at_least, broadcast, each, fixed, known,
 )
 
 # ---------------------------------------------------------------------------------- elementwise
@@ -559,178 +558,89 @@ def topk(g):
                  largest=g.rng.choice((0, 1)))
 
 
-# ----------------------------------------------------------------------------- shape arithmetic
+# ------------------------------------------------------------- integers and uncommon operators
 
 
-def shape_chain(g):
-    """Shape -> Gather -> Concat -> Reshape, as exporters write it."""
-    x = g.pick(lambda v: v.rank >= 2 and all(map(known, v.shape)) and v.dtype != BOOL)
-    if g.elements(x.shape) == 0 or any(0 in d for d in x.shape):
-        raise Skip
-    keep = g.rng.randint(1, x.rank - 1)
-    shape = g.add("Shape", [x], [(I64, [g.fix(x.rank)], 64.0, True)])
-    parts = []
-    for i in range(keep):
-        index = g.constant(np.array(i if g.chance(0.7) else i - x.rank, np.int64))
-        one = g.add("Gather", [shape, index], [(I64, [], 64.0, True)])
-        if g.chance(0.3):
-            one = g.add("Mul", [one, g.constant(np.array(1, np.int64))], [(I64, [], 64.0, True)])
-        axes = g.constant(np.array([0], np.int64))
-        parts.append(g.add("Unsqueeze", [one, axes], [(I64, [g.fix(1)], 64.0, True)]))
-    parts.append(g.constant_value(np.array([-1], np.int64)))
-    target = g.add("Concat", parts, [(I64, [g.fix(keep + 1)], 64.0, True)], axis=0)
-    result = [*x.shape[:keep], product_dim(g, x.shape[keep:])]
-    return moved(g, "Reshape", [x, target], x, result)
-
-
-def shape_slice(g):
-    """Sizes of one value cut or expand another."""
-    x = g.pick(lambda v: v.rank >= 1 and all(map(known, v.shape)))
-    if g.chance(0.5):
-        shape = g.add("Shape", [x], [(I64, [g.fix(x.rank)], 64.0, True)])
-        fill = numpy_helper.from_array(np.array([g.rng.choice((0.0, 1.5))], np.float32))
-        full = g.add("ConstantOfShape", [shape], [(F32, x.shape, 1.5, True)], value=fill)
-        return g.same("Abs", full, exact=True)
-    start = g.rng.randint(0, x.rank - 1)
-    shape = g.add("Shape", [x], [(I64, [g.fix(x.rank - start)], 64.0, True)], start=start)
-    y = g.constant_value(g.random_array(F32, [1] * g.rng.randint(0, x.rank - start)))
-    return moved(g, "Expand", [y, shape], y, x.shape[start:])
-
-
-def range_of_shape(g):
-    """Range over a size, added to a value: positions."""
-    x = g.pick_float(min_rank=1, accept=lambda v: known(v.shape[-1]) and min(v.shape[-1]) > 0)
-    shape = g.add("Shape", [x], [(I64, [g.fix(x.rank)], 64.0, True)])
-    count = g.add("Gather", [shape, g.constant(np.array(-1, np.int64))], [(I64, [], 64.0, True)])
-    zero, one = (g.constant(np.array(n, np.int64)) for n in (0, 1))
-    positions = g.add("Range", [zero, count, one], [(I64, [x.shape[-1]], 64.0, True)])
-    scaled = g.add("Cast", [positions], [(F32, [x.shape[-1]], 64.0, True)], to=1)
-    return g.add("Add", [x, scaled], [(F32, x.shape, x.bound + 64, False)])
-
-
-def nonzero(g):
-    x = g.pick(lambda v: v.rank > 0 and v.exact and v.dtype in (F32, I64, BOOL, I32))
-    found = g.add("NonZero", [x], [(I64, [g.fix(x.rank), g.token()], 64.0, True)])
-    if g.chance(0.5) or not fixed(found.shape[0]):
-        return found
-    swapped = g.add("Transpose", [found], [(I64, found.shape[::-1], 64.0, True)], perm=[1, 0])
-    return g.add("GatherND", [x, swapped], [(x.dtype, [found.shape[1]], x.bound, x.exact)])
-
-
-def compress(g):
-    x = g.pick(lambda v: v.rank > 0 and at_least(v.shape[0], 1))
-    axis, given = axis_of(g, x)
-    if not at_least(x.shape[axis], 1):
-        raise Skip
-
-    def fits(v):
-        return v.dtype == BOOL and v.rank == 1 and v.shape[0] == x.shape[axis]
-    if any(map(fits, g.values)) and g.chance(0.7):
-        condition = g.pick(fits)
-    else:
-        condition = g.constant(g.random_array(BOOL, min(x.shape[axis])))
+def one_hot(g):
+    x = g.pick(lambda v: v.dtype == I64 and 0 < v.rank < 4)
+    depth = g.rng.choice((1, 3, 7))
+    axis = g.rng.randint(-1, x.rank)
     shape = [*x.shape]
-    shape[axis] = g.token()
-    return moved(g, "Compress", [x, condition], x, shape, axis=given)
+    shape.insert(axis if axis >= 0 else x.rank, g.fix(depth))
+    values = g.constant(np.array([0.25, 2], np.float32))
+    return g.add("OneHot", [x, g.constant(np.array(depth, np.int64)), values],
+                 [(F32, shape, 2.0, True)], axis=axis)
 
 
-# --------------------------------------------------------------------------------- control flow
+def einsum(g):
+    x = g.pick_float(min_rank=2, accept=lambda v: v.rank <= 3 and fixed(v.shape[-1])
+                     and all(at_least(d, 1) for d in v.shape))
+    k, n = x.shape[-1][0], g.rng.choice((1, 3, 8, 17))
+    rows = "abc"[:x.rank - 1]
+    kind = g.rng.choice(("product", "transposed", "sum", "outer"))
+    if kind == "sum":
+        return g.add("Einsum", [x], [(F32, x.shape[:-1], x.bound * k, False)],
+                     equation=f"{rows}k->{rows}")
+    if kind == "outer":
+        return g.add("Einsum", [x, x], [(F32, [*x.shape, x.shape[-1]], x.bound ** 2, False)],
+                     equation=f"{rows}k,{rows}m->{rows}km")
+    shape, text = ([n, k], "nk") if kind == "transposed" else ([k, n], "kn")
+    return g.add("Einsum", [x, g.weights(F32, shape, k)],
+                 [(F32, [*x.shape[:-1], g.fix(n)], x.bound * 3, False)],
+                 equation=f"{rows}k,{text}->{rows}n")
 
 
-def scalar_condition(g):
-    kind = g.rng.random()
-    if kind < 0.2:
-        return g.constant_value(np.array(g.chance(0.5)))
-    if kind < 0.4 and not g.parent:
-        return g.add_input(BOOL, [])
-    if kind < 0.6:
-        x = g.pick(lambda v: v.rank > 0 and known(v.shape[0]))
-        count = g.add("Size", [x], [(I64, [], 64.0, True)]) if all(map(known, x.shape)) else None
-        if count is None:
-            raise Skip
-        return g.add("Greater", [count, g.constant(np.array(g.rng.choice((4, 30)), np.int64))],
-                     [(BOOL, [], 1.0, True)])
-    x = g.pick(lambda v: v.dtype == F32 and v.exact and all(at_least(d, 1) for d in v.shape))
-    top = g.add("ReduceMax", [x], [(F32, [], x.bound, True)], keepdims=0)
-    return g.add("Greater", [top, g.constant(np.float32(g.rng.choice((0.5, 1.5, 2.2))))],
-                 [(BOOL, [], 1.0, True)])
+def hardmax(g):
+    x = g.pick_float(min_rank=1, accept=lambda v: v.exact and all(at_least(d, 1) for d in v.shape))
+    _, given = axis_of(g, x)
+    return g.same("Hardmax", x, 1.0, exact=True, axis=given)
 
 
-def branch(g, x, operators):
-    """A body that starts at x and ends in a value of its dtype."""
-    body = Builder(None, parent=g)
-    last = x
-    for _ in range(g.rng.randint(0, 3)):
-        function = g.rng.choice(operators)
-        body.values = [v for v in body.values if v is not last] + [last]
-        before = len(body.nodes)
-        try:
-            made = function(body)
-        except Skip:
-            del body.nodes[before:]
-            continue
-        made = made[0] if isinstance(made, list) else made
-        if made.dtype == x.dtype:
-            last = made
-    if last is x or not any(last.name in n.output for n in body.nodes):
-        last = body.add("Identity", [last], [(last.dtype, last.shape, last.bound, last.exact)])
-    return body, last
+def integers(g):
+    x = g.pick(lambda v: v.dtype in (I64, I32))
+    op = g.rng.choice(("Mod", "Mod", "BitwiseAnd", "BitwiseXor", "BitwiseNot", "Sign", "Clip"))
+    if op in ("BitwiseNot", "Sign"):
+        return g.same(op, x, x.bound + 1, exact=True)
+    if op == "Clip":
+        low, high = (g.constant(np.array(n, x.dtype)) for n in (-2, 4))
+        return g.same(op, x, exact=True, more=[low, high])
+    if op == "Mod":
+        divisor = g.constant(np.array(g.rng.choice((2, 3, -4)), x.dtype))
+        return g.same(op, x, 4.0, exact=True, more=[divisor])
+    y = other_operand(g, x)
+    shape = broadcast(x.shape, y.shape)
+    return g.add(op, [x, y], [(x.dtype, shape, 2 * (x.bound + y.bound), True)])
 
 
-def if_(g):
-    if g.parent and g.parent.parent:
-        raise Skip
-    condition = scalar_condition(g)
-    x = g.pick_float()
-    operators = [unary, binary, concat, transpose, reduce, slice_, softmax, variadic]
-    then, a = branch(g, x, operators)
-    other, b = branch(g, x, operators)
-    if a.rank == b.rank:
-        shape = [p if p == q else g.token() for p, q in zip(a.shape, b.shape)]
-    else:
-        raise Skip
-    graphs = {}
-    for key, body, value in (("then_branch", then, a), ("else_branch", other, b)):
-        out = value_info(Value(value.name, value.dtype, [g.token() for _ in shape], 0, True), g.rng, 2)
-        graphs[key] = helper.make_graph(body.nodes, key, [], [out])
-    return g.add("If", [condition], [(x.dtype, shape, max(a.bound, b.bound), a.exact and b.exact)],
-                 **graphs)
+def quantise(g):
+    """Quantised and back; the scale is a power of two, so that nothing is rounded differently."""
+    x = g.pick(lambda v: v.dtype == F32 and v.exact and v.bound <= 6 and v.rank > 0)
+    to = g.rng.choice((U8, I8))
+    zero = g.constant(np.array(g.rng.choice((0, 3)), to))
+    scale = g.constant(np.float32(1 / 16))
+    q = g.add("QuantizeLinear", [x, scale, zero], [(to, x.shape, 255.0, True)])
+    if g.chance(0.2):
+        return q
+    return g.add("DequantizeLinear", [q, scale, zero], [(F32, x.shape, 16.0, True)])
 
 
-def loop(g):
-    """A loop that carries a value and collects what each round makes."""
-    if g.parent:
-        raise Skip
-    x = g.pick_float(accept=lambda v: v.bound < 100)
-    body = Builder(None, parent=g)
-    carried = Value(g.name("carried"), F32, x.shape, x.bound, False)
-    body.values = [v for v in body.values if v.dtype == F32] + [carried]
-    keep = body.add("Identity", ["going"], [(BOOL, [], 1.0, True)])
-    y = body.same("Tanh", carried, 1.0) if g.chance(0.5) else body.same("Relu", carried)
-    if g.chance(0.6):
-        other = body.pick_float(accept=lambda v: v.shape == x.shape)
-        y = body.same("Add", y, y.bound + other.bound, more=[other])
-    y = body.same("Mul", y, more=[g.constant(np.float32(0.75))])
-    collected = body.same("Abs", y)
-    trips = g.rng.choice((0, 1, 3)) if g.zeros else g.rng.choice((1, 2, 3))
-    loose = [g.token() for _ in x.shape]
-    infos = [value_info(Value(n, t, s, 0, True), g.rng, 2) for n, t, s in (
-        ("going", BOOL, ()), (carried.name, F32, loose))]
-    outs = [value_info(Value(v.name, v.dtype, [g.token() for _ in v.shape], 0, True), g.rng, 2)
-            for v in (keep, y, collected)]
-    going_name = g.name("going")
-    for node in body.nodes:
-        for i, name in enumerate(node.input):
-            if name == "going":
-                node.input[i] = going_name
-    infos[0].name = going_name
-    round_info = helper.make_tensor_value_info(g.name("round"), 7, [])
-    graph = helper.make_graph(body.nodes, "body", [round_info, *infos], outs)
-    count = g.constant(np.array(trips, np.int64))
-    going = g.constant(np.array(True)) if g.chance(0.5) else None
-    return g.add("Loop", [count, going, x],
-                 [(F32, x.shape, y.bound + x.bound, False),
-                  (F32, [g.fix(trips), *x.shape], y.bound, False)], body=graph)
+def matmul_integer(g):
+    x = g.pick(lambda v: v.dtype in (U8, I8) and v.rank >= 2 and fixed(v.shape[-1])
+               and at_least(v.shape[-1], 1))
+    k, n = x.shape[-1][0], g.rng.choice((1, 3, 8, 17))
+    w = g.constant(g.numbers.integers(-100, 100, (k, n)).astype(np.int8))
+    inputs = [x, w]
+    if g.chance(0.5):
+        inputs.append(g.constant(np.array(2, x.dtype)))
+    return g.add("MatMulInteger", inputs, [(I32, [*x.shape[:-1], g.fix(n)], 9e3, True)])
+
+
+def reverse_sequence(g):
+    x = g.pick(lambda v: v.rank >= 2 and v.dtype in (F32, I64) and fixed(v.shape[1])
+               and at_least(v.shape[0], 1) and at_least(v.shape[1], 1))
+    lengths = g.numbers.integers(0, min(x.shape[0]) + 1, x.shape[1][0])
+    return moved(g, "ReverseSequence", [x, g.constant(lengths.astype(np.int64))], x, x.shape,
+                 time_axis=0, batch_axis=1)
 
 
 OPERATORS = (
@@ -738,6 +648,6 @@ OPERATORS = (
     (2, cast), (1, clip), (6, concat), (4, split), (5, slice_), (2, pad), (5, transpose),
     (5, reshape), (1, flatten), (2, squeeze), (3, unsqueeze), (2, expand), (2, tile), (2, gather),
     (1, gather_elements), (1, gather_nd), (1, scatter), (1, depth_space), (1, trilu), (4, reduce),
-    (1, arg), (2, softmax), (1, cumsum), (1, topk), (2, shape_chain), (1, shape_slice),
-    (1, range_of_shape), (1, nonzero), (1, compress), (1.5, if_), (0.1, loop),
+    (1, arg), (2, softmax), (1, cumsum), (1, topk), (0.5, one_hot), (0.5, einsum), (0.5, hardmax),
+    (0.5, integers), (0.5, quantise), (1, matmul_integer), (0.3, reverse_sequence),
 )
