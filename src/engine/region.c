@@ -43,6 +43,9 @@ static void float_state_leave(uint64_t state)
 #endif
 }
 
+/* Where operands without elements lie when their memory was never needed: NULL means an absent one. */
+static _Alignas(64) char nothing[64];
+
 void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
 {
     const sv_compiled *compiled = exec->compiled;
@@ -56,7 +59,7 @@ void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
     case SV_SPACE_PLAN: base = (char *)exec->plan[operand->index]->constants; break;
     default: return NULL;
     }
-    return base + operand->offset;
+    return base ? base + operand->offset : nothing;
 }
 
 typedef struct sv_region {
