@@ -65,7 +65,7 @@ def gemm(g):
     x = g.pick_float(rank=2)
     transposed = g.chance(0.3)
     rows, k = x.shape[::-1] if transposed else x.shape
-    if not fixed(k):
+    if not fixed(k) or not at_least(k, 1):
         raise Skip
     n = g.rng.choice((1, 2, 3, 7, 8, 16, 17, 33))
     trans_b = g.chance(0.5)
@@ -268,7 +268,8 @@ def layer_norm(g):
 
 def layer_norm_parts(g):
     """Layer normalisation as exporters decompose it."""
-    x = g.pick_float(min_rank=1, accept=lambda v: fixed(v.shape[-1]) and v.shape[-1][0] > 1)
+    x = g.pick_float(min_rank=1, accept=lambda v: fixed(v.shape[-1]) and v.shape[-1][0] > 1
+                     and all(at_least(d, 1) for d in v.shape))
     n = x.shape[-1][0]
     row = [*x.shape[:-1], g.fix(1)]
     axes = g.constant(np.array([-1], np.int64))

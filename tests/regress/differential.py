@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Replays what differential testing has found: the graphs in differential/, made small, and the seeds
+in differential_seeds.txt, against onnxruntime. Each must agree, or onnxruntime be wrong by ONNX's
+reference evaluator.
+
+ctest: timeout=60
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1] / "tools"))
+SKIPPED = 0
+
+
+def preload_sanitizer():
+    """Python is not linked with the sanitizer that the library needs: workers load it first. Returns
+    False where that does not work."""
+    kind = os.environ.get("SERVAL_SANITIZE", "")
+    compiler = os.environ.get("SERVAL_CC", "gcc")
+    if not kind:
+        return True
+    if not kind.startswith("address") or "clang" in compiler:
+        return False
+    found = [subprocess.run([compiler, f"-print-file-name={name}"], capture_output=True, text=True,
+                            check=True).stdout.strip() for name in ("libasan.so", "libubsan.so")]
+    os.environ["LD_PRELOAD"] = " ".join(found)
+    os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # Python leaks by design
+    os.environ["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+    return True
+
+
+def main():
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        print(f"skipped: {error}")
+        return SKIPPED
+    del onnx, onnxruntime
+    import differential
+
+    if not preload_sanitizer():
+        print("skipped: this sanitizer cannot be loaded into Python")
+        return SKIPPED
+    tasks = sorted(p.parent for p in (HERE / "differential").glob("*/model.onnx"))
+    tasks += differential.read_seeds(HERE / "differential_seeds.txt")
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for said in differential.run_all(tasks, 1, folder, float("inf")):
+            if said["verdict"] not in ("same", "onnxruntime"):
+                failed += 1
+                print(f"{said['task']}: {said['verdict']}: {said['text']}")
+    print(f"{len(tasks)} graphs, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
