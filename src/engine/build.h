@@ -36,7 +36,8 @@ typedef struct sv_build_value {
     uint32_t into;         /* the value in whose window it lies, or SV_NO_INDEX */
     int64_t into_start[SV_MAX_RANK];
     uint32_t output;       /* model output that it may be stored in directly, or SV_NO_INDEX */
-    uint32_t as_dense, as_clast; /* values that hold copies in that layout, or SV_NO_INDEX */
+    uint32_t as_dense, as_clast; /* values that hold copies in that layout, or SV_NO_INDEX .. */
+    uint32_t copied_in;          /* .. as long as this is the build's stretch */
 } sv_build_value;
 
 /* Control items stand among the others in program order. */
@@ -84,6 +85,7 @@ typedef struct sv_build {
     uint32_t *program_value; /* [program->n_value]: build value, or SV_NO_INDEX */
     int64_t next_symbol;
     uint32_t n_label, n_region, region; /* given out; `region` is the one being walked */
+    uint32_t stretch; /* of steps that run one after another, whatever the branches */
     uint32_t *size_value;    /* [n_size]: build values of measured dims */
 } sv_build;
 

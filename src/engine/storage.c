@@ -274,6 +274,16 @@ static sv_status copy_step(sv_build *build, uint32_t node, uint32_t from_value, 
     return SV_OK;
 }
 
+/* The value that holds a copy of `v` in the layout. Copies made in one branch do not exist in the other,
+ * nor behind the join. */
+static uint32_t *copy_of(sv_build *build, uint32_t v, uint8_t layout)
+{
+    sv_build_value *value = &build->value[v];
+    if (value->copied_in != build->stretch) value->as_dense = value->as_clast = SV_NO_INDEX;
+    value->copied_in = build->stretch;
+    return layout == SV_LAYOUT_DENSE ? &value->as_dense : &value->as_clast;
+}
+
 /* The value's elements in the layout that a reader needs; copied once a layout. */
 static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout, uint32_t *value,
                           sv_storage *out)
@@ -281,18 +291,14 @@ static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t la
     *value = v;
     SV_TRY(stored(build, v, out));
     if (suits(&out->desc, layout)) return SV_OK;
-    uint32_t copy = layout == SV_LAYOUT_DENSE ? build->value[v].as_dense : build->value[v].as_clast;
+    uint32_t copy = *copy_of(build, v, layout);
     if (copy == SV_NO_INDEX) {
         sv_type type = build->value[v].type;
         SV_TRY(sv_build_add_value(build, &type, SV_NO_INDEX, &copy));
         SV_TRY(assign(build, copy, layout));
         sv_storage from = *out;
         SV_TRY(copy_step(build, node, v, &from, copy, &build->value[copy].storage, false));
-        if (layout == SV_LAYOUT_DENSE) {
-            build->value[v].as_dense = copy;
-        } else {
-            build->value[v].as_clast = copy;
-        }
+        *copy_of(build, v, layout) = copy;
     }
     *value = copy;
     return stored(build, copy, out);
@@ -450,13 +456,6 @@ static sv_status copy_item(sv_build *build, const sv_build_item *item)
 
 /* ---- branches --------------------------------------------------------------------------------- */
 
-/* Copies made in one branch do not exist in the other, nor behind the join. */
-static void forget_copies(sv_build *build)
-{
-    for (uint32_t v = 0; v < build->n_value; v++)
-        build->value[v].as_dense = build->value[v].as_clast = SV_NO_INDEX;
-}
-
 static sv_status control_step(sv_build *build, const sv_build_item *item)
 {
     sv_build_step made = {.node = item->node, .kind = item->kind, .label = item->label};
@@ -467,7 +466,7 @@ static sv_status control_step(sv_build *build, const sv_build_item *item)
         made.problem.n_operand = 1;
         made.problem.desc[0] = made.operand[0].desc;
     }
-    forget_copies(build);
+    build->stretch++;
     sv_build_step *step;
     SV_TRY(sv_build_add_step(build, &step));
     *step = made;

@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-/* Values of more elements are not computed here: shape arithmetic is small. */
-enum { FOLD_ELEMENTS = 4096 };
+/* Values of more elements are not computed here: shape arithmetic is small. All of them together have a
+ * bound too. */
+enum { FOLD_ELEMENTS = 4096, FOLD_BYTES = 256 << 20 };
 
 typedef struct sv_graph_inference {
     sv_graph *graph;
@@ -37,7 +38,7 @@ static sv_status known_constants(sv_graph_inference *x, const sv_tensor *const *
     return SV_OK;
 }
 
-/* The better of what was declared and what was inferred. */
+/* The better of what was declared and what was inferred: sizes that were inferred, else those declared. */
 static sv_status merge(const sv_node *node, uint32_t output, sv_value *value, const sv_type *found)
 {
     sv_type *type = &value->type.tensor;
@@ -72,6 +73,7 @@ static sv_status fold(sv_graph_inference *x, const sv_node *node, const sv_tenso
 {
     const sv_op_desc *desc = sv_op_desc_get(node->op);
     if (!desc->emit || desc->traits & SV_TRAIT_RANDOM || infer->dynamic || node->n_fused) return SV_OK;
+    if (x->arena.bytes > FOLD_BYTES) return SV_OK;
     sv_tensor *typed = sv_arena_array(&x->arena, node->n_in, sizeof(*typed));
     const sv_tensor **all = sv_arena_array(&x->arena, node->n_in, sizeof(*all));
     if (!typed || !all) return sv_error_memory(node->op_name, node->n_in * sizeof(*typed));
@@ -86,7 +88,13 @@ static sv_status fold(sv_graph_inference *x, const sv_node *node, const sv_tenso
     }
     sv_tensor *out = sv_arena_array(&x->arena, node->n_out, sizeof(*out));
     if (!out) return sv_error_memory(node->op_name, node->n_out * sizeof(*out));
-    SV_TRY(sv_op_eval(x->graph->module, node, all, out, &x->arena));
+    sv_status status = sv_op_eval(x->graph->module, node, all, out, &x->arena);
+    if (sv_status_code(status) == SV_CODE_INVALID_ARGUMENT) {
+        /* It may stand in a branch that is never taken; who runs it is told. */
+        sv_status_free(status);
+        return SV_OK;
+    }
+    SV_TRY(status);
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (node->out[i] != SV_NO_VALUE) x->known[node->out[i]] = &out[i];
     }
@@ -148,8 +156,15 @@ static sv_status infer_graph(sv_graph *graph, int64_t *next_symbol, const sv_ten
         goto out;
     }
     SV_TRY_OUT(known_constants(&x, outer));
-    for (uint32_t i = 0; i < graph->n_node; i++) SV_TRY_OUT(infer_node(&x, graph->node[i]));
+    for (uint32_t i = 0; i < graph->n_node && status == SV_OK; i++)
+        status = infer_node(&x, graph->node[i]);
     *next_symbol = x.next_symbol;
+    if (graph->parent && sv_status_code(status) == SV_CODE_INVALID_ARGUMENT) {
+        /* Exporters write branches for sizes that never occur: what is wrong in one matters, and is
+         * found again, when it is taken. Values behind the node stay unknown. */
+        sv_status_free(status);
+        status = SV_OK;
+    }
 out:
     sv_arena_release(&x.arena);
     return status;

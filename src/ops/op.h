@@ -100,8 +100,9 @@ SV_MUST_USE sv_status sv_module_check(const sv_module *module);
 SV_MUST_USE sv_status sv_op_infer(sv_infer *x);
 
 /* Types of all values of a graph on symbolic shapes, with the values of constants (and what follows
- * from them by folding small integers) known. Writes value->type; never weakens what the file declared
- * but reports contradictions with the node's name. */
+ * from them by folding small values) known. Writes value->type: what is inferred counts more than what
+ * the file declared, which stays where nothing can be told; another dtype than declared is an error that
+ * names the node. Nested graphs are inferred as far as they are right. */
 SV_MUST_USE sv_status sv_graph_infer(sv_graph *graph);
 
 /* ---- evaluation of one node (for folding, shape arithmetic, and tests) -------------------------- */

@@ -228,6 +228,44 @@ static void test_a_plan_keeps_the_values_it_was_made_for(void **state)
     fixture_stop(&x);
 }
 
+/* Exporters write branches for sizes that do not occur: x has no dimension 0 of size 1 to squeeze. */
+static void test_a_wrong_branch_matters_when_it_is_taken(void **state)
+{
+    (void)state;
+    fixture x;
+    fixture_start(&x);
+    sv_value_id in = graph_input(x.graph, "x", SV_F32, 2, (int64_t[]){3, 2});
+    sv_value_id which = graph_input(x.graph, "which", SV_BOOL, 0, NULL);
+    sv_node *node;
+    sv_value_id y = graph_node(x.graph, SV_OP_If, 1, &which, &node);
+    const char *name[2] = {"then_branch", "else_branch"};
+    for (int i = 0; i < 2; i++) {
+        sv_graph **body = sv_arena_alloc(&x.module->arena, sizeof(*body));
+        *body = handing_on(&x, name[i], in);
+        sv_value_id axis;
+        must(sv_graph_constant_i64(*body, (int64_t[]){0}, 1, false, &axis));
+        if (i == 0) {
+            (*body)->out[0] = graph_node(*body, SV_OP_Squeeze, 2, (sv_value_id[]){(*body)->out[0], axis}, NULL);
+        }
+        sv_attr attr = {.name = name[i], .kind = SV_ATTR_GRAPH, .count = 1, .u.graphs = body};
+        must(sv_node_add_attr(x.module, node, &attr));
+    }
+    fixture_finish(&x, graph_node(x.graph, SV_OP_Neg, 1, &y, NULL));
+    float data[6] = {1, 2, 3, 4, 5, 6};
+    bool yes = false;
+    fixture_bind(&x, 0, SV_F32, 2, (int64_t[]){3, 2}, data);
+    fixture_bind(&x, 1, SV_BOOL, 0, NULL, &yes);
+    sv_tensor out = fixture_run(&x);
+    assert_int_equal(out.shape.rank, 2);
+    assert_float_equal(((float *)out.data)[5], -6.0f, 0);
+    yes = true;
+    sv_status status = sv_exec_run(x.exec);
+    assert_int_equal(sv_status_code(status), SV_CODE_INVALID_ARGUMENT);
+    assert_non_null(strstr(sv_status_message(status), "Squeeze"));
+    sv_status_free(status);
+    fixture_stop(&x);
+}
+
 /* Bytes of two values together pass 2^64: an error, not a small slab. */
 static void test_sizes_that_overflow_together_are_refused(void **state)
 {
@@ -349,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_a_value_asked_late_begins_the_run_again),
         cmocka_unit_test(test_an_empty_value_joins_the_key),
         cmocka_unit_test(test_a_plan_keeps_the_values_it_was_made_for),
+        cmocka_unit_test(test_a_wrong_branch_matters_when_it_is_taken),
         cmocka_unit_test(test_sizes_that_overflow_together_are_refused),
         cmocka_unit_test(test_a_fused_operand_of_another_size_is_refused),
         cmocka_unit_test(test_a_slope_of_another_size_is_refused),
