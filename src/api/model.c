@@ -29,9 +29,9 @@ static sv_status make_ports(sv_model *model, const sv_program *program, const ui
     return SV_OK;
 }
 
-static void count(const sv_compiled *compiled, sv_model_stats *stats)
+/* Constants as the file holds them: optimisation adds its own. */
+static void count_constants(const sv_module *module, sv_model_stats *stats)
 {
-    const sv_module *module = compiled->module;
     for (uint32_t c = 0; c < module->n_constant; c++) {
         const sv_tensor *source = &module->constant[c].source;
         if (module->constant[c].datum) continue;
@@ -39,8 +39,6 @@ static void count(const sv_compiled *compiled, sv_model_stats *stats)
         stats->parameters += elements;
         stats->weight_bytes += elements * sv_dtype_get(source->dtype)->size;
     }
-    stats->packed_bytes = compiled->store.bytes;
-    stats->nodes = module->entry[0].graph->n_node;
 }
 
 /* ---- loading ------------------------------------------------------------------------------------------- */
@@ -50,6 +48,7 @@ static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
     sv_runtime *runtime = model->runtime;
     sv_module *module;
     SV_TRY(sv_import_read(runtime, blob, folder, &module));
+    count_constants(module, &model->stats);
     sv_engine_options options = {.allocator = runtime->allocator, .level = runtime->level,
                                  .keep_denormals = runtime->options.keep_denormals,
                                  .plan_cache_bytes = runtime->options.plan_cache_bytes};
@@ -64,7 +63,8 @@ static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
     model->n_out = program->n_out;
     SV_TRY(make_ports(model, program, program->in, program->n_in, &model->in));
     SV_TRY(make_ports(model, program, program->out, program->n_out, &model->out));
-    count(model->compiled, &model->stats);
+    model->stats.packed_bytes = model->compiled->store.bytes;
+    model->stats.nodes = model->compiled->module->entry[0].graph->n_node;
     return SV_OK;
 }
 

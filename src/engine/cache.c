@@ -26,17 +26,21 @@ static bool matches(const sv_plan *plan, const sv_plan_request *request)
            memcmp(plan->key, request->key, request->key_size) == 0;
 }
 
+/* Under the lock; returns a reference. */
 static sv_plan *find(sv_plan_cache *cache, const sv_plan_request *request)
 {
-    sv_plan *found = NULL;
+    for (uint32_t i = 0; i < cache->n; i++) {
+        if (!matches(cache->plan[i], request)) continue;
+        cache->plan[i]->tick = ++cache->tick;
+        return sv_plan_ref(cache->plan[i]);
+    }
+    return NULL;
+}
+
+static sv_plan *look_up(sv_plan_cache *cache, const sv_plan_request *request)
+{
     pthread_mutex_lock(&cache->lock);
-    for (uint32_t i = 0; i < cache->n && !found; i++) {
-        if (matches(cache->plan[i], request)) found = cache->plan[i];
-    }
-    if (found) {
-        found->tick = ++cache->tick;
-        sv_plan_ref(found);
-    }
+    sv_plan *found = find(cache, request);
     pthread_mutex_unlock(&cache->lock);
     return found;
 }
@@ -53,25 +57,31 @@ static void evict(sv_plan_cache *cache)
     cache->plan[oldest] = cache->plan[--cache->n];
 }
 
-static sv_status insert(sv_plan_cache *cache, const sv_allocator *allocator, sv_plan *plan)
+static bool grow(sv_plan_cache *cache, const sv_allocator *allocator)
+{
+    if (cache->n < cache->capacity) return true;
+    uint32_t more = cache->capacity ? cache->capacity * 2 : 16;
+    void *grown = sv_realloc(allocator, cache->plan, cache->capacity * sizeof(*cache->plan),
+                             more * sizeof(*cache->plan));
+    if (!grown) return false;
+    cache->plan = grown;
+    cache->capacity = more;
+    return true;
+}
+
+/* Puts a plan in, and hands out the one for its key: another thread may have been faster. */
+static sv_status insert(sv_plan_cache *cache, const sv_allocator *allocator,
+                        const sv_plan_request *request, sv_plan *plan, sv_plan **out)
 {
     sv_status status = SV_OK;
     pthread_mutex_lock(&cache->lock);
-    if (cache->n == cache->capacity) {
-        uint32_t more = cache->capacity ? cache->capacity * 2 : 16;
-        void *grown = sv_realloc(allocator, cache->plan, cache->capacity * sizeof(*cache->plan),
-                                 more * sizeof(*cache->plan));
-        if (grown) {
-            cache->plan = grown;
-            cache->capacity = more;
-        } else {
-            status = sv_error_memory("plan cache", more * sizeof(*cache->plan));
-        }
-    }
-    if (status == SV_OK) {
+    *out = find(cache, request);
+    if (!*out && !grow(cache, allocator)) status = sv_error_memory("plan cache", sizeof(*cache->plan));
+    if (!*out && status == SV_OK) {
         plan->tick = ++cache->tick;
         cache->plan[cache->n++] = sv_plan_ref(plan);
         cache->bytes += plan->bytes;
+        *out = sv_plan_ref(plan);
         while (cache->bytes > cache->limit && cache->n > 1) evict(cache);
     }
     pthread_mutex_unlock(&cache->lock);
@@ -82,16 +92,14 @@ sv_status sv_compiled_plan(sv_compiled *compiled, const sv_plan_request *request
                            bool *retry)
 {
     *retry = false;
-    sv_plan *plan = find(&compiled->cache, request);
-    if (!plan) {
+    sv_plan *plan, *kept = look_up(&compiled->cache, request);
+    if (!kept) {
         SV_TRY(sv_plan_create(compiled, request, &plan, retry));
         if (*retry) return SV_OK;
-        sv_status status = insert(&compiled->cache, compiled->options.allocator, plan);
-        if (status != SV_OK) {
-            sv_plan_unref(plan);
-            return status;
-        }
+        sv_status status = insert(&compiled->cache, compiled->options.allocator, request, plan, &kept);
+        sv_plan_unref(plan);
+        SV_TRY(status);
     }
-    *out = plan;
+    *out = kept;
     return SV_OK;
 }

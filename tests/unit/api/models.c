@@ -61,11 +61,13 @@ static size_t begin(sv_text *text)
 
 void model_rows(sv_text *text)
 {
-    static const float w[6] = {1, 2, 3, 4, 5, 6}, b[3] = {-9, 0, 9};
+    static const float w[6] = {1, 2, 3, 4, 5, 6}, one[3] = {1, 1, 1}, less[3] = {-10, -1, 8};
     size_t graph = begin(text);
     put_port(text, GRAPH_INPUT, "x", 2, (int64_t[]){-1, 2});
     put_weight(text, "w", 2, (int64_t[]){2, 3}, w, sizeof(w));
-    put_weight(text, "b", 1, (int64_t[]){3}, b, sizeof(b));
+    put_weight(text, "one", 1, (int64_t[]){3}, one, sizeof(one));
+    put_weight(text, "less", 1, (int64_t[]){3}, less, sizeof(less));
+    put_node(text, "Add", "one", "less", "b");
     put_node(text, "MatMul", "x", "w", "product");
     put_node(text, "Add", "product", "b", "sum");
     put_node(text, "Relu", "sum", NULL, "y");

@@ -99,8 +99,8 @@ static void test_a_file_loads_and_may_go(void **state)
     assert_int_equal(sv_model_find_output(model, "x"), -1);
     sv_model_stats stats;
     sv_model_get_stats(model, &stats);
-    assert_int_equal(stats.parameters, 9);
-    assert_int_equal(stats.weight_bytes, 36);
+    assert_int_equal(stats.parameters, 12);
+    assert_int_equal(stats.weight_bytes, 48);
     sv_model_unref(model);
     sv_runtime_destroy(runtime);
 }
