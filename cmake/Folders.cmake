@@ -4,6 +4,8 @@
 find_library(SERVAL_LIBEVENT event_core)
 find_path(SERVAL_LIBEVENT_INCLUDE event2/event.h)
 find_package(ZLIB)
+find_library(SERVAL_LIBYAML yaml)
+find_path(SERVAL_LIBYAML_INCLUDE yaml.h)
 
 # serval_folder_sources(<folder> <out>): the folder's .c files, without src/cli/main.c, which
 # belongs to the program.
@@ -28,6 +30,12 @@ function(serval_link_outside target scope libraries)
                 message(FATAL_ERROR "zlib is missing (Debian: zlib1g-dev)")
             endif()
             target_link_libraries(${target} ${scope} ZLIB::ZLIB)
+        elseif(library STREQUAL "yaml")
+            if(NOT SERVAL_LIBYAML OR NOT SERVAL_LIBYAML_INCLUDE)
+                message(FATAL_ERROR "libyaml is missing: expected yaml.h and libyaml "
+                                    "(Debian: libyaml-dev)")
+            endif()
+            target_link_libraries(${target} ${scope} ${SERVAL_LIBYAML})
         else()
             message(FATAL_ERROR "cmake/folders.txt names an unknown library: ${library}")
         endif()

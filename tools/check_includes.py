@@ -21,6 +21,7 @@ LIBRARIES = {
     "event": re.compile(r"^(event2/|event\.h|evutil\.h|evhttp\.h)"),
     "zlib": re.compile(r"^(zlib|zconf)\.h$"),
     "nghttp2": re.compile(r"^nghttp2/"),
+    "yaml": re.compile(r"^yaml\.h$"),
     "openssl": re.compile(r"^openssl/"),
 }
 # What libc, Linux and the compiler bring: free everywhere. C11's and POSIX' own headers, and folders.

@@ -83,7 +83,35 @@ def npy():
     yield "short", file("'<f4'", "(1000000,)", b"\0" * 8)
 
 
-TARGETS = {"json": json, "npy": npy}
+def config():
+    """Files of `serval serve --config`."""
+    texts = {
+        "all": "models: {a: m/a.onnx, b: /m/b.onnx}\nlisten: [127.0.0.1:80, '[::1]:80']\n"
+               "repository: r\nthreads: 2\ntimeout: 30\nbody-limit: 16M\nquiet: true\n"
+               "no-batching: false\naccess-log: '-'\n",
+        "block": "# text\nmodels:\n  a: a.onnx\nlisten:\n  - h:1\n  - h:2\n",
+        "folded": "access-log: >-\n  a\n  b\nrepository: |\n  r\n",
+        "document": "%YAML 1.1\n---\nthreads: 1\n...\n",
+        "two-documents": "threads: 1\n---\nthreads: 2\n",
+        "unknown": "thread: 1\n",
+        "twice": "threads: 1\nthreads: 2\n",
+        "anchor": "listen: &a [h:1]\nrepository: *a\n",
+        "tag": "threads: !!int 1\n",
+        "tag-directive": "%TAG ! tag:x,2000:\n--- !a\nthreads: 1\n",
+        "merge": "<<: {threads: 1}\n",
+        "deep": "listen: " + "[" * 300,
+        "complex-key": "? [a]\n: b\n",
+        "escapes": 'access-log: "\\0\\u00e4\\U0001F600\\x1b"\n',
+        "tab": "threads: 1\n\tquiet: true\n",
+    }
+    for name, text in texts.items():
+        yield name, text.encode()
+    yield "utf16", "\ufeffthreads: 1\n".encode("utf-16-le")
+    yield "bad-utf8", b"access-log: \xff\n"
+    yield "empty", b""
+
+
+TARGETS = {"config": config, "json": json, "npy": npy}
 
 
 def main():

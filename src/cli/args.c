@@ -4,10 +4,12 @@
 #include "base/status.h"
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool find_option(const sv_command_page *page, const char *name, size_t size, size_t *out)
+bool sv_option_find(const sv_command_page *page, const char *name, size_t size, size_t *out)
 {
     for (size_t i = 0; i < page->option_count; i++) {
         const char *have = page->options[i].name;
@@ -17,6 +19,12 @@ static bool find_option(const sv_command_page *page, const char *name, size_t si
         }
     }
     return false;
+}
+
+bool sv_option_is_path(const sv_option *option)
+{
+    const char *argument = option->argument;
+    return argument && (strstr(argument, "FILE") || strstr(argument, "DIR"));
 }
 
 static bool is_help(const char *argument)
@@ -30,7 +38,8 @@ static sv_status parse_option(const sv_command *command, int argc, const char *c
 {
     const char *name = argv[*at] + 2;
     size_t size = strcspn(name, "=");
-    if (!find_option(command->page, name, size, &out->option)) {
+    *out = (sv_arg){0};
+    if (!sv_option_find(command->page, name, size, &out->option)) {
         return sv_error_invalid("%s: expected an option of '%s', found '--%.*s'", command->name,
                                 command->name, (int)size, name);
     }
@@ -40,7 +49,6 @@ static sv_status parse_option(const sv_command *command, int argc, const char *c
         if (inlined) {
             return sv_error_invalid("--%s: expected no value, found '%s'", option->name, inlined);
         }
-        out->value = NULL;
         return SV_OK;
     }
     if (inlined) {
@@ -125,6 +133,21 @@ const char *sv_args_value(const sv_args *args, size_t option)
     return sv_args_next(args, option, &at);
 }
 
+sv_status sv_args_error(const sv_args *args, size_t option, const char *format, ...)
+{
+    const char *name = args->command->page->options[option].name;
+    const sv_arg *arg = args->given;
+    while (arg->option != option)
+        arg++;
+    char message[512];
+    va_list more;
+    va_start(more, format);
+    vsnprintf(message, sizeof message, format, more);
+    va_end(more);
+    return arg->file ? sv_error_invalid("%s:%zu: '%s': %s", arg->file, arg->line, name, message)
+                     : sv_error_invalid("--%s: %s", name, message);
+}
+
 /* Reads digits and what follows them; false when `text` does not start with a digit or overflows.
  */
 static bool parse_digits(const char *text, uint64_t *out, const char **end)
@@ -146,9 +169,8 @@ sv_status sv_args_u64(const sv_args *args, size_t option, uint64_t least, uint64
     uint64_t value = fallback;
     const char *end = "";
     if (text && (!parse_digits(text, &value, &end) || *end || value < least || value > most)) {
-        return sv_error_invalid("--%s: expected a whole number from %llu to %llu, found '%s'",
-                                args->command->page->options[option].name,
-                                (unsigned long long)least, (unsigned long long)most, text);
+        return sv_args_error(args, option, "expected a whole number from %llu to %llu, found '%s'",
+                             (unsigned long long)least, (unsigned long long)most, text);
     }
     *out = value;
     return SV_OK;
@@ -163,8 +185,8 @@ sv_status sv_args_f64(const sv_args *args, size_t option, double least, double m
     if (text) {
         value = strtod(text, &end);
         if (end == text || *end || !isfinite(value) || value < least || value > most) {
-            return sv_error_invalid("--%s: expected a number from %g to %g, found '%s'",
-                                    args->command->page->options[option].name, least, most, text);
+            return sv_args_error(args, option, "expected a number from %g to %g, found '%s'", least,
+                                 most, text);
         }
     }
     *out = value;
@@ -200,10 +222,10 @@ sv_status sv_args_bytes(const sv_args *args, size_t option, uint64_t least, uint
         uint64_t factor = good ? suffix_factor(end) : 0;
         if (!factor || __builtin_mul_overflow(value, factor, &value) || value < least ||
             value > most) {
-            return sv_error_invalid("--%s: expected bytes from %llu to %llu, with K, M or G if you "
-                                    "like, found '%s'",
-                                    args->command->page->options[option].name,
-                                    (unsigned long long)least, (unsigned long long)most, text);
+            return sv_args_error(args, option,
+                                 "expected bytes from %llu to %llu, with K, M or G if you like, "
+                                 "found '%s'",
+                                 (unsigned long long)least, (unsigned long long)most, text);
         }
     }
     *out = value;

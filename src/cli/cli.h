@@ -50,13 +50,20 @@ extern const sv_command sv_commands[];
 extern const size_t sv_command_count;
 const sv_command *sv_command_find(const char *name);
 
+/* False when the page has no option of that name. */
+bool sv_option_find(const sv_command_page *page, const char *name, size_t size, size_t *out);
+/* Whether the option's argument is, or ends in, the path of a file or folder. */
+bool sv_option_is_path(const sv_option *option);
+
 /* One option as it was given; `value` is NULL for flags. */
 typedef struct sv_arg {
     size_t option;
     const char *value;
+    const char *file; /* the file that gave it; NULL: the command line */
+    size_t line;      /* in `file`, from 1 */
 } sv_arg;
 
-/* Parsed arguments; everything in it is borrowed from argv. */
+/* Parsed arguments; everything in it is borrowed from argv or from what read `file`. */
 struct sv_args {
     const sv_command *command;
     const sv_arg *given;
@@ -85,6 +92,11 @@ SV_MUST_USE sv_status sv_args_f64(const sv_args *args, size_t option, double lea
 /* A size with an optional suffix K, M or G (powers of 1024). */
 SV_MUST_USE sv_status sv_args_bytes(const sv_args *args, size_t option, uint64_t least,
                                     uint64_t most, uint64_t fallback, uint64_t *out);
+
+/* INVALID_ARGUMENT about an option that is given: "--<name>: <message>", or where a file gave it
+ * "<file>:<line>: '<name>': <message>". */
+SV_MUST_USE SV_NONNULL_RESULT sv_status sv_args_error(const sv_args *args, size_t option,
+                                                      const char *format, ...) SV_PRINTF(3, 4);
 
 /* The exit code that stands for an error's code. */
 sv_exit sv_exit_of(sv_code code);

@@ -3,12 +3,6 @@
 
 #include <string.h>
 
-static bool is_path(const sv_option *option)
-{
-    const char *a = option->argument;
-    return a && (strstr(a, "FILE") || strstr(a, "DIR"));
-}
-
 static void put_command_names(sv_text *out)
 {
     for (size_t i = 0; i < sv_command_count; i++) {
@@ -24,7 +18,7 @@ static void put_bash_cases(sv_text *out, bool want_path, const char *action)
         const sv_command_page *page = sv_commands[c].page;
         for (size_t i = 0; i < page->option_count; i++) {
             const sv_option *o = &page->options[i];
-            if (!o->argument || is_path(o) != want_path) continue;
+            if (!o->argument || sv_option_is_path(o) != want_path) continue;
             sv_text_printf(out, "%s%s:--%s", found++ ? " | " : "    ", sv_commands[c].name,
                            o->name);
         }
@@ -86,7 +80,7 @@ static void put_zsh_option(sv_text *out, const sv_option *o)
     if (o->argument) {
         sv_text_putc(out, ':');
         put_zsh_text(out, o->argument);
-        sv_text_puts(out, is_path(o) ? ":_files" : ": ");
+        sv_text_puts(out, sv_option_is_path(o) ? ":_files" : ": ");
     }
     sv_text_puts(out, "' \\\n");
 }

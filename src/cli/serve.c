@@ -2,6 +2,7 @@
 #include "base/cpu.h"
 #include "base/log.h"
 #include "base/status.h"
+#include "cli/config.h"
 #include "cli/load.h"
 #include "front/fronts.h"
 #include "net/server.h"
@@ -17,6 +18,7 @@ enum {
     OPT_ACCESS_LOG,
     OPT_ALL_VERSIONS,
     OPT_BODY_LIMIT,
+    OPT_CONFIG,
     OPT_DRAIN_GRACE,
     OPT_LISTEN,
     OPT_MAX_CONNECTIONS,
@@ -36,6 +38,7 @@ static const sv_option options[] = {
                           "Serve every version of a folder, not only the highest"},
     [OPT_BODY_LIMIT] = {"body-limit", "BYTES", false,
                         "Largest body, also unpacked; 64M unless given"},
+    [OPT_CONFIG] = {SV_CONFIG_OPTION, "FILE", false, "Read options and models from a YAML file"},
     [OPT_DRAIN_GRACE] = {"drain-grace", "SECONDS", false,
                          "On SIGTERM, wait this long before new connections are refused; 0"},
     [OPT_LISTEN] = {"listen", "HOST:PORT", true,
@@ -58,7 +61,10 @@ static const sv_option options[] = {
 #define MAX_LISTEN 16
 
 typedef struct serve_state {
-    const sv_args *args;
+    const sv_args *args; /* with those of the configuration file */
+    sv_arena arena;      /* of the configuration */
+    sv_args merged;
+    sv_config config;
     sv_runtime *runtime;
     sv_store *store;
     sv_access_log *log;
@@ -69,9 +75,20 @@ typedef struct serve_state {
     uint32_t listen_count;
 } serve_state;
 
-static sv_status read_options(const sv_args *args, serve_state *s)
+static sv_status read_config(serve_state *s)
 {
-    if (!args->operand_count && !sv_args_has(args, OPT_REPOSITORY)) {
+    const char *path = sv_args_value(s->args, OPT_CONFIG);
+    if (!path) return SV_OK;
+    SV_TRY(sv_config_read(s->args->command, path, &s->arena, &s->config));
+    SV_TRY(sv_config_merge(s->args, &s->config, &s->arena, &s->merged));
+    s->args = &s->merged;
+    return SV_OK;
+}
+
+static sv_status read_options(serve_state *s)
+{
+    const sv_args *args = s->args;
+    if (!args->operand_count && !s->config.models_count && !sv_args_has(args, OPT_REPOSITORY)) {
         return sv_error_invalid("serve: expected a model or --repository, found neither");
     }
     SV_TRY(sv_args_u64(args, OPT_THREADS, 1, 1024, sv_cpu_granted(), &s->threads));
@@ -85,8 +102,8 @@ static sv_status read_options(const sv_args *args, serve_state *s)
     const char *listen;
     while ((listen = sv_args_next(args, OPT_LISTEN, &at))) {
         if (s->listen_count == MAX_LISTEN) {
-            return sv_error_invalid("--listen: expected at most %d addresses, found more",
-                                    MAX_LISTEN);
+            return sv_args_error(args, OPT_LISTEN, "expected at most %d addresses, found more",
+                                 MAX_LISTEN);
         }
         s->listen[s->listen_count++] = listen;
     }
@@ -160,6 +177,11 @@ static sv_status load_all(serve_state *s)
 {
     for (size_t i = 0; i < s->args->operand_count; i++) {
         SV_TRY(load_operand(s, s->args->operands[i]));
+    }
+    for (uint32_t i = 0; !s->args->operand_count && i < s->config.models_count; i++) {
+        const sv_config_model *model = &s->config.models[i];
+        sv_model_config config = {model->name, model->path, sv_args_has(s->args, OPT_ALL_VERSIONS)};
+        SV_TRY(load_config(s, &config));
     }
     size_t at = 0;
     const char *path;
@@ -301,8 +323,17 @@ static sv_status serve(serve_state *s)
 static int run_serve(const sv_args *args)
 {
     serve_state s = {.args = args};
-    sv_status status = read_options(args, &s);
-    if (status != SV_OK) return sv_cli_usage(args, status);
+    sv_arena_init(&s.arena, NULL);
+    sv_status status = read_config(&s);
+    if (status == SV_OK) status = read_options(&s);
+    if (status != SV_OK) {
+        /* What a file says wrongly is as wrong as on the command line; that it cannot be read is
+         * another matter. */
+        bool usage = sv_status_code(status) == SV_CODE_INVALID_ARGUMENT;
+        int result = usage ? sv_cli_usage(args, status) : sv_cli_fail(status);
+        sv_arena_release(&s.arena);
+        return result;
+    }
     raise_descriptor_limit();
     status = serve(&s);
     sv_server_destroy(s.server);
@@ -310,6 +341,7 @@ static int run_serve(const sv_args *args)
     sv_access_log_destroy(s.log);
     sv_store_destroy(s.store);
     if (s.runtime) sv_runtime_destroy(s.runtime);
+    sv_arena_release(&s.arena);
     return status == SV_OK ? SV_EXIT_DONE : sv_cli_fail(status);
 }
 
@@ -324,11 +356,17 @@ const sv_command_page sv_page_serve = {
         "model.onnx. A repository is a folder of such folders and files. Models are read into\n"
         "memory: what happens to the files later changes nothing.\n"
         "\n"
+        "A configuration is a YAML file whose keys are the options below without their dashes: a\n"
+        "value, a list where an option may be repeated, true or false where it has no value; and\n"
+        "'models', a mapping from names to paths. Its paths are relative to its own folder. What\n"
+        "stands on the command line wins: an option over the same key, a PATH over 'models'.\n"
+        "\n"
         "One port speaks TensorFlow Serving's REST (/v1/models/NAME:predict), the Open Inference\n"
         "Protocol (/v2/models/NAME/infer), and plain JSON (/predict, /predict/NAME). /healthz and\n"
         "/readyz are for probes, /metrics for Prometheus. SIGTERM ends it in order: /readyz turns\n"
         "false, running requests finish.",
     .examples = "serval serve model.onnx\n"
                 "serval serve digits=examples/digits/model.onnx --listen 0.0.0.0:8080\n"
+                "serval serve --config examples/serve.yaml --threads 2\n"
                 "curl http://127.0.0.1:8080/predict -d '[[1, 2, 3]]'",
 };

@@ -7,7 +7,8 @@ import shutil
 import subprocess
 
 import models
-from serving import DIGITS, SOURCE, best, digits_expected, digits_images, main, run, scratch
+from serving import (DIGITS, SOURCE, Server, best, digits_expected, digits_images, main, run,
+                     scratch)
 
 COMMANDS = ["bench", "help", "inspect", "run", "serve", "version"]
 
@@ -152,6 +153,70 @@ def test_bench():
     assert found["min_ms"] <= found["p50_ms"] <= found["p90_ms"] <= found["p99_ms"]
     code, out, _ = run("bench", DIGITS, "--seconds", "0.1", "--profile")
     assert code == 0 and "kernel" in out and "Conv" in out, out
+
+
+def write_config(folder, text):
+    path = os.path.join(folder, "serve.yaml")
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def test_serve_config():
+    with scratch() as folder:
+        shutil.copy(DIGITS, os.path.join(folder, "here.onnx"))
+        path = write_config(folder, "models:\n  first: here.onnx\n"
+                            f"  second: '{DIGITS}'\nlisten: 127.0.0.1:1\nthreads: 3\n"
+                            "body-limit: 4K\naccess-log: log.txt\nno-batching: true\n")
+        # The command line's --listen wins; a listener on port 1 would be told by `serving:`.
+        with Server("--config", path) as server:
+            assert server.post("/predict/first", digits_images()[:1]).status == 200
+            assert server.post("/predict/second", digits_images()[:1]).status == 200
+            assert server.post("/predict/first", digits_images()[:50]).status == 413
+            assert ":1\n" not in [line[-3:] for line in server.lines], server.lines
+        assert os.path.getsize(os.path.join(folder, "log.txt")) > 0
+        with Server(f"third={DIGITS}", "--config", path, "--body-limit", "64M") as server:
+            assert server.post("/predict/third", digits_images()[:50]).status == 200
+            assert server.post("/predict/first", digits_images()[:1]).status == 404
+    with Server("--config", os.path.join(SOURCE, "examples", "serve.yaml"), "--access-log",
+                "/dev/null") as server:
+        assert server.post("/predict", digits_images()[:1]).status == 200
+
+
+def test_serve_config_errors():
+    with scratch() as folder:
+        path = os.path.join(folder, "serve.yaml")
+        models_line = f"models: {{a: '{DIGITS}'}}\n"
+        for text, line, words in (
+                (models_line + "thread: 2\n", 2, "'thread': expected 'models' or an option of"),
+                (models_line + "threads: 0\n", 2, "'threads': expected a whole number from 1"),
+                (models_line + "threads: [1]\n", 2, "'threads': expected N, found a list"),
+                (models_line + "config: x\n", 2, "'config': expected 'models' or an option"),
+                (models_line + "quiet: 1\n", 2, "'quiet': expected true or false, found '1'"),
+                (models_line + models_line, 2, "'models': expected each key once"),
+                ("models: &a {a: b}\n", 1, "'models': expected a value, found an anchor"),
+                ("models:\n  a: [b]\n", 2, "'models.a': expected PATH, found a list"),
+                ("models:\n\t- a\n", 2, "expected YAML in UTF-8, found an error in it"),
+                ("", 1, "expected a mapping of options, found nothing"),
+                (models_line + "listen:" + " - h:1\n" * 17, 2, ""),
+                (models_line + "listen:\n" + " - h:1\n" * 17, 3,
+                 "'listen': expected at most 16 addresses, found more")):
+            write_config(folder, text)
+            code, out, err = run("serve", "--config", path)
+            assert code == 2 and out == "", (text, code, err)
+            assert err.startswith(f"serval: {path}:{line}: {words}"), (text, err)
+            assert "Try 'serval help serve'" in err
+        write_config(folder, "#" * (1 << 20) + "\n")
+        code, _, err = run("serve", "--config", path)
+        assert code == 2 and "expected at most 1048576 bytes, found 1048577" in err, err
+        write_config(folder, "threads: 1\n")
+        code, _, err = run("serve", "--config", path)
+        assert code == 2 and "expected a model or --repository" in err, err
+        write_config(folder, "models: {a: none.onnx}\n")
+        code, _, err = run("serve", "--config", path)
+        assert code == 3 and os.path.join(folder, "none.onnx") in err, err
+        code, _, err = run("serve", "--config", os.path.join(folder, "none.yaml"))
+        assert code == 3 and "none.yaml" in err, err
 
 
 def test_output_that_cannot_be_written():
