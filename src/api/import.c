@@ -23,12 +23,20 @@ sv_status sv_import_read(sv_runtime *runtime, sv_blob *blob, const char *folder,
     return SV_OK;
 }
 
+static sv_status infer(sv_module *module)
+{
+    for (uint32_t i = 0; i < module->n_entry; i++) SV_TRY(sv_graph_infer(module->entry[i].graph));
+    return SV_OK;
+}
+
 sv_status sv_import_prepare(sv_runtime *runtime, sv_module *module)
 {
     SV_TRY(sv_lower_functions(module));
     SV_TRY(sv_lower_versions(module));
     SV_TRY(sv_module_check(module));
-    for (uint32_t i = 0; i < module->n_entry; i++) SV_TRY(sv_graph_infer(module->entry[i].graph));
+    SV_TRY(infer(module));
+    SV_TRY(sv_lower_expand(module));
+    SV_TRY(infer(module));
     if (!runtime->options.no_optimize) SV_TRY(sv_optimize(module));
     return sv_module_verify(module);
 }

@@ -91,7 +91,7 @@ const sv_op_desc *sv_op_desc_get(sv_op op);
  * with "<domain>.<name> version <n>" when there is no descriptor. */
 SV_MUST_USE sv_status sv_op_check(const sv_node *node);
 
-/* Whether Serval runs the operator itself (not by expansion). */
+/* Whether Serval runs the operator, itself or by expansion. */
 bool sv_op_runs(sv_op op);
 /* UNIMPLEMENTED with the names of all operators, nested graphs included, that cannot run. */
 SV_MUST_USE sv_status sv_module_check(const sv_module *module);
