@@ -38,11 +38,12 @@ static void put_node(sv_text *text, const char *op, const char *a, const char *b
     sv_pb_end(text, node);
 }
 
-static void put_weight(sv_text *text, const char *name, int rank, const int64_t *dim, const float *data,
-                       size_t size)
+static void put_weight(sv_text *text, const char *name, int rank, const int64_t *dim,
+                       const float *data, size_t size)
 {
     size_t tensor = sv_pb_begin(text, GRAPH_INITIALIZER);
-    for (int i = 0; i < rank; i++) sv_pb_put_int(text, SV_TENSOR_DIMS, dim[i]);
+    for (int i = 0; i < rank; i++)
+        sv_pb_put_int(text, SV_TENSOR_DIMS, dim[i]);
     sv_pb_put_int(text, SV_TENSOR_DATA_TYPE, SV_F32);
     sv_pb_put_text(text, SV_TENSOR_NAME, name);
     sv_pb_put_bytes(text, SV_TENSOR_RAW_DATA, data, size);

@@ -8,8 +8,8 @@
 
 #include <serval/serval.h>
 
-/* y = Relu(x w + b), x of [rows, 2], w = {1 .. 6} of [2, 3], b = {-9, 0, 9} as the sum of two constants.
- * The text is released by the caller. */
+/* y = Relu(x w + b), x of [rows, 2], w = {1 .. 6} of [2, 3], b = {-9, 0, 9} as the sum of two
+ * constants. The text is released by the caller. */
 void model_rows(sv_text *text);
 /* y = op(input "x" of [2]); an empty `in` omits the input. */
 void model_one(sv_text *text, const char *op, const char *in);

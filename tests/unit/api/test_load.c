@@ -11,7 +11,8 @@ static void test_a_missing_file_is_named(void **state)
     (void)state;
     sv_runtime *runtime = make_runtime(1, NULL);
     sv_model *model = NULL;
-    CHECK_FAILS(sv_model_load(runtime, "/nowhere/model.onnx", &model), SV_CODE_NOT_FOUND, "/nowhere/model.onnx");
+    CHECK_FAILS(sv_model_load(runtime, "/nowhere/model.onnx", &model), SV_CODE_NOT_FOUND,
+                "/nowhere/model.onnx");
     assert_null(model);
     sv_runtime_destroy(runtime);
 }
@@ -70,8 +71,8 @@ static void test_the_memory_limit_holds(void **state)
     sv_text text;
     CHECK_OK(sv_runtime_create(&options, &runtime));
     model_rows(&text);
-    CHECK_FAILS(sv_model_load_memory(runtime, text.data, text.size, NULL, &model), SV_CODE_RESOURCE_EXHAUSTED,
-                "");
+    CHECK_FAILS(sv_model_load_memory(runtime, text.data, text.size, NULL, &model),
+                SV_CODE_RESOURCE_EXHAUSTED, "");
     sv_text_release(&text);
     sv_runtime_destroy(runtime);
 }
@@ -126,8 +127,8 @@ static sv_status live_through(const sv_runtime_options *options, const sv_text *
     return status;
 }
 
-/* Every allocation fails once: an error comes back, and nothing is lost. Memory that only spares later
- * calls may be done without, then everything goes on. */
+/* Every allocation fails once: an error comes back, and nothing is lost. Memory that only spares
+ * later calls may be done without, then everything goes on. */
 static void test_any_allocation_may_fail(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* Sessions: what may be bound, who lives longer than whom, several at once.  ctest: labels=threads */
+/* Sessions: what may be bound, who lives longer than whom, several at once.  ctest: labels=threads
+ */
 #include "models.h"
 
 #include <pthread.h>
@@ -25,7 +26,8 @@ static void stop(fixture *x)
 
 static void count_up(float *x, int n)
 {
-    for (int i = 0; i < n; i++) x[i] = (float)(i + 1);
+    for (int i = 0; i < n; i++)
+        x[i] = (float)(i + 1);
 }
 
 static void test_inputs_that_do_not_fit_are_named(void **state)
@@ -44,12 +46,14 @@ static void test_inputs_that_do_not_fit_are_named(void **state)
     bad.rank = 1;
     CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "'x'");
     bad.rank = 9;
-    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "rank of 0 to 8, found 9");
+    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT,
+                "rank of 0 to 8, found 9");
     bad.rank = -1;
     CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "found -1");
     bad = good;
     bad.dim[1] = 3;
-    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "[?,2], found [2,3]");
+    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT,
+                "[?,2], found [2,3]");
     bad = good;
     bad.dim[0] = -1;
     CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "found -1");
@@ -58,7 +62,8 @@ static void test_inputs_that_do_not_fit_are_named(void **state)
     CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_RESOURCE_EXHAUSTED, "x");
     bad = good;
     bad.size = 15;
-    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "expected 16 bytes, found 15");
+    CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT,
+                "expected 16 bytes, found 15");
     bad = good;
     bad.data = NULL;
     CHECK_FAILS(sv_session_bind_input(x.session, 0, &bad), SV_CODE_INVALID_ARGUMENT, "'x'");
@@ -73,7 +78,8 @@ static void test_outputs_are_made_in_the_callers_memory(void **state)
     start(&x);
     float data[6], result[9];
     count_up(data, 6);
-    sv_buffer in = buffer_of(data, 2, (int64_t[]){3, 2}), out = buffer_of(result, 1, (int64_t[]){9}), found;
+    sv_buffer in = buffer_of(data, 2, (int64_t[]){3, 2}),
+              out = buffer_of(result, 1, (int64_t[]){9}), found;
     CHECK_FAILS(sv_session_output(x.session, 0, &found), SV_CODE_FAILED_PRECONDITION, "run");
     CHECK_OK(sv_session_bind_input(x.session, 0, &in));
     out.dtype = SV_I32;
@@ -156,8 +162,10 @@ static void test_sessions_share_a_model(void **state)
     fixture x;
     start(&x);
     pthread_t thread[THREADS];
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_create(&thread[i], NULL, run_many, x.model), 0);
-    for (int i = 0; i < THREADS; i++) assert_int_equal(pthread_join(thread[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, run_many, x.model), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
     assert_true(sv_model_cost_ns(x.model) > 0);
     stop(&x);
 }

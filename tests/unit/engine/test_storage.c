@@ -1,5 +1,6 @@
-/* Where values lie, where that is not plain: views that are written, windows of a concatenation, results
- * written twice, packed constants read by several shapes, segments.  ctest: labels=threads */
+/* Where values lie, where that is not plain: views that are written, windows of a concatenation,
+ * results written twice, packed constants read by several shapes, segments.  ctest: labels=threads
+ */
 #include "fixture.h"
 
 #include <stdlib.h>
@@ -7,7 +8,8 @@
 
 static void fill(float *to, int n, int seed)
 {
-    for (int i = 0; i < n; i++) to[i] = (float)((i * 37 + seed * 101) % 23 - 11) / 7.0f;
+    for (int i = 0; i < n; i++)
+        to[i] = (float)((i * 37 + seed * 101) % 23 - 11) / 7.0f;
 }
 
 /* Concat of two values along `axis`. */
@@ -19,7 +21,8 @@ static sv_value_id concat(fixture *x, sv_value_id a, sv_value_id b, int64_t axis
     return y;
 }
 
-/* The weight is packed at load and its source given back: a vector times it must read the packed copy. */
+/* The weight is packed at load and its source given back: a vector times it must read the packed
+ * copy. */
 static void test_a_vector_meets_a_packed_matrix(void **state)
 {
     (void)state;
@@ -46,14 +49,15 @@ static void test_a_vector_meets_a_packed_matrix(void **state)
     assert_int_equal(out.shape.rank, 1);
     for (int n = 0; n < N; n++) {
         double sum = 0;
-        for (int k = 0; k < K; k++) sum += (double)in[k] * (double)weight[k * N + n];
+        for (int k = 0; k < K; k++)
+            sum += (double)in[k] * (double)weight[k * N + n];
         assert_float_equal(((float *)out.data)[n], sum, 1e-3f);
     }
     fixture_stop(&x);
 }
 
-/* The product's result is a view, Relu behind it works in place on that view: the concatenation must copy
- * it, as it does not lie in its window. */
+/* The product's result is a view, Relu behind it works in place on that view: the concatenation
+ * must copy it, as it does not lie in its window. */
 static void test_a_view_written_in_place_reaches_a_concatenation(void **state)
 {
     (void)state;
@@ -99,7 +103,8 @@ static void test_a_scatter_reaches_a_concatenation(void **state)
     sv_value_id in = graph_input(x.graph, "x", SV_F32, 2, (int64_t[]){2, 2});
     sv_value_id at = index_constant(&x, (int64_t[]){1, 0}, 2, (int64_t[]){1, 2});
     sv_value_id new = graph_constant(x.graph, (float[]){10, 20}, 2, (int64_t[]){1, 2});
-    sv_value_id y = graph_node(x.graph, SV_OP_ScatterElements, 3, (sv_value_id[]){in, at, new}, NULL);
+    sv_value_id y =
+        graph_node(x.graph, SV_OP_ScatterElements, 3, (sv_value_id[]){in, at, new}, NULL);
     fixture_finish(&x, concat(&x, y, in, 1));
     float data[4] = {1, 2, 3, 4};
     fixture_bind(&x, 0, SV_F32, 2, (int64_t[]){2, 2}, data);
@@ -109,7 +114,8 @@ static void test_a_scatter_reaches_a_concatenation(void **state)
     fixture_stop(&x);
 }
 
-/* The copy that a scatter begins with follows its source's layout, unless the loop needs another. */
+/* The copy that a scatter begins with follows its source's layout, unless the loop needs another.
+ */
 static void test_a_scatter_follows_a_convolution(void **state)
 {
     (void)state;
@@ -120,7 +126,8 @@ static void test_a_scatter_follows_a_convolution(void **state)
     sv_value_id conv = graph_node(x.graph, SV_OP_Conv, 2, (sv_value_id[]){in, w}, NULL);
     sv_value_id at = index_constant(&x, (int64_t[]){0}, 4, (int64_t[]){1, 1, 1, 1});
     sv_value_id new = graph_constant(x.graph, (float[]){9}, 4, (int64_t[]){1, 1, 1, 1});
-    fixture_finish(&x, graph_node(x.graph, SV_OP_ScatterElements, 3, (sv_value_id[]){conv, at, new}, NULL));
+    fixture_finish(
+        &x, graph_node(x.graph, SV_OP_ScatterElements, 3, (sv_value_id[]){conv, at, new}, NULL));
     float data[8] = {1, 2, 3, 4, 5, 6, 7, 8};
     fixture_bind(&x, 0, SV_F32, 4, (int64_t[]){1, 2, 2, 2}, data);
     sv_tensor out = fixture_run(&x);
@@ -129,7 +136,8 @@ static void test_a_scatter_follows_a_convolution(void **state)
     fixture_stop(&x);
 }
 
-/* An input's value is asked only in the second segment: the run begins again with the longer key. */
+/* An input's value is asked only in the second segment: the run begins again with the longer key.
+ */
 static void test_a_value_asked_late_begins_the_run_again(void **state)
 {
     (void)state;
@@ -173,8 +181,8 @@ static void test_an_empty_value_joins_the_key(void **state)
     fixture_stop(&x);
 }
 
-/* A branch hands on an input whose value is known; a later segment reads it, from a plan that another
- * session has made from memory that is gone. */
+/* A branch hands on an input whose value is known; a later segment reads it, from a plan that
+ * another session has made from memory that is gone. */
 static sv_graph *handing_on(fixture *x, const char *name, sv_value_id outer)
 {
     sv_graph *body;
@@ -228,7 +236,8 @@ static void test_a_plan_keeps_the_values_it_was_made_for(void **state)
     fixture_stop(&x);
 }
 
-/* Exporters write branches for sizes that do not occur: x has no dimension 0 of size 1 to squeeze. */
+/* Exporters write branches for sizes that do not occur: x has no dimension 0 of size 1 to squeeze.
+ */
 static void test_a_wrong_branch_matters_when_it_is_taken(void **state)
 {
     (void)state;
@@ -245,7 +254,8 @@ static void test_a_wrong_branch_matters_when_it_is_taken(void **state)
         sv_value_id axis;
         must(sv_graph_constant_i64(*body, (int64_t[]){0}, 1, false, &axis));
         if (i == 0) {
-            (*body)->out[0] = graph_node(*body, SV_OP_Squeeze, 2, (sv_value_id[]){(*body)->out[0], axis}, NULL);
+            (*body)->out[0] =
+                graph_node(*body, SV_OP_Squeeze, 2, (sv_value_id[]){(*body)->out[0], axis}, NULL);
         }
         sv_attr attr = {.name = name[i], .kind = SV_ATTR_GRAPH, .count = 1, .u.graphs = body};
         must(sv_node_add_attr(x.module, node, &attr));

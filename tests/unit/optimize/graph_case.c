@@ -77,7 +77,8 @@ sv_value_id graph_case_node(graph_case *c, sv_op op, uint32_t n_in, const sv_val
 {
     sv_node *node;
     CHECK_OK(sv_graph_add_node(c->graph, op, "node", n_in, 1, &node));
-    for (uint32_t i = 0; i < n_in; i++) node->in[i] = in[i];
+    for (uint32_t i = 0; i < n_in; i++)
+        node->in[i] = in[i];
     if (out) *out = node;
     return node->out[0];
 }
@@ -105,9 +106,11 @@ static void evaluate(graph_case *c)
     const sv_graph *graph = c->graph;
     const sv_tensor **value = sv_arena_array(&c->arena, graph->n_value, sizeof(*value));
     for (sv_value_id v = 0; v < graph->n_value; v++) {
-        if (graph->value[v].constant != SV_NO_INDEX) value[v] = constant_value(c, graph->value[v].constant);
+        if (graph->value[v].constant != SV_NO_INDEX)
+            value[v] = constant_value(c, graph->value[v].constant);
     }
-    for (uint32_t i = 0; i < graph->n_in; i++) value[graph->in[i]] = &c->in[i];
+    for (uint32_t i = 0; i < graph->n_in; i++)
+        value[graph->in[i]] = &c->in[i];
     for (uint32_t n = 0; n < graph->n_node; n++) {
         const sv_node *node = graph->node[n];
         const sv_tensor **in = sv_arena_array(&c->arena, node->n_in, sizeof(*in));
@@ -133,14 +136,16 @@ static void compare(const sv_tensor *before, const sv_tensor *after)
     for (int64_t i = 0; i < sv_tensor_count(before); i++) {
         double a = sv_tensor_get_f64(before, i), b = sv_tensor_get_f64(after, i);
         /* Folded scales and other orders of the same sum: a few roundings of float32. */
-        if (!(fabs(a - b) <= 1e-5 * (1 + fabs(a)))) fail_msg("element %lld: %g, %g", (long long)i, a, b);
+        if (!(fabs(a - b) <= 1e-5 * (1 + fabs(a))))
+            fail_msg("element %lld: %g, %g", (long long)i, a, b);
     }
 }
 
 void graph_case_check(graph_case *c, uint32_t n_out, const sv_value_id *out)
 {
     sv_tensor before[GRAPH_CASE_MAX];
-    for (uint32_t i = 0; i < n_out; i++) CHECK_OK(sv_graph_add_output(c->graph, out[i]));
+    for (uint32_t i = 0; i < n_out; i++)
+        CHECK_OK(sv_graph_add_output(c->graph, out[i]));
     CHECK_OK(sv_graph_normalize(c->graph));
     CHECK_OK(sv_graph_infer(c->graph));
     CHECK_OK(sv_module_verify(c->module));
@@ -149,13 +154,15 @@ void graph_case_check(graph_case *c, uint32_t n_out, const sv_value_id *out)
     CHECK_OK(sv_optimize(c->module));
     CHECK_OK(sv_module_verify(c->module));
     evaluate(c);
-    for (uint32_t i = 0; i < n_out; i++) compare(&before[i], &c->out[i]);
+    for (uint32_t i = 0; i < n_out; i++)
+        compare(&before[i], &c->out[i]);
 }
 
 uint32_t graph_case_count(const graph_case *c, sv_op op)
 {
     uint32_t count = 0;
-    for (uint32_t n = 0; n < c->graph->n_node; n++) count += c->graph->node[n]->op == op;
+    for (uint32_t n = 0; n < c->graph->n_node; n++)
+        count += c->graph->node[n]->op == op;
     return count;
 }
 

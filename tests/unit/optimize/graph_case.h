@@ -1,4 +1,5 @@
-/* A graph that is evaluated node by node, before and after optimisation: passes must keep its answers. */
+/* A graph that is evaluated node by node, before and after optimisation: passes must keep its
+ * answers. */
 #ifndef SV_TESTS_OPTIMIZE_GRAPH_CASE_H
 #define SV_TESTS_OPTIMIZE_GRAPH_CASE_H
 
@@ -12,9 +13,9 @@
 typedef struct graph_case {
     sv_module *module;
     sv_graph *graph;
-    sv_arena arena;                 /* of inputs and values */
-    sv_tensor in[GRAPH_CASE_MAX];   /* the graph's inputs, filled with numbers */
-    sv_tensor out[GRAPH_CASE_MAX];  /* outputs of the last evaluation */
+    sv_arena arena;                /* of inputs and values */
+    sv_tensor in[GRAPH_CASE_MAX];  /* the graph's inputs, filled with numbers */
+    sv_tensor out[GRAPH_CASE_MAX]; /* outputs of the last evaluation */
 } graph_case;
 
 void graph_case_init(graph_case *c);

@@ -9,7 +9,8 @@ static void test_chains_of_identities_go(void **state)
     graph_case c;
     graph_case_init(&c);
     sv_value_id x = graph_case_input(&c, SV_F32, 2, dim, 0), y = x;
-    for (int i = 0; i < 5; i++) y = graph_case_unary(&c, SV_OP_Identity, y);
+    for (int i = 0; i < 5; i++)
+        y = graph_case_unary(&c, SV_OP_Identity, y);
     sv_node *cast;
     y = graph_case_node(&c, SV_OP_Cast, 1, &y, &cast);
     CHECK_OK(sv_node_set_int(c.module, cast, "to", SV_F32));

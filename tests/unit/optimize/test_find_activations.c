@@ -43,7 +43,8 @@ static void test_hard_swish(void **state)
     graph_case c;
     sv_value_id x;
     start(&c, &x);
-    finish(&c, graph_case_binary(&c, SV_OP_Mul, x, hard_sigmoid(&c, x, 1.0f / 6)), SV_OP_HardSwish, 1);
+    finish(&c, graph_case_binary(&c, SV_OP_Mul, x, hard_sigmoid(&c, x, 1.0f / 6)), SV_OP_HardSwish,
+           1);
     start(&c, &x);
     finish(&c, graph_case_binary(&c, SV_OP_Mul, x, hard_sigmoid(&c, x, 0.2f)), SV_OP_HardSwish, 0);
 }
@@ -64,7 +65,8 @@ static void test_a_gate_that_others_read_stays_too(void **state)
     graph_case c;
     sv_value_id x;
     start(&c, &x);
-    sv_value_id s = graph_case_unary(&c, SV_OP_Sigmoid, x), y = graph_case_binary(&c, SV_OP_Mul, x, s);
+    sv_value_id s = graph_case_unary(&c, SV_OP_Sigmoid, x),
+                y = graph_case_binary(&c, SV_OP_Mul, x, s);
     graph_case_check(&c, 2, (sv_value_id[]){y, s});
     assert_int_equal(graph_case_count(&c, SV_OP_Swish), 1);
     assert_int_equal(graph_case_count(&c, SV_OP_Sigmoid), 1);
@@ -75,15 +77,18 @@ static void test_a_gate_that_others_read_stays_too(void **state)
 static sv_value_id one_plus_erf(graph_case *c, sv_value_id x, bool divide)
 {
     sv_value_id by = graph_case_scalar(c, divide ? 1.41421356f : 0.707106781f);
-    sv_value_id erf = graph_case_unary(c, SV_OP_Erf, graph_case_binary(c, divide ? SV_OP_Div : SV_OP_Mul, x, by));
+    sv_value_id erf =
+        graph_case_unary(c, SV_OP_Erf, graph_case_binary(c, divide ? SV_OP_Div : SV_OP_Mul, x, by));
     return graph_case_binary(c, SV_OP_Add, erf, graph_case_scalar(c, 1));
 }
 
 static sv_value_id gelu(graph_case *c, sv_value_id x, int form, sv_value_id half)
 {
     sv_value_id e = one_plus_erf(c, x, form % 2);
-    if (form < 2) return graph_case_binary(c, SV_OP_Mul, graph_case_binary(c, SV_OP_Mul, x, e), half);
-    if (form < 4) return graph_case_binary(c, SV_OP_Mul, x, graph_case_binary(c, SV_OP_Mul, e, half));
+    if (form < 2)
+        return graph_case_binary(c, SV_OP_Mul, graph_case_binary(c, SV_OP_Mul, x, e), half);
+    if (form < 4)
+        return graph_case_binary(c, SV_OP_Mul, x, graph_case_binary(c, SV_OP_Mul, e, half));
     return graph_case_binary(c, SV_OP_Mul, graph_case_binary(c, SV_OP_Mul, x, half), e);
 }
 

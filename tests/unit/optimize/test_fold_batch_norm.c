@@ -17,10 +17,11 @@ static sv_value_id build(graph_case *c, const options *o, sv_value_id *conv)
     const int64_t vector[1] = {F};
     bool wide = o->dtype == SV_F64;
     sv_value_id in[5] = {graph_case_input(c, o->dtype, 4, (int64_t[]){2, C, 2, 2}, 1)};
-    in[1] = graph_case_constant(c, o->dtype, 4, (int64_t[]){o->transpose ? C : F, o->transpose ? F : C, 1, 1},
-                                NULL);
+    in[1] = graph_case_constant(
+        c, o->dtype, 4, (int64_t[]){o->transpose ? C : F, o->transpose ? F : C, 1, 1}, NULL);
     if (o->bias) in[2] = graph_case_constant(c, o->dtype, 1, vector, NULL);
-    *conv = graph_case_node(c, o->transpose ? SV_OP_ConvTranspose : SV_OP_Conv, o->bias ? 3 : 2, in, NULL);
+    *conv = graph_case_node(c, o->transpose ? SV_OP_ConvTranspose : SV_OP_Conv, o->bias ? 3 : 2, in,
+                            NULL);
     in[0] = *conv;
     for (int i = 1; i < 4; i++) {
         in[i] = o->own_parameters && i == 1 ? graph_case_input(c, o->dtype, 1, vector, 0)

@@ -12,7 +12,8 @@ static void start(case_ *t, sv_dtype dtype)
 {
     graph_case_init(&t->c);
     t->x = graph_case_input(&t->c, dtype, 2, dim, 1);
-    t->y = graph_case_binary(&t->c, SV_OP_MatMul, t->x, graph_case_constant(&t->c, dtype, 2, square, NULL));
+    t->y = graph_case_binary(&t->c, SV_OP_MatMul, t->x,
+                             graph_case_constant(&t->c, dtype, 2, square, NULL));
 }
 
 static void finish(case_ *t, sv_value_id y, uint32_t nodes)
@@ -78,7 +79,8 @@ static void test_no_more_than_an_epilogue_holds(void **state)
     case_ t;
     start(&t, SV_F32);
     sv_value_id y = t.y;
-    for (int i = 0; i < 4; i++) y = graph_case_unary(&t.c, i % 2 ? SV_OP_Tanh : SV_OP_Relu, y);
+    for (int i = 0; i < 4; i++)
+        y = graph_case_unary(&t.c, i % 2 ? SV_OP_Tanh : SV_OP_Relu, y);
     finish(&t, y, 2);
 }
 
@@ -130,8 +132,10 @@ static void test_the_later_of_two_bases_takes_the_sum(void **state)
     case_ t;
     start(&t, SV_F32);
     sv_value_id w = graph_case_constant(&t.c, SV_F32, 2, square, NULL);
-    sv_value_id z = graph_case_binary(&t.c, SV_OP_MatMul, graph_case_unary(&t.c, SV_OP_Exp, t.y), w);
-    finish(&t, graph_case_binary(&t.c, SV_OP_Add, z, graph_case_binary(&t.c, SV_OP_MatMul, t.x, w)), 3);
+    sv_value_id z =
+        graph_case_binary(&t.c, SV_OP_MatMul, graph_case_unary(&t.c, SV_OP_Exp, t.y), w);
+    finish(&t, graph_case_binary(&t.c, SV_OP_Add, z, graph_case_binary(&t.c, SV_OP_MatMul, t.x, w)),
+           3);
 }
 
 /* The operand is made from the base's own result, which must then be read twice. */
@@ -140,7 +144,8 @@ static void test_no_cycle_is_made(void **state)
     (void)state;
     case_ t;
     start(&t, SV_F32);
-    sv_value_id e = graph_case_unary(&t.c, SV_OP_Softsign, graph_case_unary(&t.c, SV_OP_Floor, t.y));
+    sv_value_id e =
+        graph_case_unary(&t.c, SV_OP_Softsign, graph_case_unary(&t.c, SV_OP_Floor, t.y));
     finish(&t, graph_case_binary(&t.c, SV_OP_Mul, t.y, e), 4);
 }
 
