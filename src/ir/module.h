@@ -115,8 +115,7 @@ struct sv_attr {
 };
 
 const sv_attr *sv_node_attr(const sv_node *node, const char *name); /* NULL: absent */
-/* The value, or `otherwise` when the attribute is absent or of another kind (the verifier has reported
- * wrong kinds). */
+/* The value, or `otherwise` when the attribute is absent or of another kind. */
 int64_t sv_node_int(const sv_node *node, const char *name, int64_t otherwise);
 float sv_node_float(const sv_node *node, const char *name, float otherwise);
 /* NUL-terminated; valid as long as the module. */

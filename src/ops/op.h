@@ -96,7 +96,8 @@ bool sv_op_runs(sv_op op);
 /* UNIMPLEMENTED with the names of all operators, nested graphs included, that cannot run. */
 SV_MUST_USE sv_status sv_module_check(const sv_module *module);
 
-/* Runs the descriptor's infer with its checks, and fused operators behind it. */
+/* Runs the descriptor's infer after its checks. Fused operators keep the type; that their operands fit is
+ * checked when the node is emitted. */
 SV_MUST_USE sv_status sv_op_infer(sv_infer *x);
 
 /* Types of all values of a graph on symbolic shapes, with the values of constants (and what follows
@@ -125,7 +126,7 @@ struct sv_expand {
     sv_graph *graph;
     const sv_node *node;
 };
-/* Appends a node of `op` with these inputs and one output; sticky errors are reported at the end. */
+/* Appends a node of `op` with these inputs and one output. */
 SV_MUST_USE sv_status sv_expand_add(sv_expand *x, sv_op op, uint32_t n_in, const sv_value_id *in,
                                     sv_node **node, sv_value_id *out);
 /* The node's output `index` is `value` from now on. */
