@@ -1,4 +1,5 @@
-/* A program that embeds Serval: loads a model, runs it once on a picture of a zero, prints what it sees.
+/* A program that embeds Serval: loads a model, runs it once on a picture of a zero, prints what it
+ * sees.
  *
  *   embed examples/digits/model.onnx */
 #include <serval/serval.h>
@@ -37,7 +38,10 @@ int main(int argc, char **argv)
     sv_runtime *runtime = NULL;
     sv_model *model = NULL;
     sv_session *session = NULL;
-    sv_buffer input = {.dtype = SV_F32, .rank = 4, .dim = {1, 1, 8, 8}, .data = (void *)picture,
+    sv_buffer input = {.dtype = SV_F32,
+                       .rank = 4,
+                       .dim = {1, 1, 8, 8},
+                       .data = (void *)picture,
                        .size = sizeof(picture)};
     if (argc != 2) {
         fprintf(stderr, "usage: embed MODEL\n");

@@ -1,8 +1,9 @@
 /* Serval's public API: load a model once, run it from as many threads as there are sessions.
  *
  *   sv_runtime  the process's engine: threads, CPU level, limits.           thread-safe
- *   sv_model    a loaded model: graph, packed weights, plans.               immutable, thread-safe, counted
- *   sv_session  one caller's running state: memory, bound tensors.          one thread at a time
+ *   sv_model    a loaded model: graph, packed weights, plans.               immutable, thread-safe,
+ * counted sv_session  one caller's running state: memory, bound tensors.          one thread at a
+ * time
  *
  * A pointer is borrowed unless its comment says "takes" or "returns owned". Every error is an
  * sv_status (types.h). A run that repeats a known shape allocates nothing. */
@@ -29,16 +30,20 @@ typedef struct sv_session sv_session;
 /* ---- runtime ------------------------------------------------------------------------------ */
 
 typedef struct sv_runtime_options {
-    uint32_t struct_size;          /* sizeof(sv_runtime_options): lets the structure grow */
-    uint32_t threads;              /* threads a run may use, the caller's included; 0: the cores granted */
+    uint32_t struct_size; /* sizeof(sv_runtime_options): lets the structure grow */
+    uint32_t threads;     /* threads a run may use, the caller's included; 0: the cores granted */
     const sv_allocator *allocator; /* outlives the runtime; NULL: malloc */
     bool keep_denormals;           /* false: denormals are flushed to zero during runs */
     bool no_optimize;              /* true: only required rewrites, for debugging */
     size_t plan_cache_bytes;       /* bound on cached plans a model; 0: 64 MiB */
-    size_t memory_limit_bytes;     /* bound on what one model file may make the reader allocate; 0: 16 GiB */
+    size_t memory_limit_bytes; /* bound on what one model file may make the reader allocate; 0: 16
+                                  GiB */
 } sv_runtime_options;
 
-#define SV_RUNTIME_OPTIONS_INIT {(uint32_t)sizeof(sv_runtime_options), 0, 0, false, false, 0, 0}
+#define SV_RUNTIME_OPTIONS_INIT                                                                    \
+    {                                                                                              \
+        (uint32_t)sizeof(sv_runtime_options), 0, 0, false, false, 0, 0                             \
+    }
 
 /* `options` may be NULL. Returns owned. */
 SV_API SV_MUST_USE sv_status sv_runtime_create(const sv_runtime_options *options, sv_runtime **out);
@@ -46,21 +51,22 @@ SV_API SV_MUST_USE sv_status sv_runtime_create(const sv_runtime_options *options
 SV_API void sv_runtime_destroy(sv_runtime *runtime);
 /* The number of threads that a run may use. */
 SV_API uint32_t sv_runtime_threads(const sv_runtime *runtime);
-/* The CPU level that kernels are chosen for: "x86-64", "avx2", "avx512" ... (SERVAL_CPU forces one). */
+/* The CPU level that kernels are chosen for: "x86-64", "avx2", "avx512" ... (SERVAL_CPU forces
+ * one). */
 SV_API const char *sv_runtime_cpu_level(const sv_runtime *runtime);
 
 /* ---- model -------------------------------------------------------------------------------- */
 
 /* Reads, verifies, optimises and packs the model at `path` (a file; names inside it resolve beneath
- * its folder only). The file may change or go once this returns. Errors: NOT_FOUND, INVALID_ARGUMENT
- * (damaged or inconsistent, with the offset or node), UNIMPLEMENTED (operators by name),
- * RESOURCE_EXHAUSTED. Returns owned. */
+ * its folder only). The file may change or go once this returns. Errors: NOT_FOUND,
+ * INVALID_ARGUMENT (damaged or inconsistent, with the offset or node), UNIMPLEMENTED (operators by
+ * name), RESOURCE_EXHAUSTED. Returns owned. */
 SV_API SV_MUST_USE sv_status sv_model_load(sv_runtime *runtime, const char *path, sv_model **out);
 
 /* The same from bytes, copied where they are needed later. `folder` is where side files resolve;
  * NULL refuses them. */
-SV_API SV_MUST_USE sv_status sv_model_load_memory(sv_runtime *runtime, const void *data, size_t size,
-                                                  const char *folder, sv_model **out);
+SV_API SV_MUST_USE sv_status sv_model_load_memory(sv_runtime *runtime, const void *data,
+                                                  size_t size, const char *folder, sv_model **out);
 
 SV_API sv_model *sv_model_ref(sv_model *model);
 SV_API void sv_model_unref(sv_model *model);
@@ -69,11 +75,11 @@ SV_API void sv_model_unref(sv_model *model);
 typedef struct sv_port {
     const char *name;
     sv_kind kind;
-    sv_dtype dtype;                       /* of the tensor, or of the elements of a sequence or optional */
-    int32_t rank;                         /* -1: unknown */
-    int64_t dim[SV_MAX_RANK];             /* -1: not fixed */
-    const char *dim_name[SV_MAX_RANK];    /* "batch", or NULL */
-    bool optional;                        /* an input with a default */
+    sv_dtype dtype;           /* of the tensor, or of the elements of a sequence or optional */
+    int32_t rank;             /* -1: unknown */
+    int64_t dim[SV_MAX_RANK]; /* -1: not fixed */
+    const char *dim_name[SV_MAX_RANK]; /* "batch", or NULL */
+    bool optional;                     /* an input with a default */
 } sv_port;
 
 SV_API size_t sv_model_input_count(const sv_model *model);
@@ -90,10 +96,10 @@ SV_API bool sv_model_metadata(const sv_model *model, size_t index, const char **
                               const char **value);
 
 typedef struct sv_model_stats {
-    uint64_t parameters;    /* elements of constants */
-    uint64_t weight_bytes;  /* of the constants as the file holds them */
-    uint64_t packed_bytes;  /* of the packed copies that runs read */
-    uint32_t nodes;         /* after optimisation */
+    uint64_t parameters;   /* elements of constants */
+    uint64_t weight_bytes; /* of the constants as the file holds them */
+    uint64_t packed_bytes; /* of the packed copies that runs read */
+    uint32_t nodes;        /* after optimisation */
 } sv_model_stats;
 SV_API void sv_model_get_stats(const sv_model *model, sv_model_stats *out);
 
@@ -116,14 +122,14 @@ typedef struct sv_buffer {
 SV_API SV_MUST_USE sv_status sv_session_create(sv_model *model, uint32_t threads, sv_session **out);
 SV_API void sv_session_destroy(sv_session *session);
 
-/* Binds an input to the caller's memory, borrowed until rebound or the session goes; read at each run.
- * Any alignment is accepted; 64 bytes is fastest. Errors: dtype, rank or a fixed dimension differs,
- * `size` is too small. */
+/* Binds an input to the caller's memory, borrowed until rebound or the session goes; read at each
+ * run. Any alignment is accepted; 64 bytes is fastest. Errors: dtype, rank or a fixed dimension
+ * differs, `size` is too small. */
 SV_API SV_MUST_USE sv_status sv_session_bind_input(sv_session *session, size_t index,
                                                    const sv_buffer *buffer);
 
-/* Binds an output to the caller's memory, written by runs; its `dim` is ignored, `size` must hold the
- * result or the run fails. NULL unbinds: the session then keeps the memory itself. */
+/* Binds an output to the caller's memory, written by runs; its `dim` is ignored, `size` must hold
+ * the result or the run fails. NULL unbinds: the session then keeps the memory itself. */
 SV_API SV_MUST_USE sv_status sv_session_bind_output(sv_session *session, size_t index,
                                                     const sv_buffer *buffer);
 
@@ -144,11 +150,11 @@ SV_API SV_MUST_USE sv_status sv_session_output_datum(const sv_session *session, 
 
 /* Time of each step of the last run, for profiles. */
 typedef struct sv_step_time {
-    const char *node;     /* the node's name, "" if it has none */
-    const char *op;       /* "Conv+Relu" */
-    const char *kernel;   /* "conv_direct_avx512" */
+    const char *node;   /* the node's name, "" if it has none */
+    const char *op;     /* "Conv+Relu" */
+    const char *kernel; /* "conv_direct_avx512" */
     uint64_t ns;
-    double flops;         /* 0: not counted */
+    double flops; /* 0: not counted */
 } sv_step_time;
 SV_API void sv_session_profile(sv_session *session, bool on);
 /* false past the last. Valid until the next run. */

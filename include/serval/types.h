@@ -24,8 +24,9 @@ extern "C" {
 #define SV_NONNULL_RESULT
 #endif
 
-/* Status codes: the numbers and meanings of gRPC (https://grpc.github.io/grpc/core/md_doc_statuscodes.html),
- * so that a status crosses the wire unchanged. */
+/* Status codes: the numbers and meanings of gRPC
+ * (https://grpc.github.io/grpc/core/md_doc_statuscodes.html), so that a status crosses the wire
+ * unchanged. */
 typedef enum sv_code {
     SV_CODE_OK = 0,
     SV_CODE_CANCELLED = 1,
@@ -129,9 +130,9 @@ typedef enum sv_kind {
 /* A value of any kind: a tensor, or a tree of them. */
 typedef struct sv_datum sv_datum;
 
-/* Where memory comes from. `resize` behaves as realloc for (pointer, old size, new size), new size 0
- * frees and returns NULL; the result is aligned to 16 bytes. Must be thread-safe if the object it is
- * given to is. A NULL sv_allocator pointer means malloc. */
+/* Where memory comes from. `resize` behaves as realloc for (pointer, old size, new size), new size
+ * 0 frees and returns NULL; the result is aligned to 16 bytes. Must be thread-safe if the object it
+ * is given to is. A NULL sv_allocator pointer means malloc. */
 typedef struct sv_allocator {
     void *(*resize)(void *self, void *pointer, size_t old_size, size_t new_size);
     void *self;

@@ -25,7 +25,8 @@ sv_status sv_import_read(sv_runtime *runtime, sv_blob *blob, const char *folder,
 
 static sv_status infer(sv_module *module)
 {
-    for (uint32_t i = 0; i < module->n_entry; i++) SV_TRY(sv_graph_infer(module->entry[i].graph));
+    for (uint32_t i = 0; i < module->n_entry; i++)
+        SV_TRY(sv_graph_infer(module->entry[i].graph));
     return SV_OK;
 }
 

@@ -20,7 +20,8 @@ static char *keep(sv_arena *arena, const char *text)
     return text ? sv_arena_copy_text(arena, text, strlen(text)) : NULL;
 }
 
-/* ---- operators ----------------------------------------------------------------------------------------- */
+/* ---- operators
+ * ----------------------------------------------------------------------------------------- */
 
 typedef struct sv_op_list {
     sv_arena *arena;
@@ -46,7 +47,8 @@ static sv_status count_node(sv_op_list *x, const sv_node *node)
     x->nodes++;
     for (uint32_t i = 0; i < x->n; i++) {
         sv_inspect_op *op = &x->op[i];
-        if (op->version == node->version && !strcmp(op->name, node->op_name) && !strcmp(op->domain, domain)) {
+        if (op->version == node->version && !strcmp(op->name, node->op_name) &&
+            !strcmp(op->domain, domain)) {
             op->count++;
             return SV_OK;
         }
@@ -55,10 +57,12 @@ static sv_status count_node(sv_op_list *x, const sv_node *node)
     if (!sv_arena_grow(x->arena, &array, &x->capacity, x->n, x->n + 1, sizeof(*x->op)))
         return no_memory(sizeof(*x->op));
     x->op = array;
-    x->op[x->n] = (sv_inspect_op){.domain = keep(x->arena, domain), .name = keep(x->arena, node->op_name),
-                                  .version = node->version, .count = 1,
-                                  .supported = sv_op_runs(node->op) ||
-                                               is_function(x->module, node)};
+    x->op[x->n] =
+        (sv_inspect_op){.domain = keep(x->arena, domain),
+                        .name = keep(x->arena, node->op_name),
+                        .version = node->version,
+                        .count = 1,
+                        .supported = sv_op_runs(node->op) || is_function(x->module, node)};
     if (!x->op[x->n].domain || !x->op[x->n].name) return no_memory(strlen(node->op_name));
     x->n++;
     return SV_OK;
@@ -73,7 +77,8 @@ static sv_status count_graph(sv_op_list *x, const sv_graph *graph)
             uint32_t n = node->attr[a].kind == SV_ATTR_GRAPH    ? 1
                          : node->attr[a].kind == SV_ATTR_GRAPHS ? node->attr[a].count
                                                                 : 0;
-            for (uint32_t g = 0; g < n; g++) SV_TRY(count_graph(x, node->attr[a].u.graphs[g]));
+            for (uint32_t g = 0; g < n; g++)
+                SV_TRY(count_graph(x, node->attr[a].u.graphs[g]));
         }
     }
     return SV_OK;
@@ -89,17 +94,21 @@ static int more_first(const void *a, const void *b)
 static sv_status count_operators(const sv_module *module, sv_arena *arena, sv_inspection *out)
 {
     sv_op_list list = {.arena = arena, .module = module};
-    for (uint32_t i = 0; i < module->n_entry; i++) SV_TRY(count_graph(&list, module->entry[i].graph));
-    for (uint32_t i = 0; i < module->n_function; i++) SV_TRY(count_graph(&list, module->function[i].body));
+    for (uint32_t i = 0; i < module->n_entry; i++)
+        SV_TRY(count_graph(&list, module->entry[i].graph));
+    for (uint32_t i = 0; i < module->n_function; i++)
+        SV_TRY(count_graph(&list, module->function[i].body));
     if (list.n) qsort(list.op, list.n, sizeof(*list.op), more_first);
-    for (uint32_t i = 0; i < list.n; i++) out->n_unsupported += !list.op[i].supported;
+    for (uint32_t i = 0; i < list.n; i++)
+        out->n_unsupported += !list.op[i].supported;
     out->op = list.op;
     out->n_op = list.n;
     out->nodes = list.nodes;
     return SV_OK;
 }
 
-/* ---- ports, metadata -------------------------------------------------------------------------------------- */
+/* ---- ports, metadata
+ * -------------------------------------------------------------------------------------- */
 
 static sv_status copy_ports(const sv_graph *graph, const sv_value_id *id, uint32_t n, bool inputs,
                             sv_arena *arena, const sv_port **out, uint32_t *count)
@@ -112,15 +121,19 @@ static sv_status copy_ports(const sv_graph *graph, const sv_value_id *id, uint32
         if (inputs && value->constant != SV_NO_INDEX) continue;
         const sv_type *type = &value->type.tensor;
         const sv_value_type *inner = &value->type;
-        while (inner->kind != SV_KIND_TENSOR && inner->element) inner = inner->element;
+        while (inner->kind != SV_KIND_TENSOR && inner->element)
+            inner = inner->element;
         if (value->type.kind != SV_KIND_TENSOR) type = &inner->tensor;
         sv_port *p = &port[kept++];
-        *p = (sv_port){.name = keep(arena, value->name), .kind = value->type.kind, .dtype = type->dtype,
+        *p = (sv_port){.name = keep(arena, value->name),
+                       .kind = value->type.kind,
+                       .dtype = type->dtype,
                        .rank = type->shape.rank};
         for (int32_t d = 0; d < p->rank; d++) {
             p->dim[d] = type->shape.dim[d] < 0 ? -1 : type->shape.dim[d];
             if (p->dim[d] < 0)
-                p->dim_name[d] = keep(arena, sv_module_symbol_name(graph->module, type->shape.dim[d]));
+                p->dim_name[d] =
+                    keep(arena, sv_module_symbol_name(graph->module, type->shape.dim[d]));
         }
         if (!p->name) return no_memory(strlen(value->name));
     }
@@ -134,7 +147,8 @@ static sv_status copy_texts(const sv_module *module, sv_arena *arena, sv_inspect
     const char **metadata = sv_arena_array(arena, 2u * module->n_metadata, sizeof(*metadata));
     sv_inspect_opset *opset = sv_arena_array(arena, module->n_import, sizeof(*opset));
     out->producer = keep(arena, module->producer ? module->producer : "");
-    if (!metadata || !opset || !out->producer) return no_memory(module->n_metadata * sizeof(*metadata));
+    if (!metadata || !opset || !out->producer)
+        return no_memory(module->n_metadata * sizeof(*metadata));
     for (uint32_t i = 0; i < module->n_metadata; i++) {
         metadata[2 * i] = keep(arena, module->metadata[i].key);
         metadata[2 * i + 1] = keep(arena, module->metadata[i].value);
@@ -142,7 +156,8 @@ static sv_status copy_texts(const sv_module *module, sv_arena *arena, sv_inspect
     }
     for (uint32_t i = 0; i < module->n_import; i++) {
         const char *domain = module->import[i].domain;
-        opset[i] = (sv_inspect_opset){keep(arena, domain[0] ? domain : "ai.onnx"), module->import[i].version};
+        opset[i] = (sv_inspect_opset){keep(arena, domain[0] ? domain : "ai.onnx"),
+                                      module->import[i].version};
         if (!opset[i].domain) return no_memory(strlen(domain));
     }
     out->ir_version = module->ir_version;

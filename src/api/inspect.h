@@ -25,8 +25,8 @@ typedef struct sv_inspection {
     uint32_t n_opset, n_op, n_in, n_out, n_metadata, n_function;
     uint32_t n_unsupported; /* operators with supported == false */
     const sv_inspect_opset *opset;
-    const sv_inspect_op *op;  /* by count, largest first; nested graphs included */
-    const sv_port *in, *out;  /* as declared in the file */
+    const sv_inspect_op *op;     /* by count, largest first; nested graphs included */
+    const sv_port *in, *out;     /* as declared in the file */
     const char *const *metadata; /* key, value, key, value .. */
     uint64_t nodes, parameters, weight_bytes;
 } sv_inspection;

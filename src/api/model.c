@@ -8,7 +8,8 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- ports -------------------------------------------------------------------------------------------- */
+/* ---- ports
+ * -------------------------------------------------------------------------------------------- */
 
 static sv_status make_ports(sv_model *model, const sv_program *program, const uint32_t *value,
                             uint32_t n, sv_port **out)
@@ -41,7 +42,8 @@ static void count_constants(const sv_module *module, sv_model_stats *stats)
     }
 }
 
-/* ---- loading ------------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ------------------------------------------------------------------------------------------- */
 
 static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
 {
@@ -49,7 +51,8 @@ static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
     sv_module *module;
     SV_TRY(sv_import_read(runtime, blob, folder, &module));
     count_constants(module, &model->stats);
-    sv_engine_options options = {.allocator = runtime->allocator, .level = runtime->level,
+    sv_engine_options options = {.allocator = runtime->allocator,
+                                 .level = runtime->level,
                                  .keep_denormals = runtime->options.keep_denormals,
                                  .plan_cache_bytes = runtime->options.plan_cache_bytes};
     sv_status status = sv_import_prepare(runtime, module);
@@ -98,8 +101,8 @@ sv_status sv_model_load(sv_runtime *runtime, const char *path, sv_model **out)
     return load(runtime, blob, folder, out);
 }
 
-sv_status sv_model_load_memory(sv_runtime *runtime, const void *data, size_t size, const char *folder,
-                               sv_model **out)
+sv_status sv_model_load_memory(sv_runtime *runtime, const void *data, size_t size,
+                               const char *folder, sv_model **out)
 {
     sv_blob *blob;
     SV_TRY(sv_blob_copy(data, size, "model in memory", runtime->allocator, &blob));
@@ -123,7 +126,8 @@ void sv_model_unref(sv_model *model)
     sv_runtime_unref(runtime);
 }
 
-/* ---- description ----------------------------------------------------------------------------------------- */
+/* ---- description
+ * ----------------------------------------------------------------------------------------- */
 
 size_t sv_model_input_count(const sv_model *model)
 {

@@ -28,8 +28,8 @@ sv_status sv_runtime_create(const sv_runtime_options *options, sv_runtime **out)
     sv_runtime_options all = SV_RUNTIME_OPTIONS_INIT;
     if (options) {
         if (options->struct_size != sizeof(all)) {
-            return sv_error_invalid("runtime options: expected struct_size %zu, found %u", sizeof(all),
-                                    options->struct_size);
+            return sv_error_invalid("runtime options: expected struct_size %zu, found %u",
+                                    sizeof(all), options->struct_size);
         }
         all = *options;
     }

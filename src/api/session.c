@@ -15,7 +15,8 @@ sv_status sv_session_create(sv_model *model, uint32_t threads, sv_session **out)
     session->model = sv_model_ref(model);
     session->output = sv_alloc_zero(allocator, (model->n_out + 1) * sizeof(*session->output));
     sv_status status = SV_OK;
-    if (!session->output) status = sv_error_memory("session", model->n_out * sizeof(*session->output));
+    if (!session->output)
+        status = sv_error_memory("session", model->n_out * sizeof(*session->output));
     if (status == SV_OK)
         status = sv_exec_create(model->compiled, model->runtime->team, threads, &session->exec);
     if (status != SV_OK) {
@@ -40,7 +41,8 @@ void sv_session_destroy(sv_session *session)
 static sv_status check_index(const char *what, size_t index, uint32_t count)
 {
     if (index < count) return SV_OK;
-    return sv_error(SV_CODE_OUT_OF_RANGE, "%s: expected an index below %u, found %zu", what, count, index);
+    return sv_error(SV_CODE_OUT_OF_RANGE, "%s: expected an index below %u, found %zu", what, count,
+                    index);
 }
 
 static void port_text(const sv_port *port, char out[SV_SHAPE_TEXT])
@@ -161,7 +163,10 @@ bool sv_session_step_time(const sv_session *session, size_t index, sv_step_time 
 {
     sv_exec_step_time step;
     if (!sv_exec_step(session->exec, index, &step)) return false;
-    *out = (sv_step_time){.node = step.node->node->name, .op = step.node->title, .kernel = step.kernel->name,
-                          .ns = step.ns, .flops = step.flops};
+    *out = (sv_step_time){.node = step.node->node->name,
+                          .op = step.node->title,
+                          .kernel = step.kernel->name,
+                          .ns = step.ns,
+                          .flops = step.flops};
     return true;
 }

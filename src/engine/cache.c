@@ -14,7 +14,8 @@ void sv_plan_cache_init(sv_plan_cache *cache, size_t limit)
 
 void sv_plan_cache_release(sv_plan_cache *cache, const sv_allocator *allocator)
 {
-    for (uint32_t i = 0; i < cache->n; i++) sv_plan_unref(cache->plan[i]);
+    for (uint32_t i = 0; i < cache->n; i++)
+        sv_plan_unref(cache->plan[i]);
     sv_free(allocator, cache->plan, cache->capacity * sizeof(*cache->plan));
     pthread_mutex_destroy(&cache->lock);
 }
@@ -76,13 +77,15 @@ static sv_status insert(sv_plan_cache *cache, const sv_allocator *allocator,
     sv_status status = SV_OK;
     pthread_mutex_lock(&cache->lock);
     *out = find(cache, request);
-    if (!*out && !grow(cache, allocator)) status = sv_error_memory("plan cache", sizeof(*cache->plan));
+    if (!*out && !grow(cache, allocator))
+        status = sv_error_memory("plan cache", sizeof(*cache->plan));
     if (!*out && status == SV_OK) {
         plan->tick = ++cache->tick;
         cache->plan[cache->n++] = sv_plan_ref(plan);
         cache->bytes += plan->bytes;
         *out = sv_plan_ref(plan);
-        while (cache->bytes > cache->limit && cache->n > 1) evict(cache);
+        while (cache->bytes > cache->limit && cache->n > 1)
+            evict(cache);
     }
     pthread_mutex_unlock(&cache->lock);
     return status;
@@ -96,7 +99,8 @@ sv_status sv_compiled_plan(sv_compiled *compiled, const sv_plan_request *request
     if (!kept) {
         SV_TRY(sv_plan_create(compiled, request, &plan, retry));
         if (*retry) return SV_OK;
-        sv_status status = insert(&compiled->cache, compiled->options.allocator, request, plan, &kept);
+        sv_status status =
+            insert(&compiled->cache, compiled->options.allocator, request, plan, &kept);
         sv_plan_unref(plan);
         SV_TRY(status);
     }

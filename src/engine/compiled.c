@@ -13,10 +13,10 @@ enum { DISCARD_BYTES = 64 << 10 };
 
 typedef struct sv_packing {
     sv_compiled *compiled;
-    sv_arena arena;     /* of one node's emission */
-    uint32_t *packed;   /* [n_constant]: uses that read a packed copy */
-    uint32_t *uses;     /* [n_constant]: all uses */
-    bool *shared;       /* [n_constant]: another constant in use has some of its bytes */
+    sv_arena arena;   /* of one node's emission */
+    uint32_t *packed; /* [n_constant]: uses that read a packed copy */
+    uint32_t *uses;   /* [n_constant]: all uses */
+    bool *shared;     /* [n_constant]: another constant in use has some of its bytes */
 } sv_packing;
 
 static sv_constant *constant_of(const sv_compiled *compiled, uint32_t program_value)
@@ -44,7 +44,8 @@ static void bind_symbolic(const sv_emit *e, const sv_item *item, sv_problem *pro
     }
 }
 
-static sv_status pack_item(sv_packing *x, const sv_emit *e, const sv_item *item, sv_program_node *node)
+static sv_status pack_item(sv_packing *x, const sv_emit *e, const sv_item *item,
+                           sv_program_node *node)
 {
     sv_compiled *compiled = x->compiled;
     sv_desc desc[SV_OPERAND_MAX];
@@ -91,7 +92,8 @@ static sv_status pack_node(sv_packing *x, sv_program_node *node)
         if (node->out[i] != SV_NO_VALUE) *out = program->value[node->out[i]].type;
     }
     sv_emit e;
-    SV_TRY(sv_emit_init(&e, program->module, node->node, type, type + node->n_in, known, &x->arena));
+    SV_TRY(
+        sv_emit_init(&e, program->module, node->node, type, type + node->n_in, known, &x->arena));
     e.symbolic = true;
     sv_status status = sv_op_desc_get(node->node->op)->emit(&e);
     if (sv_status_code(status) == SV_CODE_INVALID_ARGUMENT) {
@@ -117,7 +119,8 @@ static sv_status derive(sv_packing *x, uint32_t c)
     return SV_OK;
 }
 
-/* ---- giving sources back ------------------------------------------------------------------------ */
+/* ---- giving sources back ------------------------------------------------------------------------
+ */
 
 typedef struct sv_extent {
     uintptr_t begin, end;
@@ -181,7 +184,8 @@ static void release_source(sv_packing *x, uint32_t c)
     constant->source.data = NULL;
 }
 
-/* ---- all nodes ------------------------------------------------------------------------------------ */
+/* ---- all nodes
+ * ------------------------------------------------------------------------------------ */
 
 static void count_uses(sv_packing *x)
 {
@@ -215,7 +219,8 @@ static sv_status pack_all(sv_packing *x)
         }
         sv_arena_reset(&x->arena);
     }
-    for (uint32_t c = 0; c < module->n_constant; c++) SV_TRY(derive(x, c));
+    for (uint32_t c = 0; c < module->n_constant; c++)
+        SV_TRY(derive(x, c));
     return SV_OK;
 }
 

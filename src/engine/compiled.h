@@ -26,12 +26,12 @@ typedef struct sv_plan_cache {
 
 typedef struct sv_compiled {
     sv_engine_options options;
-    sv_module *module;        /* owned; constants stay where they are */
+    sv_module *module; /* owned; constants stay where they are */
     sv_arena arena;
     sv_program *program;
     sv_store store;
-    uint32_t *derived;        /* [module->n_constant]: store entry of a derived constant's dense value */
-    _Atomic uint8_t *asked;   /* [program->n_in]: the input's value belongs to the key */
+    uint32_t *derived; /* [module->n_constant]: store entry of a derived constant's dense value */
+    _Atomic uint8_t *asked; /* [program->n_in]: the input's value belongs to the key */
     sv_plan_cache cache;
     _Atomic uint64_t cost_ns; /* of the plan used last; 0: none yet */
 } sv_compiled;
@@ -41,24 +41,26 @@ SV_MUST_USE sv_status sv_compiled_create(sv_module *module, const sv_engine_opti
                                          sv_compiled **out);
 void sv_compiled_destroy(sv_compiled *compiled);
 
-/* ---- plans -------------------------------------------------------------------------------------- */
+/* ---- plans --------------------------------------------------------------------------------------
+ */
 
-/* What a session asks a plan for: the segment before (NULL for the first), the types of the inputs and
- * the values of those inputs that plans have asked for; for later segments the sizes or value at which
- * the segment before has ended. */
+/* What a session asks a plan for: the segment before (NULL for the first), the types of the inputs
+ * and the values of those inputs that plans have asked for; for later segments the sizes or value
+ * at which the segment before has ended. */
 typedef struct sv_plan_request {
     sv_plan *parent;
-    const sv_type *input;            /* [program->n_in] */
-    const sv_tensor *const *value;   /* [program->n_in]: NULL where the value is not part of the key */
-    const sv_type *size;             /* [parent->n_size] */
+    const sv_type *input; /* [program->n_in] */
+    const sv_tensor *const
+        *value;          /* [program->n_in]: NULL where the value is not part of the key */
+    const sv_type *size; /* [parent->n_size] */
     const sv_tensor *break_value;
     const uint8_t *key;
     size_t key_size;
     uint64_t hash;
 } sv_plan_request;
 
-/* The cached plan for the key, or a new one. Returns a reference. `retry` is set, with no plan, when a
- * value has turned out to be asked: make the key again. */
+/* The cached plan for the key, or a new one. Returns a reference. `retry` is set, with no plan,
+ * when a value has turned out to be asked: make the key again. */
 SV_MUST_USE sv_status sv_compiled_plan(sv_compiled *compiled, const sv_plan_request *request,
                                        sv_plan **out, bool *retry);
 /* Makes a plan without the cache: a pure function of the request. */

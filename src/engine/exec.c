@@ -1,4 +1,5 @@
-/* A session's run: make the key, find or make the plan of each segment, have its memory ready, run it. */
+/* A session's run: make the key, find or make the plan of each segment, have its memory ready, run
+ * it. */
 #include "engine/exec_state.h"
 
 #include "base/alloc.h"
@@ -13,7 +14,8 @@ static const sv_program *program_of(const sv_exec *exec)
     return exec->compiled->program;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory
+ * ------------------------------------------------------------------------------------------- */
 
 static void release(const sv_exec *exec, sv_memory *memory)
 {
@@ -32,7 +34,8 @@ sv_status sv_exec_reserve(sv_exec *exec, sv_memory *memory, size_t size, const c
 }
 
 /* As reserve, but the first `used` bytes stay. */
-static sv_status extend(sv_exec *exec, sv_memory *memory, size_t used, size_t size, const char *what)
+static sv_status extend(sv_exec *exec, sv_memory *memory, size_t used, size_t size,
+                        const char *what)
 {
     if (memory->size >= size) return SV_OK;
     sv_memory grown = {0};
@@ -88,8 +91,10 @@ void sv_exec_destroy(sv_exec *exec)
         sv_plan_unref(exec->plan[i]);
         release(exec, &exec->slab[i]);
     }
-    for (uint32_t i = 0; exec->output && i < n_out; i++) release(exec, &exec->output[i].own);
-    for (uint32_t i = 0; exec->aligned && i < n_in; i++) release(exec, &exec->aligned[i]);
+    for (uint32_t i = 0; exec->output && i < n_out; i++)
+        release(exec, &exec->output[i].own);
+    for (uint32_t i = 0; exec->aligned && i < n_in; i++)
+        release(exec, &exec->aligned[i]);
     release(exec, &exec->scratch);
     release(exec, &exec->shared);
     release(exec, &exec->key);
@@ -120,7 +125,8 @@ void sv_exec_bind_output(sv_exec *exec, uint32_t index, void *data, size_t size)
     exec->done = false;
 }
 
-/* Kernels read elements as C does: at multiples of their size, or of 8 for those that have parts. */
+/* Kernels read elements as C does: at multiples of their size, or of 8 for those that have parts.
+ */
 static bool is_aligned(const void *data, sv_dtype dtype)
 {
     size_t size = sv_dtype_get(dtype)->size;
@@ -137,7 +143,8 @@ static sv_status take_inputs(sv_exec *exec)
         size_t bytes;
         *input = exec->bound[i];
         if (input->dtype == SV_DTYPE_NONE)
-            return sv_error(SV_CODE_FAILED_PRECONDITION, "input '%s': expected a tensor, found none", name);
+            return sv_error(SV_CODE_FAILED_PRECONDITION,
+                            "input '%s': expected a tensor, found none", name);
         if (is_aligned(input->data, input->dtype)) continue;
         sv_type type = {input->dtype, input->shape};
         SV_TRY(sv_type_bytes(&type, name, &bytes));
@@ -148,7 +155,8 @@ static sv_status take_inputs(sv_exec *exec)
     return SV_OK;
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------- */
+/* ---- keys
+ * ---------------------------------------------------------------------------------------------- */
 
 static sv_status key_append(sv_exec *exec, const void *data, size_t size)
 {
@@ -173,8 +181,10 @@ static sv_status key_value(sv_exec *exec, const sv_tensor *value, const char *na
     sv_type type = {value->dtype, value->shape};
     SV_TRY(sv_type_bytes(&type, name, &bytes));
     if (bytes > ASKED_BYTES || value->dtype == SV_STRING) {
-        return sv_error_unsupported("'%s': expected at most %d bytes for a value that shapes depend on, "
-                                    "found %zu of %s", name, ASKED_BYTES, bytes, sv_dtype_name(value->dtype));
+        return sv_error_unsupported(
+            "'%s': expected at most %d bytes for a value that shapes depend on, "
+            "found %zu of %s",
+            name, ASKED_BYTES, bytes, sv_dtype_name(value->dtype));
     }
     SV_TRY(key_type(exec, &type));
     return key_append(exec, value->data, bytes);
@@ -196,7 +206,9 @@ static sv_status input_key(sv_exec *exec)
     return SV_OK;
 }
 
-/* ---- plans ----------------------------------------------------------------------------------------------- */
+/* ---- plans
+ * -----------------------------------------------------------------------------------------------
+ */
 
 static sv_status room_for_segment(sv_exec *exec, uint32_t segment)
 {
@@ -247,7 +259,8 @@ static sv_status find_plan(sv_exec *exec, uint32_t segment, sv_plan_request *req
     return SV_OK;
 }
 
-/* ---- segments -------------------------------------------------------------------------------------------- */
+/* ---- segments
+ * -------------------------------------------------------------------------------------------- */
 
 static sv_status prepare_outputs(sv_exec *exec, const sv_plan *plan)
 {
@@ -289,7 +302,8 @@ static sv_status run_plan(sv_exec *exec, const sv_plan *plan)
     SV_TRY(prepare_outputs(exec, plan));
     if (exec->profile) {
         size_t used = exec->n_time * sizeof(sv_exec_time);
-        SV_TRY(extend(exec, &exec->times, used, used + plan->n_step * sizeof(sv_exec_time), "profile"));
+        SV_TRY(extend(exec, &exec->times, used, used + plan->n_step * sizeof(sv_exec_time),
+                      "profile"));
     }
     return sv_exec_region(exec, plan);
 }
@@ -304,7 +318,8 @@ static sv_status read_sizes(sv_exec *exec, const sv_plan *plan, sv_type *type)
         const int64_t *dim = sv_exec_address(exec, &plan->size_at[i]);
         for (int32_t d = 0; d < type[i].shape.rank; d++) {
             if (dim[d] < 0)
-                return sv_node_error(node->node, SV_CODE_INTERNAL, "measured a size of %lld", (long long)dim[d]);
+                return sv_node_error(node->node, SV_CODE_INTERNAL, "measured a size of %lld",
+                                     (long long)dim[d]);
             type[i].shape.dim[d] = dim[d];
         }
         SV_TRY(key_type(exec, &type[i]));
@@ -322,12 +337,14 @@ static sv_status next_plan(sv_exec *exec, sv_plan *plan, bool *retry)
     sv_plan_request request = {.parent = plan};
     exec->key_size = 0;
     if (plan->break_kind == SV_BREAK_SIZE) {
-        if (plan->n_size > OUTPUTS_MEASURED_MAX) return sv_error_internal("too many outputs to measure");
+        if (plan->n_size > OUTPUTS_MEASURED_MAX)
+            return sv_error_internal("too many outputs to measure");
         SV_TRY(read_sizes(exec, plan, size));
         request.size = size;
     } else {
         const sv_place *place = &plan->place[plan->break_value];
-        value = (sv_tensor){.dtype = place->type.dtype, .shape = place->type.shape,
+        value = (sv_tensor){.dtype = place->type.dtype,
+                            .shape = place->type.shape,
                             .data = sv_exec_address(exec, &place->at)};
         SV_TRY(key_value(exec, &value, program_of(exec)->value[plan->break_value].name));
         request.break_value = &value;
@@ -364,7 +381,8 @@ sv_status sv_exec_run(sv_exec *exec)
 {
     exec->done = false;
     SV_TRY(take_inputs(exec));
-    for (bool retry = true; retry;) SV_TRY(run_segments(exec, &retry));
+    for (bool retry = true; retry;)
+        SV_TRY(run_segments(exec, &retry));
     SV_TRY(move_outputs(exec));
     exec->done = true;
     return SV_OK;
@@ -373,14 +391,18 @@ sv_status sv_exec_run(sv_exec *exec)
 sv_status sv_exec_output(const sv_exec *exec, uint32_t index, sv_tensor *out)
 {
     if (!exec->done)
-        return sv_error(SV_CODE_FAILED_PRECONDITION, "output: expected a successful run, found none");
+        return sv_error(SV_CODE_FAILED_PRECONDITION,
+                        "output: expected a successful run, found none");
     const sv_exec_port *output = &exec->output[index];
-    *out = (sv_tensor){.dtype = output->type.dtype, .shape = output->type.shape,
+    *out = (sv_tensor){.dtype = output->type.dtype,
+                       .shape = output->type.shape,
                        .data = output->bound ? output->bound : output->own.data};
     return SV_OK;
 }
 
-/* ---- profile ------------------------------------------------------------------------------------------------ */
+/* ---- profile
+ * ------------------------------------------------------------------------------------------------
+ */
 
 void sv_exec_profile(sv_exec *exec, bool on)
 {
@@ -394,7 +416,9 @@ bool sv_exec_step(const sv_exec *exec, size_t index, sv_exec_step_time *out)
     const sv_exec_time *time = (const sv_exec_time *)exec->times.data + index;
     const sv_plan *plan = exec->plan[time->segment];
     const sv_step *step = &plan->step[time->step];
-    *out = (sv_exec_step_time){.node = &program_of(exec)->node[step->node], .ns = time->ns,
-                               .kernel = plan->kernel[step->run], .flops = plan->detail[time->step].flops};
+    *out = (sv_exec_step_time){.node = &program_of(exec)->node[step->node],
+                               .ns = time->ns,
+                               .kernel = plan->kernel[step->run],
+                               .flops = plan->detail[time->step].flops};
     return true;
 }

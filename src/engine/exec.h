@@ -1,5 +1,5 @@
-/* Running: one caller's state over a compiled model. Externally synchronised; a run whose key is cached
- * allocates nothing. */
+/* Running: one caller's state over a compiled model. Externally synchronised; a run whose key is
+ * cached allocates nothing. */
 #ifndef SV_ENGINE_EXEC_H
 #define SV_ENGINE_EXEC_H
 

@@ -10,11 +10,11 @@ typedef struct sv_memory {
 } sv_memory;
 
 typedef struct sv_exec_port {
-    void *bound;    /* the caller's memory, or NULL */
+    void *bound; /* the caller's memory, or NULL */
     size_t bound_size;
-    bool aside;     /* `bound` is not aligned: results are made in `own` and moved there */
+    bool aside; /* `bound` is not aligned: results are made in `own` and moved there */
     sv_memory own;
-    sv_type type;   /* of the last run */
+    sv_type type; /* of the last run */
 } sv_exec_port;
 
 typedef struct sv_exec_time {
@@ -27,23 +27,23 @@ struct sv_exec {
     const sv_allocator *allocator;
     sv_team *team;
     uint32_t threads;
-    sv_arena strings;             /* bytes of strings made by the run */
-    sv_tensor *bound;             /* [n_in] as the caller has bound them; dtype NONE: not bound */
-    sv_tensor *input;             /* [n_in] as this run reads them */
-    sv_memory *aligned;           /* [n_in]: copies of inputs that are not aligned */
-    sv_type *input_type;          /* [n_in] of this run */
+    sv_arena strings;              /* bytes of strings made by the run */
+    sv_tensor *bound;              /* [n_in] as the caller has bound them; dtype NONE: not bound */
+    sv_tensor *input;              /* [n_in] as this run reads them */
+    sv_memory *aligned;            /* [n_in]: copies of inputs that are not aligned */
+    sv_type *input_type;           /* [n_in] of this run */
     const sv_tensor **input_value; /* [n_in] */
-    sv_exec_port *output;         /* [n_out] */
+    sv_exec_port *output;          /* [n_out] */
     uint32_t capacity;
-    sv_plan **plan;               /* [capacity]: held plans, some of an earlier run */
-    sv_memory *slab;              /* [capacity] */
+    sv_plan **plan;  /* [capacity]: held plans, some of an earlier run */
+    sv_memory *slab; /* [capacity] */
     sv_memory scratch, shared, key;
     size_t key_size;
-    sv_fault *fault;              /* [threads] */
+    sv_fault *fault; /* [threads] */
     sv_barrier barrier;
-    bool done;                    /* outputs are valid */
+    bool done; /* outputs are valid */
     bool profile;
-    sv_memory times;              /* of sv_exec_time */
+    sv_memory times; /* of sv_exec_time */
     uint32_t n_time;
 };
 
@@ -57,6 +57,7 @@ static inline void *sv_exec_port_data(const sv_exec_port *port)
 /* The address of an operand. */
 void *sv_exec_address(const sv_exec *exec, const sv_operand *operand);
 /* Makes the block at least `size` bytes; its content is lost when it grows. */
-SV_MUST_USE sv_status sv_exec_reserve(sv_exec *exec, sv_memory *memory, size_t size, const char *what);
+SV_MUST_USE sv_status sv_exec_reserve(sv_exec *exec, sv_memory *memory, size_t size,
+                                      const char *what);
 
 #endif

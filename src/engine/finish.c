@@ -1,4 +1,5 @@
-/* The finished plan: barriers, addresses, and where values are for later segments and the session. */
+/* The finished plan: barriers, addresses, and where values are for later segments and the session.
+ */
 #include "engine/build.h"
 
 #include "base/alloc.h"
@@ -13,7 +14,8 @@ static sv_status no_memory(size_t size)
     return sv_error_memory("plan", size);
 }
 
-/* ---- barriers ---------------------------------------------------------------------------------------- */
+/* ---- barriers
+ * ---------------------------------------------------------------------------------------- */
 
 /* Every access is compared with those since the last barrier: there are never more than this. */
 enum { OPEN_MAX = 1024 };
@@ -41,15 +43,19 @@ static sv_access access_of(const sv_build *build, const sv_build_step *step, uin
     uint32_t root = sv_build_root(build, step->operand[i].base);
     const sv_base *base = &build->base[root];
     bool slab = base->space == SV_SPACE_SLAB;
-    return (sv_access){.space = base->space, .index = base->index, .root = root,
-                       .begin = slab ? base->offset : 0, .value = step->value[i],
+    return (sv_access){.space = base->space,
+                       .index = base->index,
+                       .root = root,
+                       .begin = slab ? base->offset : 0,
+                       .value = step->value[i],
                        .end = slab ? base->offset + base->bytes : UINT64_MAX,
-                       .write = step->problem.write_mask >> i & 1, .window = step->window,
+                       .write = step->problem.write_mask >> i & 1,
+                       .window = step->window,
                        .single = is_single(step)};
 }
 
-/* Constants and inputs are never written. A step of one unit runs on the same thread as another such
- * step, in order. Two that fill different windows of one destination do not meet. */
+/* Constants and inputs are never written. A step of one unit runs on the same thread as another
+ * such step, in order. Two that fill different windows of one destination do not meet. */
 static bool conflict(const sv_access *a, const sv_access *b)
 {
     if (a->space != b->space || a->index != b->index) return false;
@@ -67,7 +73,8 @@ static bool shares_memory(const sv_build_step *step)
 
 static sv_status set_barriers(sv_build *build)
 {
-    sv_access *open = sv_arena_array(build->arena, (size_t)build->n_step * SV_OPERAND_MAX + 1, sizeof(*open));
+    sv_access *open =
+        sv_arena_array(build->arena, (size_t)build->n_step * SV_OPERAND_MAX + 1, sizeof(*open));
     if (!open) return no_memory(build->n_step * sizeof(*open));
     uint32_t n = 0;
     bool shared = false;
@@ -76,12 +83,12 @@ static sv_status set_barriers(sv_build *build)
         uint32_t kept = n;
         /* All threads read a condition, and meet again wherever paths begin or join. */
         step->barrier = (shared && shares_memory(step)) || step->kind == SV_BUILD_BRANCH ||
-                        n > OPEN_MAX ||
-                        (s > 0 && build->step[s - 1].kind == SV_BUILD_TARGET);
+                        n > OPEN_MAX || (s > 0 && build->step[s - 1].kind == SV_BUILD_TARGET);
         for (uint32_t i = 0; i < step->problem.n_operand; i++) {
             if (step->operand[i].base == SV_NO_INDEX) continue;
             sv_access access = access_of(build, step, i);
-            for (uint32_t j = 0; j < kept && !step->barrier; j++) step->barrier = conflict(&open[j], &access);
+            for (uint32_t j = 0; j < kept && !step->barrier; j++)
+                step->barrier = conflict(&open[j], &access);
             open[n++] = access;
         }
         if (step->barrier) {
@@ -94,7 +101,8 @@ static sv_status set_barriers(sv_build *build)
     return SV_OK;
 }
 
-/* ---- constants of the plan ------------------------------------------------------------------------------ */
+/* ---- constants of the plan
+ * ------------------------------------------------------------------------------ */
 
 static sv_status place_constants(sv_build *build)
 {
@@ -120,7 +128,9 @@ static sv_status place_constants(sv_build *build)
     return SV_OK;
 }
 
-/* ---- steps -------------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static sv_operand address(const sv_build *build, const sv_storage *storage)
 {
@@ -161,8 +171,10 @@ static void finish_control(sv_build *build, const sv_build_step *from)
     plan->step[plan->n_step++] =
         (sv_step){.flags = (uint8_t)((branch ? SV_STEP_BRANCH : SV_STEP_JUMP) |
                                      (from->barrier ? SV_STEP_BARRIER : 0)),
-                  .n_operand = from->problem.n_operand, .operand = plan->n_operand,
-                  .target = from->label, .node = from->node};
+                  .n_operand = from->problem.n_operand,
+                  .operand = plan->n_operand,
+                  .target = from->label,
+                  .node = from->node};
     finish_operands(build, from);
 }
 
@@ -172,8 +184,11 @@ static sv_status finish_step(sv_build *build, const sv_build_step *from, uint32_
     const sv_problem *problem = &from->problem;
     sv_step *step = &plan->step[plan->n_step];
     sv_step_detail *detail = &plan->detail[plan->n_step++];
-    *step = (sv_step){.flags = from->barrier ? SV_STEP_BARRIER : 0, .n_operand = problem->n_operand,
-                      .units = from->units, .operand = plan->n_operand, .param = *param,
+    *step = (sv_step){.flags = from->barrier ? SV_STEP_BARRIER : 0,
+                      .n_operand = problem->n_operand,
+                      .units = from->units,
+                      .operand = plan->n_operand,
+                      .param = *param,
                       .node = from->node};
     SV_TRY(kernel_index(plan, from->kernel, &step->run));
     if (problem->param_size) memcpy(plan->param + *param, problem->param, problem->param_size);
@@ -188,7 +203,8 @@ static sv_status finish_step(sv_build *build, const sv_build_step *from, uint32_
     size_t shared = from->kernel->shared ? from->kernel->shared(problem) : 0;
     if (scratch > plan->scratch) plan->scratch = scratch;
     if (shared > plan->shared) plan->shared = shared;
-    plan->cost_ns += from->kernel->cost ? from->kernel->cost(problem) : sv_problem_default_cost(problem);
+    plan->cost_ns +=
+        from->kernel->cost ? from->kernel->cost(problem) : sv_problem_default_cost(problem);
     return SV_OK;
 }
 
@@ -207,7 +223,8 @@ static sv_status finish_steps(sv_build *build)
     plan->desc = sv_arena_array(&plan->arena, operands, sizeof(*plan->desc));
     plan->param = sv_arena_array(&plan->arena, params, 1);
     plan->kernel = sv_arena_array(&plan->arena, build->n_step, sizeof(*plan->kernel));
-    if (!plan->step || !plan->detail || !plan->operand || !plan->desc || !plan->param || !plan->kernel)
+    if (!plan->step || !plan->detail || !plan->operand || !plan->desc || !plan->param ||
+        !plan->kernel)
         return no_memory(operands * sizeof(*plan->desc));
     uint32_t param = 0;
     uint32_t *label = sv_arena_array(build->arena, build->n_label, sizeof(*label));
@@ -229,7 +246,8 @@ static sv_status finish_steps(sv_build *build)
     return SV_OK;
 }
 
-/* ---- what others read ------------------------------------------------------------------------------------------- */
+/* ---- what others read
+ * ------------------------------------------------------------------------------------------- */
 
 static sv_status finish_places(sv_build *build)
 {
@@ -249,7 +267,8 @@ static sv_status finish_places(sv_build *build)
     if (plan->break_kind == SV_BREAK_END) return SV_OK;
     plan->place = sv_arena_array(&plan->arena, program->n_value, sizeof(*plan->place));
     if (!plan->place) return no_memory(program->n_value * sizeof(*plan->place));
-    if (plan->parent) memcpy(plan->place, plan->parent->place, program->n_value * sizeof(*plan->place));
+    if (plan->parent)
+        memcpy(plan->place, plan->parent->place, program->n_value * sizeof(*plan->place));
     for (uint32_t p = 0; p < program->n_value; p++) {
         uint32_t v = build->program_value[p];
         if (v == SV_NO_INDEX || !build->value[v].live_out) continue;

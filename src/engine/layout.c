@@ -16,7 +16,8 @@ sv_desc sv_layout_dense(const sv_type *type)
 static int64_t pixels(const int64_t *dim, int32_t rank)
 {
     int64_t n = 1;
-    for (int32_t i = 2; i < rank; i++) n *= dim[i];
+    for (int32_t i = 2; i < rank; i++)
+        n *= dim[i];
     return n;
 }
 
@@ -116,6 +117,7 @@ bool sv_layout_reshape(const sv_desc *from, const sv_shape *to, sv_desc *out)
         o = o_end;
         t = t_end;
     }
-    for (; t < to->rank; t++) out->stride[t] = 1; /* trailing dimensions of 1 */
+    for (; t < to->rank; t++)
+        out->stride[t] = 1; /* trailing dimensions of 1 */
     return true;
 }

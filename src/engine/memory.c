@@ -46,7 +46,8 @@ static void liveness(sv_build *build)
     }
 }
 
-static bool same_elements(const sv_storage *a, const sv_desc *da, const sv_storage *b, const sv_desc *db)
+static bool same_elements(const sv_storage *a, const sv_desc *da, const sv_storage *b,
+                          const sv_desc *db)
 {
     if (a->offset != b->offset || da->rank != db->rank) return false;
     if (sv_dtype_get(da->dtype)->size != sv_dtype_get(db->dtype)->size) return false;
@@ -104,7 +105,8 @@ static void share_in_place(sv_build *build)
     }
 }
 
-/* ---- offsets: largest first, each at the lowest place that is free while it lives ------------------- */
+/* ---- offsets: largest first, each at the lowest place that is free while it lives
+ * ------------------- */
 
 typedef struct sv_order {
     uint64_t bytes;

@@ -65,7 +65,10 @@ sv_status sv_plan_create(sv_compiled *compiled, const sv_plan_request *request, 
     SV_TRY(new_plan(compiled, request, &plan));
     sv_arena scratch;
     sv_arena_init(&scratch, compiled->options.allocator);
-    sv_build build = {.compiled = compiled, .request = request, .arena = &scratch, .plan = plan,
+    sv_build build = {.compiled = compiled,
+                      .request = request,
+                      .arena = &scratch,
+                      .plan = plan,
                       .next_symbol = INT32_MIN};
     build.program_value = sv_arena_array(&scratch, program->n_value, sizeof(uint32_t));
     sv_status status = SV_OK;

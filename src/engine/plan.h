@@ -1,8 +1,8 @@
 /* Plans: what a model does for one key (input shapes, asked values), as plain data.
  *
- * A plan is a list of steps; a step names a kernel, its parameters and its operands by number, and holds
- * no pointer, so that plans can be shared by all sessions and, later, saved. Immutable once made;
- * reference-counted; thread-safe. */
+ * A plan is a list of steps; a step names a kernel, its parameters and its operands by number, and
+ * holds no pointer, so that plans can be shared by all sessions and, later, saved. Immutable once
+ * made; reference-counted; thread-safe. */
 #ifndef SV_ENGINE_PLAN_H
 #define SV_ENGINE_PLAN_H
 
@@ -29,12 +29,12 @@ typedef struct sv_operand {
 
 typedef enum sv_step_flag {
     SV_STEP_BARRIER = 1 << 0, /* all threads have finished what came before */
-    SV_STEP_BRANCH = 1 << 1,  /* operand 0 is a bool that all threads read: false goes to `target` */
-    SV_STEP_JUMP = 1 << 2,    /* goes to `target` */
+    SV_STEP_BRANCH = 1 << 1, /* operand 0 is a bool that all threads read: false goes to `target` */
+    SV_STEP_JUMP = 1 << 2,   /* goes to `target` */
 } sv_step_flag;
 
 typedef struct sv_step {
-    uint16_t run;     /* index in plan->kernel */
+    uint16_t run; /* index in plan->kernel */
     uint8_t flags, n_operand;
     uint32_t units;   /* of phase 0; further phases ask the kernel's table entry */
     uint32_t operand; /* first in plan->operand and plan->desc */
@@ -52,7 +52,7 @@ typedef struct sv_step_detail {
 
 /* Where a program value is after its segment: what later segments and the session read. */
 typedef struct sv_place {
-    sv_type type;           /* dtype NONE: not made yet, or gone */
+    sv_type type; /* dtype NONE: not made yet, or gone */
     sv_operand at;
     sv_desc desc;
     const sv_tensor *known; /* value known at specialisation; lies in a plan's arena */
@@ -68,11 +68,11 @@ typedef enum sv_break {
 typedef struct sv_plan sv_plan;
 struct sv_plan {
     _Atomic uint32_t refs;
-    uint64_t hash, tick;     /* of the key; last use, for eviction */
+    uint64_t hash, tick; /* of the key; last use, for eviction */
     uint8_t *key;
-    size_t key_size, bytes;  /* memory that the plan takes */
+    size_t key_size, bytes; /* memory that the plan takes */
     sv_arena arena;
-    sv_plan *parent;         /* the segment before; counted */
+    sv_plan *parent; /* the segment before; counted */
     uint32_t segment, n_step, n_operand, n_kernel;
     sv_step *step;
     sv_step_detail *detail;
@@ -80,17 +80,17 @@ struct sv_plan {
     sv_desc *desc;
     uint8_t *param;
     const sv_kernel **kernel;
-    uint8_t *constants;      /* SV_SPACE_PLAN */
+    uint8_t *constants;           /* SV_SPACE_PLAN */
     size_t slab, scratch, shared; /* bytes: of the segment, per thread, of one step */
     double cost_ns;
-    sv_place *place;         /* [program->n_value] */
-    sv_type *output;         /* [program->n_out]: types of outputs written here; dtype NONE: not here */
+    sv_place *place; /* [program->n_value] */
+    sv_type *output; /* [program->n_out]: types of outputs written here; dtype NONE: not here */
     uint8_t break_kind;
-    uint32_t at, next;       /* first program node; node where the next segment begins */
-    uint32_t break_value;    /* VALUE */
-    uint32_t n_size;         /* SIZE: outputs of node `next` */
-    sv_operand *size_at;     /* [n_size]: each output's dims as i64; space NONE: omitted */
-    sv_type *size_type;      /* [n_size]: what is known of the outputs */
+    uint32_t at, next;    /* first program node; node where the next segment begins */
+    uint32_t break_value; /* VALUE */
+    uint32_t n_size;      /* SIZE: outputs of node `next` */
+    sv_operand *size_at;  /* [n_size]: each output's dims as i64; space NONE: omitted */
+    sv_type *size_type;   /* [n_size]: what is known of the outputs */
 };
 
 sv_plan *sv_plan_ref(sv_plan *plan);

@@ -30,8 +30,10 @@ static sv_status add_value(sv_flatten *x, const sv_value *from, uint32_t *out)
                        sizeof(*p->value)))
         return no_memory(sizeof(*p->value));
     p->value = array;
-    p->value[p->n_value] = (sv_program_value){.name = from->name, .type = from->type.tensor,
-                                              .constant = from->constant, .input = SV_NO_INDEX};
+    p->value[p->n_value] = (sv_program_value){.name = from->name,
+                                              .type = from->type.tensor,
+                                              .constant = from->constant,
+                                              .input = SV_NO_INDEX};
     *out = p->n_value++;
     return SV_OK;
 }
@@ -50,10 +52,17 @@ static sv_status add_node(sv_flatten *x, sv_program_kind kind, const sv_node *fr
     sv_node_title(from, title, sizeof(title));
     const char *kept = sv_arena_copy_text(x->arena, title, strlen(title));
     if (!ids || !kept) return no_memory(n_in * sizeof(*ids));
-    for (uint32_t i = 0; i < n_in; i++) ids[i] = SV_NO_INDEX;
+    for (uint32_t i = 0; i < n_in; i++)
+        ids[i] = SV_NO_INDEX;
     sv_program_node *node = &p->node[p->n_node];
-    *node = (sv_program_node){.kind = (uint8_t)kind, .node = from, .title = kept, .n_in = n_in, .n_out = n_out, .weight = ids,
-                              .in = ids + n_in, .out = ids + 2 * n_in};
+    *node = (sv_program_node){.kind = (uint8_t)kind,
+                              .node = from,
+                              .title = kept,
+                              .n_in = n_in,
+                              .n_out = n_out,
+                              .weight = ids,
+                              .in = ids + n_in,
+                              .out = ids + 2 * n_in};
     *out = p->n_node++;
     return SV_OK;
 }
@@ -124,8 +133,10 @@ static sv_status flatten_node(sv_flatten *x, const sv_scope *scope, const sv_nod
     uint32_t at;
     SV_TRY(add_node(x, SV_PROGRAM_NODE, node, node->n_in, node->n_out, &at));
     sv_program_node *flat = &x->program->node[at];
-    for (uint32_t i = 0; i < node->n_in; i++) flat->in[i] = mapped(scope, node->in[i]);
-    for (uint32_t i = 0; i < node->n_out; i++) flat->out[i] = mapped(scope, node->out[i]);
+    for (uint32_t i = 0; i < node->n_in; i++)
+        flat->in[i] = mapped(scope, node->in[i]);
+    for (uint32_t i = 0; i < node->n_out; i++)
+        flat->out[i] = mapped(scope, node->out[i]);
     return SV_OK;
 }
 
@@ -140,10 +151,12 @@ static void set_last_uses(sv_program *program)
 {
     for (uint32_t i = 0; i < program->n_node; i++) {
         for (uint32_t j = 0; j < program->node[i].n_in; j++) {
-            if (program->node[i].in[j] != SV_NO_VALUE) program->value[program->node[i].in[j]].last_use = i;
+            if (program->node[i].in[j] != SV_NO_VALUE)
+                program->value[program->node[i].in[j]].last_use = i;
         }
     }
-    for (uint32_t i = 0; i < program->n_out; i++) program->value[program->out[i]].last_use = SV_NO_INDEX;
+    for (uint32_t i = 0; i < program->n_out; i++)
+        program->value[program->out[i]].last_use = SV_NO_INDEX;
 }
 
 sv_status sv_program_create(const sv_module *module, const sv_graph *graph, sv_arena *arena,
@@ -166,7 +179,8 @@ sv_status sv_program_create(const sv_module *module, const sv_graph *graph, sv_a
         program->value[value].input = program->n_in;
         program->in[program->n_in++] = value;
     }
-    for (uint32_t i = 0; i < graph->n_out; i++) program->out[program->n_out++] = scope.map[graph->out[i]];
+    for (uint32_t i = 0; i < graph->n_out; i++)
+        program->out[program->n_out++] = scope.map[graph->out[i]];
     set_last_uses(program);
     *out = program;
     return SV_OK;

@@ -10,10 +10,10 @@
 
 typedef struct sv_program_value {
     const char *name;
-    sv_type type;         /* symbolic */
-    uint32_t constant;    /* index in the module, or SV_NO_INDEX */
-    uint32_t input;       /* index among the model's inputs, or SV_NO_INDEX */
-    uint32_t last_use;    /* index of the last program node that reads it; SV_NO_INDEX for outputs */
+    sv_type type;      /* symbolic */
+    uint32_t constant; /* index in the module, or SV_NO_INDEX */
+    uint32_t input;    /* index among the model's inputs, or SV_NO_INDEX */
+    uint32_t last_use; /* index of the last program node that reads it; SV_NO_INDEX for outputs */
 } sv_program_value;
 
 typedef enum sv_program_kind {
@@ -27,12 +27,13 @@ typedef enum sv_program_kind {
 typedef struct sv_program_node {
     uint8_t kind;
     const sv_node *node;
-    const char *title;  /* "Conv+Relu" */
+    const char *title; /* "Conv+Relu" */
     uint32_t n_in, n_out;
     uint32_t *in, *out; /* program values; SV_NO_VALUE: omitted */
-    uint32_t *weight;   /* [n_in]: entry in the constant store that a packed use reads, or SV_NO_INDEX */
-    uint32_t target;    /* BRANCH: first node of the second branch; JUMP: the join */
-    uint32_t join;      /* BRANCH: the join */
+    uint32_t
+        *weight; /* [n_in]: entry in the constant store that a packed use reads, or SV_NO_INDEX */
+    uint32_t target; /* BRANCH: first node of the second branch; JUMP: the join */
+    uint32_t join;   /* BRANCH: the join */
 } sv_program_node;
 
 typedef struct sv_program {

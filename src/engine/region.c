@@ -1,5 +1,5 @@
-/* The parallel region of a run: all threads walk the steps, each does its share of every step's units,
- * and they meet at barriers. */
+/* The parallel region of a run: all threads walk the steps, each does its share of every step's
+ * units, and they meet at barriers. */
 #include "engine/exec_state.h"
 
 #include "base/alloc.h"
@@ -43,7 +43,8 @@ static void float_state_leave(uint64_t state)
 #endif
 }
 
-/* Where operands without elements lie when their memory was never needed: NULL means an absent one. */
+/* Where operands without elements lie when their memory was never needed: NULL means an absent one.
+ */
 static _Alignas(64) char nothing[64];
 
 void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
@@ -51,13 +52,26 @@ void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
     const sv_compiled *compiled = exec->compiled;
     char *base = NULL;
     switch (operand->space) {
-    case SV_SPACE_SLAB: base = exec->slab[operand->index].data; break;
-    case SV_SPACE_WEIGHT: base = compiled->store.entry[operand->index].data; break;
-    case SV_SPACE_CONSTANT: base = compiled->module->constant[operand->index].source.data; break;
-    case SV_SPACE_INPUT: base = exec->input[operand->index].data; break;
-    case SV_SPACE_OUTPUT: base = sv_exec_port_data(&exec->output[operand->index]); break;
-    case SV_SPACE_PLAN: base = (char *)exec->plan[operand->index]->constants; break;
-    default: return NULL;
+    case SV_SPACE_SLAB:
+        base = exec->slab[operand->index].data;
+        break;
+    case SV_SPACE_WEIGHT:
+        base = compiled->store.entry[operand->index].data;
+        break;
+    case SV_SPACE_CONSTANT:
+        base = compiled->module->constant[operand->index].source.data;
+        break;
+    case SV_SPACE_INPUT:
+        base = exec->input[operand->index].data;
+        break;
+    case SV_SPACE_OUTPUT:
+        base = sv_exec_port_data(&exec->output[operand->index]);
+        break;
+    case SV_SPACE_PLAN:
+        base = (char *)exec->plan[operand->index]->constants;
+        break;
+    default:
+        return NULL;
     }
     return base ? base + operand->offset : nothing;
 }
@@ -120,8 +134,10 @@ static void run_thread(void *argument, uint32_t thread, uint32_t threads)
     const sv_plan *plan = region->plan;
     uint64_t state = float_state_enter(exec->compiled->options.keep_denormals);
     exec->fault[thread].step = UINT32_MAX;
-    sv_call call = {.scratch = (char *)exec->scratch.data + thread * sv_size_align(plan->scratch, 64),
-                    .shared = exec->shared.data, .arena = &exec->strings,
+    sv_call call = {.scratch =
+                        (char *)exec->scratch.data + thread * sv_size_align(plan->scratch, 64),
+                    .shared = exec->shared.data,
+                    .arena = &exec->strings,
                     .fault = &exec->fault[thread]};
     bool stamps = exec->profile && thread == 0;
     sv_exec_time *time = stamps ? (sv_exec_time *)exec->times.data + exec->n_time : NULL;
@@ -157,7 +173,8 @@ sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan)
     size_t scratch = sv_size_align(plan->scratch, 64) * exec->threads;
     SV_TRY(sv_exec_reserve(exec, &exec->scratch, scratch, "scratch"));
     SV_TRY(sv_exec_reserve(exec, &exec->shared, plan->shared, "shared scratch"));
-    for (uint32_t t = 0; t < exec->threads; t++) exec->fault[t].step = UINT32_MAX;
+    for (uint32_t t = 0; t < exec->threads; t++)
+        exec->fault[t].step = UINT32_MAX;
     if (threads > 1) {
         sv_team_region(exec->team, threads, run_thread, &region);
     } else {

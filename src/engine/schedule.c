@@ -1,4 +1,5 @@
-/* Schedule: a kernel for every step, and what no kernel takes as an epilogue as steps of its own. */
+/* Schedule: a kernel for every step, and what no kernel takes as an epilogue as steps of its own.
+ */
 #include "engine/build.h"
 
 #include "base/status.h"
@@ -35,7 +36,8 @@ static sv_desc bias_desc(const sv_problem *problem, const sv_desc *bias, const s
 {
     sv_desc desc = *y;
     int32_t axis = problem->family == SV_FAMILY_gemm ? y->rank - 1 : 1;
-    for (int32_t i = 0; i < y->rank; i++) desc.stride[i] = i == axis ? bias->stride[0] : 0;
+    for (int32_t i = 0; i < y->rank; i++)
+        desc.stride[i] = i == axis ? bias->stride[0] : 0;
     return desc;
 }
 
@@ -60,16 +62,21 @@ static sv_status peeled(sv_build *build, sv_build_step *step, sv_build_step *out
         out->value[i] = step->value[from[i]];
         desc[i] = problem->desc[from[i]];
     }
-    if (item.kind == SV_EPI_BIAS) desc[1] = bias_desc(problem, &problem->desc[item.operand], &desc[2]);
-    *param = (sv_unary_param){.op = item.unary, .a = item.a, .b = item.b, .da = (double)item.a, .db = (double)item.b};
+    if (item.kind == SV_EPI_BIAS)
+        desc[1] = bias_desc(problem, &problem->desc[item.operand], &desc[2]);
+    *param = (sv_unary_param){
+        .op = item.unary, .a = item.a, .b = item.b, .da = (double)item.a, .db = (double)item.b};
     if (!unary) {
         sv_binary_param binary = {.op = item.kind == SV_EPI_MUL ? SV_BINARY_Mul : SV_BINARY_Add};
         memcpy(param, &binary, sizeof(binary));
     }
-    out->problem = (sv_problem){.family = unary ? SV_FAMILY_unary : SV_FAMILY_binary,
-                                .n_operand = (uint8_t)n, .write_mask = (uint16_t)(1u << (n - 1)),
-                                .param = param, .desc = desc,
-                                .param_size = unary ? sizeof(sv_unary_param) : sizeof(sv_binary_param)};
+    out->problem =
+        (sv_problem){.family = unary ? SV_FAMILY_unary : SV_FAMILY_binary,
+                     .n_operand = (uint8_t)n,
+                     .write_mask = (uint16_t)(1u << (n - 1)),
+                     .param = param,
+                     .desc = desc,
+                     .param_size = unary ? sizeof(sv_unary_param) : sizeof(sv_binary_param)};
     return SV_OK;
 }
 
@@ -116,6 +123,7 @@ sv_status sv_build_schedule(sv_build *build)
     uint32_t n = build->n_step;
     build->step = NULL;
     build->n_step = build->step_capacity = 0;
-    for (uint32_t i = 0; i < n; i++) SV_TRY(schedule_step(build, &from[i]));
+    for (uint32_t i = 0; i < n; i++)
+        SV_TRY(schedule_step(build, &from[i]));
     return SV_OK;
 }

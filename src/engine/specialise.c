@@ -34,7 +34,8 @@ static sv_status no_memory(const sv_program_node *node, size_t size)
     return sv_error_memory(node->node ? node->node->op_name : "plan", size);
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------------------------------
+ */
 
 sv_status sv_build_add_value(sv_build *build, const sv_type *type, uint32_t program, uint32_t *out)
 {
@@ -43,9 +44,12 @@ sv_status sv_build_add_value(sv_build *build, const sv_type *type, uint32_t prog
                        build->n_value + 1, sizeof(sv_build_value)))
         return sv_error_memory("plan", sizeof(sv_build_value));
     build->value = array;
-    build->value[build->n_value] = (sv_build_value){
-        .type = *type, .program = program, .into = SV_NO_INDEX, .output = SV_NO_INDEX,
-        .as_dense = SV_NO_INDEX, .as_clast = SV_NO_INDEX};
+    build->value[build->n_value] = (sv_build_value){.type = *type,
+                                                    .program = program,
+                                                    .into = SV_NO_INDEX,
+                                                    .output = SV_NO_INDEX,
+                                                    .as_dense = SV_NO_INDEX,
+                                                    .as_clast = SV_NO_INDEX};
     *out = build->n_value++;
     return SV_OK;
 }
@@ -61,7 +65,8 @@ static sv_status keep_known(sv_build *build, const sv_tensor *from, const sv_ten
 }
 
 /* Type and value of a model input; the memory is a session's. */
-static sv_status input_value(sv_build *build, uint32_t input, sv_type *type, const sv_tensor **known)
+static sv_status input_value(sv_build *build, uint32_t input, sv_type *type,
+                             const sv_tensor **known)
 {
     *type = build->request->input[input];
     if (!build->request->value[input]) return SV_OK;
@@ -111,10 +116,11 @@ static sv_status define(sv_build *build, uint32_t program_value, const sv_type *
     return SV_OK;
 }
 
-/* ---- stopping ------------------------------------------------------------------------------------- */
+/* ---- stopping
+ * ------------------------------------------------------------------------------------- */
 
-/* The node needs a value that is not known. A model input's value becomes part of every key; anything
- * else ends the segment. */
+/* The node needs a value that is not known. A model input's value becomes part of every key;
+ * anything else ends the segment. */
 static sv_status stop_for_value(sv_walk *walk, uint32_t at, uint32_t program_value)
 {
     sv_build *build = walk->build;
@@ -131,13 +137,14 @@ static sv_status stop_for_value(sv_walk *walk, uint32_t at, uint32_t program_val
     return SV_OK;
 }
 
-/* ---- emission --------------------------------------------------------------------------------------- */
+/* ---- emission
+ * --------------------------------------------------------------------------------------- */
 
 static sv_status add_item(sv_build *build, uint32_t node, sv_build_item **out)
 {
     void *array = build->item;
-    if (!sv_arena_grow(build->arena, &array, &build->item_capacity, build->n_item, build->n_item + 1,
-                       sizeof(sv_build_item)))
+    if (!sv_arena_grow(build->arena, &array, &build->item_capacity, build->n_item,
+                       build->n_item + 1, sizeof(sv_build_item)))
         return sv_error_memory("plan", sizeof(sv_build_item));
     build->item = array;
     *out = &build->item[build->n_item++];
@@ -155,13 +162,15 @@ static sv_status take_operands(sv_build *build, const sv_emit *e, sv_build_item 
     if (!item->weight) return no_memory(node, n * sizeof(*item->weight));
     for (uint32_t r = 0; r < n; r++) {
         sv_ref *ref = &item->item.ref[r];
-        item->weight[r] = ref->weight && ref->slot < e->n_in ? node->weight[ref->slot] : SV_NO_INDEX;
+        item->weight[r] =
+            ref->weight && ref->slot < e->n_in ? node->weight[ref->slot] : SV_NO_INDEX;
         if (ref->slot != SV_NO_SLOT) ref->slot = map[ref->slot];
     }
     return SV_OK;
 }
 
-/* Items of one emission get build values for their slots. `map` holds those of inputs and outputs. */
+/* Items of one emission get build values for their slots. `map` holds those of inputs and outputs.
+ */
 static sv_status take_items(sv_build *build, const sv_emit *e, uint32_t node, uint32_t *map)
 {
     for (uint32_t s = e->n_in + e->n_out; s < e->n_slot; s++) {
@@ -198,10 +207,10 @@ static sv_status gather(sv_build *build, const sv_program_node *node, sv_type *t
     return SV_OK;
 }
 
-/* The tensors from which the node can be computed now: values that are known, or types where types are
- * all that it reads. */
-static bool computable(const sv_program_node *node, const sv_type *type, const sv_tensor *const *known,
-                       sv_tensor *typed, const sv_tensor **from)
+/* The tensors from which the node can be computed now: values that are known, or types where types
+ * are all that it reads. */
+static bool computable(const sv_program_node *node, const sv_type *type,
+                       const sv_tensor *const *known, sv_tensor *typed, const sv_tensor **from)
 {
     if (sv_op_desc_get(node->node->op)->traits & SV_TRAIT_RANDOM) return false;
     if (sv_op_by_type(node->node, type, typed, from)) return true;
@@ -229,7 +238,8 @@ static bool small_outputs(const sv_program_node *node, const sv_type *type)
 }
 
 /* Computes the node now; its outputs become known. */
-static sv_status compute(sv_build *build, const sv_program_node *node, const sv_tensor *const *known)
+static sv_status compute(sv_build *build, const sv_program_node *node,
+                         const sv_tensor *const *known)
 {
     sv_tensor *out = scratch_array(build, node->n_out, sizeof(*out));
     if (!out) return no_memory(node, sizeof(*out));
@@ -244,8 +254,8 @@ static sv_status compute(sv_build *build, const sv_program_node *node, const sv_
     return SV_OK;
 }
 
-static sv_status emit(sv_build *build, uint32_t at, const sv_type *type, const sv_tensor *const *known,
-                      uint32_t *map)
+static sv_status emit(sv_build *build, uint32_t at, const sv_type *type,
+                      const sv_tensor *const *known, uint32_t *map)
 {
     const sv_program_node *node = &program_of(build)->node[at];
     sv_emit e;
@@ -259,7 +269,8 @@ static sv_status emit(sv_build *build, uint32_t at, const sv_type *type, const s
         slots[node->n_in + i] = SV_NO_INDEX;
         if (type[node->n_in + i].dtype == SV_DTYPE_NONE) continue;
         if (node->out[i] == SV_NO_VALUE) {
-            SV_TRY(sv_build_add_value(build, &type[node->n_in + i], SV_NO_INDEX, &slots[node->n_in + i]));
+            SV_TRY(sv_build_add_value(build, &type[node->n_in + i], SV_NO_INDEX,
+                                      &slots[node->n_in + i]));
             continue;
         }
         SV_TRY(define(build, node->out[i], &type[node->n_in + i], NULL));
@@ -287,7 +298,8 @@ static sv_status stop_for_size(sv_walk *walk, uint32_t at, const sv_type *type,
     memcpy(plan->size_type, type + node->n_in, node->n_out * sizeof(sv_type));
     SV_TRY(sv_measure_types(type + node->n_in, node->n_out, dims));
     sv_emit e;
-    SV_TRY(sv_emit_init(&e, program_of(build)->module, node->node, type, dims, known, build->arena));
+    SV_TRY(
+        sv_emit_init(&e, program_of(build)->module, node->node, type, dims, known, build->arena));
     SV_TRY(desc->measure(&e));
     uint32_t *slots = scratch_array(build, e.n_slot, sizeof(*slots));
     if (!slots) return no_memory(node, e.n_slot * sizeof(*slots));
@@ -297,7 +309,8 @@ static sv_status stop_for_size(sv_walk *walk, uint32_t at, const sv_type *type,
         if (dims[i].dtype != SV_DTYPE_NONE)
             SV_TRY(sv_build_add_value(build, &dims[i], SV_NO_INDEX, &slots[node->n_in + i]));
         build->size_value[i] = slots[node->n_in + i];
-        if (slots[node->n_in + i] != SV_NO_INDEX) build->value[slots[node->n_in + i]].live_out = true;
+        if (slots[node->n_in + i] != SV_NO_INDEX)
+            build->value[slots[node->n_in + i]].live_out = true;
     }
     plan->break_kind = SV_BREAK_SIZE;
     plan->n_size = node->n_out;
@@ -313,7 +326,8 @@ static sv_status check_types(const sv_program_node *node, const sv_type *out)
         if (out[i].dtype == SV_DTYPE_NONE) continue;
         sv_status status = sv_type_bytes(&out[i], "output", &bytes);
         if (status != SV_OK)
-            return sv_status_annotate(status, "node '%s' (%s)", node->node->name, node->node->op_name);
+            return sv_status_annotate(status, "node '%s' (%s)", node->node->name,
+                                      node->node->op_name);
     }
     return SV_OK;
 }
@@ -328,8 +342,13 @@ static sv_status walk_node(sv_walk *walk, uint32_t at)
     uint32_t *map = scratch_array(build, node->n_in, sizeof(*map));
     if (!type || !known || !map) return no_memory(node, n * sizeof(*type));
     SV_TRY(gather(build, node, type, known, map));
-    sv_infer infer = {.module = program_of(build)->module, .node = node->node, .n_in = node->n_in,
-                      .n_out = node->n_out, .in = type, .known = known, .out = type + node->n_in,
+    sv_infer infer = {.module = program_of(build)->module,
+                      .node = node->node,
+                      .n_in = node->n_in,
+                      .n_out = node->n_out,
+                      .in = type,
+                      .known = known,
+                      .out = type + node->n_in,
                       .next_symbol = &build->next_symbol};
     SV_TRY(sv_op_infer(&infer));
     for (uint32_t i = 0; infer.asked && i < node->n_in && i < 32; i++) {
@@ -350,7 +369,8 @@ static sv_status walk_node(sv_walk *walk, uint32_t at)
     return emit(build, at, type, known, map);
 }
 
-/* ---- branches ------------------------------------------------------------------------------------------ */
+/* ---- branches
+ * ------------------------------------------------------------------------------------------ */
 
 /* The result of a branch that is taken for sure is its value by another name. */
 static sv_status move_view(sv_build *build, uint32_t at, uint32_t from, uint32_t to)
@@ -454,9 +474,9 @@ static void roll_back(sv_build *build, uint32_t n_item, uint32_t n_value)
     build->plan->n_size = 0;
 }
 
-/* Tries to keep an If within the segment: possible when both branches have known sizes and results of
- * equal types. Otherwise everything is as before the call, and `done` false. What is wrong in a branch
- * matters only when it is taken. */
+/* Tries to keep an If within the segment: possible when both branches have known sizes and results
+ * of equal types. Otherwise everything is as before the call, and `done` false. What is wrong in a
+ * branch matters only when it is taken. */
 static sv_status try_both(sv_walk *walk, uint32_t at, uint32_t condition, bool *done)
 {
     sv_build *build = walk->build;
@@ -523,11 +543,20 @@ static sv_status walk_range(sv_walk *walk, uint32_t from, uint32_t to)
         const sv_program_node *node = &program->node[at];
         uint32_t next = at + 1;
         switch (node->kind) {
-        case SV_PROGRAM_NODE: SV_TRY(walk_node(walk, at)); break;
-        case SV_PROGRAM_BRANCH: SV_TRY(walk_branch(walk, at, &next)); break;
-        case SV_PROGRAM_MOVE: SV_TRY(walk_move(walk, at)); break;
-        case SV_PROGRAM_JUMP: next = node->target; break;
-        default: break;
+        case SV_PROGRAM_NODE:
+            SV_TRY(walk_node(walk, at));
+            break;
+        case SV_PROGRAM_BRANCH:
+            SV_TRY(walk_branch(walk, at, &next));
+            break;
+        case SV_PROGRAM_MOVE:
+            SV_TRY(walk_move(walk, at));
+            break;
+        case SV_PROGRAM_JUMP:
+            next = node->target;
+            break;
+        default:
+            break;
         }
         at = next;
     }

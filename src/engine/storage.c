@@ -24,12 +24,15 @@ sv_status sv_build_add_base(sv_build *build, uint32_t space, uint32_t index, uin
                             uint32_t *out)
 {
     void *array = build->base;
-    if (!sv_arena_grow(build->arena, &array, &build->base_capacity, build->n_base, build->n_base + 1,
-                       sizeof(sv_base)))
+    if (!sv_arena_grow(build->arena, &array, &build->base_capacity, build->n_base,
+                       build->n_base + 1, sizeof(sv_base)))
         return no_memory(sizeof(sv_base));
     build->base = array;
-    build->base[build->n_base] = (sv_base){.space = space, .index = index, .bytes = bytes,
-                                           .first = UINT32_MAX, .merged = SV_NO_INDEX,
+    build->base[build->n_base] = (sv_base){.space = space,
+                                           .index = index,
+                                           .bytes = bytes,
+                                           .first = UINT32_MAX,
+                                           .merged = SV_NO_INDEX,
                                            .constant = SV_NO_INDEX};
     *out = build->n_base++;
     return SV_OK;
@@ -37,15 +40,16 @@ sv_status sv_build_add_base(sv_build *build, uint32_t space, uint32_t index, uin
 
 uint32_t sv_build_root(const sv_build *build, uint32_t base)
 {
-    while (build->base[base].merged != SV_NO_INDEX) base = build->base[base].merged;
+    while (build->base[base].merged != SV_NO_INDEX)
+        base = build->base[base].merged;
     return base;
 }
 
 sv_status sv_build_add_step(sv_build *build, sv_build_step **out)
 {
     void *array = build->step;
-    if (!sv_arena_grow(build->arena, &array, &build->step_capacity, build->n_step, build->n_step + 1,
-                       sizeof(sv_build_step)))
+    if (!sv_arena_grow(build->arena, &array, &build->step_capacity, build->n_step,
+                       build->n_step + 1, sizeof(sv_build_step)))
         return no_memory(sizeof(sv_build_step));
     build->step = array;
     *out = &build->step[build->n_step++];
@@ -53,7 +57,8 @@ sv_status sv_build_add_step(sv_build *build, sv_build_step **out)
     return SV_OK;
 }
 
-/* ---- what is needed --------------------------------------------------------------------------------- */
+/* ---- what is needed
+ * --------------------------------------------------------------------------------- */
 
 static void mark_item(sv_build *build, const sv_build_item *from, bool *needed)
 {
@@ -77,7 +82,8 @@ static void mark_item(sv_build *build, const sv_build_item *from, bool *needed)
     }
 }
 
-/* Values that outlive this segment, then everything they are made of. Drops items that nobody needs. */
+/* Values that outlive this segment, then everything they are made of. Drops items that nobody
+ * needs. */
 static void mark_needed(sv_build *build)
 {
     const sv_program *program = program_of(build);
@@ -127,8 +133,8 @@ static void plan_elision(sv_build *build)
         if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_COPY) continue;
         sv_build_value *from = &build->value[item->from], *to = &build->value[item->to];
         bool fits = from->produced && from->region == build->item[i].region &&
-                    from->into == SV_NO_INDEX && from->output == SV_NO_INDEX &&
-                    !to->overwritten && from->type.dtype == to->type.dtype &&
+                    from->into == SV_NO_INDEX && from->output == SV_NO_INDEX && !to->overwritten &&
+                    from->type.dtype == to->type.dtype &&
                     from->type.shape.rank == to->type.shape.rank;
         if (!fits) continue;
         from->into = item->to;
@@ -136,10 +142,11 @@ static void plan_elision(sv_build *build)
     }
 }
 
-/* ---- assigning storage to what is written -------------------------------------------------------------- */
+/* ---- assigning storage to what is written
+ * -------------------------------------------------------------- */
 
-static sv_status own_base(sv_build *build, sv_build_value *value, const sv_desc *desc, uint32_t space,
-                          uint32_t index)
+static sv_status own_base(sv_build *build, sv_build_value *value, const sv_desc *desc,
+                          uint32_t space, uint32_t index)
 {
     uint64_t bytes = sv_layout_extent(desc) * sv_dtype_get(desc->dtype)->size;
     uint32_t base;
@@ -177,8 +184,8 @@ static sv_status assign_window(sv_build *build, uint32_t v, uint8_t layout, bool
     return SV_OK;
 }
 
-/* Storage for a value that is about to be written; a problem that writes it later has the last word on
- * its layout. */
+/* Storage for a value that is about to be written; a problem that writes it later has the last word
+ * on its layout. */
 static sv_status assign(sv_build *build, uint32_t v, uint8_t layout)
 {
     bool done = false;
@@ -187,13 +194,15 @@ static sv_status assign(sv_build *build, uint32_t v, uint8_t layout)
     if (done) return SV_OK;
     sv_build_value *value = &build->value[v];
     sv_desc dense = sv_layout_dense(&value->type), desc = dense;
-    if (layout == SV_LAYOUT_CLAST && !sv_layout_is_clast(&desc)) desc = sv_layout_clast(&value->type);
+    if (layout == SV_LAYOUT_CLAST && !sv_layout_is_clast(&desc))
+        desc = sv_layout_clast(&value->type);
     if (value->output != SV_NO_INDEX && suits(&dense, layout))
         return own_base(build, value, &dense, SV_SPACE_OUTPUT, value->output);
     return own_base(build, value, &desc, SV_SPACE_SLAB, build->plan->segment);
 }
 
-/* ---- storage of what is read ------------------------------------------------------------------------------ */
+/* ---- storage of what is read
+ * ------------------------------------------------------------------------------ */
 
 static sv_status constant_base(sv_build *build, uint32_t v)
 {
@@ -243,20 +252,24 @@ static sv_status stored(sv_build *build, uint32_t v, sv_storage *out)
     return SV_OK;
 }
 
-/* ---- steps --------------------------------------------------------------------------------------------------- */
+/* ---- steps
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static sv_status step_arrays(sv_build *build, sv_build_step *step, uint32_t n)
 {
     step->problem.desc = sv_arena_array(&build->plan->arena, n + SV_EPILOGUE_MAX, sizeof(sv_desc));
     step->operand = sv_arena_array(build->arena, n + SV_EPILOGUE_MAX, sizeof(sv_storage));
     step->value = sv_arena_array(build->arena, n + SV_EPILOGUE_MAX, sizeof(uint32_t));
-    if (!step->problem.desc || !step->operand || !step->value) return no_memory(n * sizeof(sv_desc));
+    if (!step->problem.desc || !step->operand || !step->value)
+        return no_memory(n * sizeof(sv_desc));
     return SV_OK;
 }
 
 /* Copies elements from one storage to another of equal dims. */
-static sv_status copy_step(sv_build *build, uint32_t node, uint32_t from_value, const sv_storage *from,
-                           uint32_t to_value, const sv_storage *to, bool window)
+static sv_status copy_step(sv_build *build, uint32_t node, uint32_t from_value,
+                           const sv_storage *from, uint32_t to_value, const sv_storage *to,
+                           bool window)
 {
     sv_build_step *step;
     SV_TRY(sv_build_add_step(build, &step));
@@ -264,7 +277,8 @@ static sv_status copy_step(sv_build *build, uint32_t node, uint32_t from_value, 
     step->node = node;
     step->window = window;
     sv_desc *desc = step->problem.desc;
-    step->problem = (sv_problem){.family = SV_FAMILY_copy, .n_operand = 2, .write_mask = 2, .desc = desc};
+    step->problem =
+        (sv_problem){.family = SV_FAMILY_copy, .n_operand = 2, .write_mask = 2, .desc = desc};
     step->operand[0] = *from;
     step->operand[1] = *to;
     step->value[0] = from_value;
@@ -274,8 +288,8 @@ static sv_status copy_step(sv_build *build, uint32_t node, uint32_t from_value, 
     return SV_OK;
 }
 
-/* The value that holds a copy of `v` in the layout. Copies made in one branch do not exist in the other,
- * nor behind the join. */
+/* The value that holds a copy of `v` in the layout. Copies made in one branch do not exist in the
+ * other, nor behind the join. */
 static uint32_t *copy_of(sv_build *build, uint32_t v, uint8_t layout)
 {
     sv_build_value *value = &build->value[v];
@@ -285,8 +299,8 @@ static uint32_t *copy_of(sv_build *build, uint32_t v, uint8_t layout)
 }
 
 /* The value's elements in the layout that a reader needs; copied once a layout. */
-static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout, uint32_t *value,
-                          sv_storage *out)
+static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                          uint32_t *value, sv_storage *out)
 {
     *value = v;
     SV_TRY(stored(build, v, out));
@@ -312,11 +326,13 @@ static uint8_t follow_layout(sv_build *build, const sv_item *item, uint32_t oper
     const sv_shape *shape = &build->value[ref->slot].type.shape;
     for (uint32_t i = 0; i < item->problem.n_operand; i++) {
         const sv_ref *other = &item->ref[i];
-        if (item->problem.write_mask >> i & 1 || other->slot == SV_NO_SLOT || other->permuted) continue;
+        if (item->problem.write_mask >> i & 1 || other->slot == SV_NO_SLOT || other->permuted)
+            continue;
         const sv_build_value *value = &build->value[other->slot];
         if (!value->stored || !sv_shape_equal(shape, &value->type.shape)) continue;
         sv_desc desc = value->storage.desc;
-        if (desc.rank >= 3 && !sv_desc_dense(&desc) && sv_layout_is_clast(&desc)) return SV_LAYOUT_CLAST;
+        if (desc.rank >= 3 && !sv_desc_dense(&desc) && sv_layout_is_clast(&desc))
+            return SV_LAYOUT_CLAST;
         return SV_LAYOUT_ANY;
     }
     return SV_LAYOUT_ANY;
@@ -326,8 +342,8 @@ static sv_status weight_storage(sv_build *build, uint32_t v, uint32_t entry, sv_
 {
     out->offset = 0;
     out->desc = sv_layout_dense(&build->value[v].type);
-    return sv_build_add_base(build, SV_SPACE_WEIGHT, entry, build->compiled->store.entry[entry].bytes,
-                             &out->base);
+    return sv_build_add_base(build, SV_SPACE_WEIGHT, entry,
+                             build->compiled->store.entry[entry].bytes, &out->base);
 }
 
 static sv_status bind_operand(sv_build *build, const sv_build_item *item, uint32_t i,
@@ -364,7 +380,8 @@ static bool has_window(const sv_build *build, const sv_item *item)
 
 static sv_status problem_step(sv_build *build, const sv_build_item *item)
 {
-    sv_build_step made = {.node = item->node, .problem = item->item.problem, .kernel = item->item.kernel};
+    sv_build_step made = {
+        .node = item->node, .problem = item->item.problem, .kernel = item->item.kernel};
     uint32_t n = made.problem.n_operand;
     SV_TRY(step_arrays(build, &made, n));
     /* Written operands last: they follow the layout of what is read. */
@@ -391,7 +408,8 @@ static sv_status problem_step(sv_build *build, const sv_build_item *item)
     return SV_OK;
 }
 
-/* ---- views and copies ------------------------------------------------------------------------------------------- */
+/* ---- views and copies
+ * ------------------------------------------------------------------------------------------- */
 
 static void seen_as(const sv_item *item, const sv_shape *to, sv_storage *storage)
 {
@@ -454,7 +472,8 @@ static sv_status copy_item(sv_build *build, const sv_build_item *item)
     return copy_step(build, item->node, from, &source, to, &window, true);
 }
 
-/* ---- branches --------------------------------------------------------------------------------- */
+/* ---- branches ---------------------------------------------------------------------------------
+ */
 
 static sv_status control_step(sv_build *build, const sv_build_item *item)
 {
@@ -473,7 +492,8 @@ static sv_status control_step(sv_build *build, const sv_build_item *item)
     return SV_OK;
 }
 
-/* ---- the ends of a segment ----------------------------------------------------------------------------------------- */
+/* ---- the ends of a segment
+ * ----------------------------------------------------------------------------------------- */
 
 /* Model outputs that do not lie in the caller's memory yet are copied there. */
 static sv_status store_outputs(sv_build *build)
@@ -483,7 +503,8 @@ static sv_status store_outputs(sv_build *build)
     for (uint32_t i = 0; i < program->n_out; i++) {
         uint32_t v = build->program_value[program->out[i]];
         if (v == SV_NO_INDEX)
-            return sv_error_internal("output '%s' is never made", program->value[program->out[i]].name);
+            return sv_error_internal("output '%s' is never made",
+                                     program->value[program->out[i]].name);
         sv_storage from;
         SV_TRY(stored(build, v, &from));
         const sv_base *base = &build->base[from.base];
@@ -515,7 +536,8 @@ static sv_status store_empty(sv_build *build)
     for (uint32_t v = 0; v < build->n_value; v++) {
         const sv_build_value *value = &build->value[v];
         sv_desc dense = sv_layout_dense(&value->type);
-        if (!value->live_out || value->stored || value->known || sv_desc_count(&dense) > 0) continue;
+        if (!value->live_out || value->stored || value->known || sv_desc_count(&dense) > 0)
+            continue;
         sv_storage storage;
         SV_TRY(stored(build, v, &storage));
     }
@@ -528,7 +550,8 @@ sv_status sv_build_storage(sv_build *build)
     /* Outputs handed on from earlier segments are values of this one too. */
     for (uint32_t i = 0; i < program->n_out; i++) {
         uint32_t p = program->out[i], value;
-        if (build->program_value[p] != SV_NO_INDEX || build->plan->break_kind != SV_BREAK_END) continue;
+        if (build->program_value[p] != SV_NO_INDEX || build->plan->break_kind != SV_BREAK_END)
+            continue;
         SV_TRY(sv_build_program_value(build, p, &value));
     }
     mark_needed(build);
@@ -540,9 +563,15 @@ sv_status sv_build_storage(sv_build *build)
             continue;
         }
         switch (item->item.kind) {
-        case SV_ITEM_VIEW: SV_TRY(view_item(build, item)); break;
-        case SV_ITEM_COPY: SV_TRY(copy_item(build, item)); break;
-        default: SV_TRY(problem_step(build, item)); break;
+        case SV_ITEM_VIEW:
+            SV_TRY(view_item(build, item));
+            break;
+        case SV_ITEM_COPY:
+            SV_TRY(copy_item(build, item));
+            break;
+        default:
+            SV_TRY(problem_step(build, item));
+            break;
         }
     }
     SV_TRY(store_empty(build));

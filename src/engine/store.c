@@ -48,10 +48,10 @@ static bool grow(sv_store *store)
     if (store->n_entry < store->capacity) return true;
     uint32_t more = store->capacity ? store->capacity * 2 : 64;
     uint32_t *slot = sv_alloc_zero(store->allocator, 2 * (size_t)more * sizeof(*slot));
-    void *entry = slot ? sv_realloc(store->allocator, store->entry,
-                                    store->capacity * sizeof(*store->entry),
-                                    more * sizeof(*store->entry))
-                       : NULL;
+    void *entry =
+        slot ? sv_realloc(store->allocator, store->entry, store->capacity * sizeof(*store->entry),
+                          more * sizeof(*store->entry))
+             : NULL;
     if (!entry) {
         sv_free(store->allocator, slot, 2 * (size_t)more * sizeof(*slot));
         return false;
@@ -61,7 +61,8 @@ static bool grow(sv_store *store)
     store->slot = slot;
     store->capacity = more;
     store->n_slot = 2 * more;
-    for (uint32_t i = 0; i < store->n_entry; i++) *locate(store, &store->entry[i]) = i + 1;
+    for (uint32_t i = 0; i < store->n_entry; i++)
+        *locate(store, &store->entry[i]) = i + 1;
     return true;
 }
 
@@ -80,11 +81,14 @@ static sv_status add(sv_store *store, const sv_store_entry *like, size_t bytes, 
     return SV_OK;
 }
 
-/* The packed operand's source: the constant's elements, seen with the problem's dims and strides. */
+/* The packed operand's source: the constant's elements, seen with the problem's dims and strides.
+ */
 static sv_pack_source source_of(const sv_constant *constant, const sv_desc *desc)
 {
-    sv_pack_source source = {.scale = constant->scale, .shift = constant->shift, .axis = constant->axis};
-    source.view = (sv_view){.data = constant->source.data, .dtype = desc->dtype, .rank = desc->rank};
+    sv_pack_source source = {
+        .scale = constant->scale, .shift = constant->shift, .axis = constant->axis};
+    source.view =
+        (sv_view){.data = constant->source.data, .dtype = desc->dtype, .rank = desc->rank};
     memcpy(source.view.dim, desc->dim, sizeof(desc->dim));
     memcpy(source.view.stride, desc->stride, sizeof(desc->stride));
     return source;
@@ -96,7 +100,8 @@ sv_status sv_store_pack(sv_store *store, sv_constant *constant, sv_format format
     const sv_packer *packer = sv_packer_get(format);
     const sv_desc *desc = &problem->desc[operand];
     sv_store_entry want = {.expression = sv_constant_hash(constant), .format = (uint16_t)format};
-    want.key = sv_hash_bytes(packer->key ? packer->key(problem, store->level) : 0, desc, sizeof(*desc));
+    want.key =
+        sv_hash_bytes(packer->key ? packer->key(problem, store->level) : 0, desc, sizeof(*desc));
     if (find(store, &want, out)) return SV_OK;
     size_t bytes = packer->size(problem, store->level);
     if (bytes == 0) {

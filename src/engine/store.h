@@ -1,8 +1,8 @@
-/* The constant store: packed copies of constants, each made once at load and shared by all plans and
- * sessions of a model.
+/* The constant store: packed copies of constants, each made once at load and shared by all plans
+ * and sessions of a model.
  *
- * An entry's key is (expression, format, what else the packed bytes depend on). Immutable after load,
- * thread-safe. */
+ * An entry's key is (expression, format, what else the packed bytes depend on). Immutable after
+ * load, thread-safe. */
 #ifndef SV_ENGINE_STORE_H
 #define SV_ENGINE_STORE_H
 
@@ -12,7 +12,7 @@
 typedef struct sv_store_entry {
     uint64_t expression, key; /* hash of the constant, of the rest */
     uint16_t format;
-    void *data;               /* 64-byte aligned */
+    void *data; /* 64-byte aligned */
     size_t bytes;
 } sv_store_entry;
 
@@ -21,7 +21,7 @@ typedef struct sv_store {
     sv_cpu_level level;
     uint32_t n_entry, capacity;
     sv_store_entry *entry;
-    uint32_t *slot;  /* [n_slot] by hash: entry + 1, or 0; n_slot a power of two above n_entry */
+    uint32_t *slot; /* [n_slot] by hash: entry + 1, or 0; n_slot a power of two above n_entry */
     uint32_t n_slot;
     size_t bytes; /* of all entries */
 } sv_store;
@@ -29,8 +29,8 @@ typedef struct sv_store {
 void sv_store_init(sv_store *store, const sv_allocator *allocator, sv_cpu_level level);
 void sv_store_release(sv_store *store);
 
-/* The entry for `constant` in `format` as operand `operand` of `problem` (whose desc for it holds the
- * source's dims and strides as the problem sees them); packs when there is none yet. */
+/* The entry for `constant` in `format` as operand `operand` of `problem` (whose desc for it holds
+ * the source's dims and strides as the problem sees them); packs when there is none yet. */
 SV_MUST_USE sv_status sv_store_pack(sv_store *store, sv_constant *constant, sv_format format,
                                     const sv_problem *problem, uint8_t operand, uint32_t *out);
 /* A derived constant as a dense tensor. */

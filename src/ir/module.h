@@ -1,9 +1,9 @@
-/* The graph that every format is read into: a module with entries, functions and constants; graphs of
- * nodes and values in static single assignment.
+/* The graph that every format is read into: a module with entries, functions and constants; graphs
+ * of nodes and values in static single assignment.
  *
- * Everything lies in the module's arena and lives as long as it; bytes of constants lie in blobs that
- * the module holds, or in the arena. Externally synchronised while it is built, immutable afterwards.
- * What an operator means is in ops/; nothing here knows one operator from another. */
+ * Everything lies in the module's arena and lives as long as it; bytes of constants lie in blobs
+ * that the module holds, or in the arena. Externally synchronised while it is built, immutable
+ * afterwards. What an operator means is in ops/; nothing here knows one operator from another. */
 #ifndef SV_IR_MODULE_H
 #define SV_IR_MODULE_H
 
@@ -49,13 +49,13 @@ typedef struct sv_value_type {
 } sv_value_type;
 
 typedef struct sv_value {
-    const char *name;     /* never NULL; unique among a graph's values unless empty */
-    sv_value_type type;   /* dtype NONE and rank -1 until known */
-    uint32_t constant;    /* index in module->constant, or SV_NO_INDEX */
-    uint32_t producer;    /* index in graph->node, or SV_NO_INDEX: input, constant or capture */
-    uint32_t output;      /* which output of the producer */
-    sv_value_id outer;    /* the parent graph's value that this one captures, or SV_NO_VALUE */
-    uint32_t uses;        /* node inputs, graph outputs, captures by nested graphs; by normalise */
+    const char *name;   /* never NULL; unique among a graph's values unless empty */
+    sv_value_type type; /* dtype NONE and rank -1 until known */
+    uint32_t constant;  /* index in module->constant, or SV_NO_INDEX */
+    uint32_t producer;  /* index in graph->node, or SV_NO_INDEX: input, constant or capture */
+    uint32_t output;    /* which output of the producer */
+    sv_value_id outer;  /* the parent graph's value that this one captures, or SV_NO_VALUE */
+    uint32_t uses;      /* node inputs, graph outputs, captures by nested graphs; by normalise */
 } sv_value;
 
 /* ---- constants ----------------------------------------------------------------------------- */
@@ -73,9 +73,14 @@ typedef struct sv_constant {
 } sv_constant;
 
 uint64_t sv_constant_hash(sv_constant *constant);
-static inline bool sv_constant_derived(const sv_constant *c) { return c->scale || c->shift; }
-/* The value as a dense tensor: the source itself, or (derived, f32 only) computed into the arena. */
-SV_MUST_USE sv_status sv_constant_value(const sv_constant *constant, sv_arena *arena, sv_tensor *out);
+static inline bool sv_constant_derived(const sv_constant *c)
+{
+    return c->scale || c->shift;
+}
+/* The value as a dense tensor: the source itself, or (derived, f32 only) computed into the arena.
+ */
+SV_MUST_USE sv_status sv_constant_value(const sv_constant *constant, sv_arena *arena,
+                                        sv_tensor *out);
 
 /* ---- attributes ---------------------------------------------------------------------------- */
 
@@ -99,7 +104,7 @@ typedef enum sv_attr_kind {
 struct sv_attr {
     const char *name;
     sv_attr_kind kind;
-    uint32_t count;            /* of the repeated kinds */
+    uint32_t count; /* of the repeated kinds */
     union {
         float f;
         int64_t i;
@@ -107,11 +112,11 @@ struct sv_attr {
         const float *floats;
         const int64_t *ints;
         const sv_string *strings;
-        sv_tensor *tensor;     /* also [count] for TENSORS */
-        sv_graph **graphs;     /* [1] for GRAPH, [count] for GRAPHS */
+        sv_tensor *tensor; /* also [count] for TENSORS */
+        sv_graph **graphs; /* [1] for GRAPH, [count] for GRAPHS */
         const sv_value_type *type;
     } u;
-    const char *reference;     /* inside a function body: the function's attribute it stands for */
+    const char *reference; /* inside a function body: the function's attribute it stands for */
 };
 
 const sv_attr *sv_node_attr(const sv_node *node, const char *name); /* NULL: absent */
@@ -132,40 +137,40 @@ sv_graph *sv_node_graph(const sv_node *node, const char *name);
  * filled with SV_NO_VALUE first). */
 typedef struct sv_fused {
     sv_op op;
-    int32_t operand;      /* index in the node's inputs of the other operand; -1: unary */
-    bool swapped;         /* the other operand stands on the left */
+    int32_t operand; /* index in the node's inputs of the other operand; -1: unary */
+    bool swapped;    /* the other operand stands on the left */
     const sv_attr *attr;
     uint32_t n_attr;
-    const char *name;     /* of the node it came from */
+    const char *name; /* of the node it came from */
 } sv_fused;
 
 struct sv_node {
     sv_op op;
     const char *domain, *op_name; /* as in the file; also for known operators */
     const char *overload;
-    int32_t version;      /* of the opset that the node is written in */
-    const char *name;     /* "" when it has none */
+    int32_t version;  /* of the opset that the node is written in */
+    const char *name; /* "" when it has none */
     uint32_t n_in, n_out;
-    sv_value_id *in;      /* SV_NO_VALUE: an omitted optional */
+    sv_value_id *in; /* SV_NO_VALUE: an omitted optional */
     sv_value_id *out;
     uint32_t n_attr;
     sv_attr *attr;
     uint32_t n_fused;
     sv_fused *fused;
-    bool dead;            /* dropped by the next normalise */
+    bool dead; /* dropped by the next normalise */
 };
 
 /* ---- graphs -------------------------------------------------------------------------------- */
 
 struct sv_graph {
     sv_module *module;
-    sv_graph *parent;     /* of a nested graph; its captures name values there */
+    sv_graph *parent; /* of a nested graph; its captures name values there */
     const char *name;
     uint32_t n_in, n_out, n_value, n_node;
-    sv_value_id *in;      /* without initialisers that nobody may override */
+    sv_value_id *in; /* without initialisers that nobody may override */
     sv_value_id *out;
     sv_value *value;
-    sv_node **node;       /* in topological order after normalise */
+    sv_node **node; /* in topological order after normalise */
     uint32_t value_capacity, node_capacity, in_capacity, out_capacity;
 };
 
@@ -177,7 +182,7 @@ typedef struct sv_opset_import {
 
 typedef struct sv_function {
     const char *domain, *name, *overload;
-    uint32_t n_attr;          /* names of attributes without default */
+    uint32_t n_attr; /* names of attributes without default */
     const char **attr;
     uint32_t n_default;
     sv_attr *defaults;
@@ -187,7 +192,7 @@ typedef struct sv_function {
 } sv_function;
 
 typedef struct sv_entry {
-    const char *name;         /* "" for a model's main graph; signatures elsewhere */
+    const char *name; /* "" for a model's main graph; signatures elsewhere */
     sv_graph *graph;
 } sv_entry;
 
@@ -197,7 +202,7 @@ typedef struct sv_metadata {
 
 struct sv_module {
     sv_arena arena;
-    const char *origin;       /* the file's name, for messages */
+    const char *origin; /* the file's name, for messages */
     const char *producer;
     int64_t ir_version;
     uint32_t n_import, n_entry, n_function, n_constant, n_blob, n_metadata, n_symbol;
@@ -205,9 +210,9 @@ struct sv_module {
     sv_entry *entry;
     sv_function *function;
     sv_constant *constant;
-    sv_blob **blob;           /* counted references */
+    sv_blob **blob; /* counted references */
     sv_metadata *metadata;
-    const char **symbol;      /* name of symbol -(i + 1), or NULL */
+    const char **symbol; /* name of symbol -(i + 1), or NULL */
     uint32_t constant_capacity, blob_capacity, symbol_capacity;
 };
 
@@ -223,7 +228,7 @@ SV_MUST_USE sv_status sv_module_add_constant(sv_module *module, const char *name
 /* The symbol (negative) of a named dimension, the same for the same name; NULL: a fresh one. */
 SV_MUST_USE sv_status sv_module_symbol(sv_module *module, const char *name, int64_t *out);
 const char *sv_module_symbol_name(const sv_module *module, int64_t symbol); /* NULL: none */
-int64_t sv_module_opset(const sv_module *module, const char *domain); /* 0: not imported */
+int64_t sv_module_opset(const sv_module *module, const char *domain);       /* 0: not imported */
 
 /* ---- building and rewriting (builder.c) ------------------------------------------------------ */
 
@@ -237,10 +242,12 @@ SV_MUST_USE sv_status sv_graph_add_output(sv_graph *graph, sv_value_id value);
 SV_MUST_USE sv_status sv_graph_add_node(sv_graph *graph, sv_op op, const char *name, uint32_t n_in,
                                         uint32_t n_out, sv_node **out);
 SV_MUST_USE sv_status sv_node_add_attr(sv_module *module, sv_node *node, const sv_attr *attr);
-SV_MUST_USE sv_status sv_node_set_int(sv_module *module, sv_node *node, const char *name, int64_t v);
+SV_MUST_USE sv_status sv_node_set_int(sv_module *module, sv_node *node, const char *name,
+                                      int64_t v);
 SV_MUST_USE sv_status sv_node_set_ints(sv_module *module, sv_node *node, const char *name,
                                        const int64_t *v, uint32_t count);
-SV_MUST_USE sv_status sv_node_set_float(sv_module *module, sv_node *node, const char *name, float v);
+SV_MUST_USE sv_status sv_node_set_float(sv_module *module, sv_node *node, const char *name,
+                                        float v);
 SV_MUST_USE sv_status sv_node_set_text(sv_module *module, sv_node *node, const char *name,
                                        const char *text);
 SV_MUST_USE sv_status sv_node_add_input(sv_module *module, sv_node *node, sv_value_id value);
@@ -252,8 +259,8 @@ void sv_graph_replace_all(sv_graph *graph, const sv_value_id *to);
 /* A small constant tensor as a value of the graph. */
 SV_MUST_USE sv_status sv_graph_constant_i64(sv_graph *graph, const int64_t *v, int64_t count,
                                             bool scalar, sv_value_id *out);
-SV_MUST_USE sv_status sv_graph_constant_f32(sv_graph *graph, const float *v, int64_t count, bool scalar,
-                                            sv_value_id *out);
+SV_MUST_USE sv_status sv_graph_constant_f32(sv_graph *graph, const float *v, int64_t count,
+                                            bool scalar, sv_value_id *out);
 
 /* Drops dead nodes and nodes whose results nobody uses, restores topological order (stable), sets
  * producers and use counts; nested graphs too. INVALID_ARGUMENT on a cycle, naming a node in it. */
@@ -262,8 +269,9 @@ SV_MUST_USE sv_status sv_graph_normalize(sv_graph *graph);
 /* ---- checking and showing -------------------------------------------------------------------- */
 
 /* What everybody may rely on after an import: ids within range, one definition a value, topological
- * order, no cycle, captures that exist in the parent, bounded nesting (64) and rank, names, constants
- * whose bytes match their shapes. Run after every importer and, in debug builds, after every pass. */
+ * order, no cycle, captures that exist in the parent, bounded nesting (64) and rank, names,
+ * constants whose bytes match their shapes. Run after every importer and, in debug builds, after
+ * every pass. */
 SV_MUST_USE sv_status sv_module_verify(const sv_module *module);
 
 /* One line a node, for people and tests. */

@@ -90,31 +90,56 @@ SV_INLINE sv_vf vf_activate(sv_unary op, sv_vf x, sv_vf a, sv_vf b)
 {
     const sv_vf zero = vf_zero(), one = vf_set1(1.0f);
     switch (op) {
-    case SV_UNARY_Abs: return vf_abs(x);
-    case SV_UNARY_Affine: return a * x + b;
-    case SV_UNARY_Clip: return vf_clip(x, a, b);
-    case SV_UNARY_Elu: return vf_elu(x, a);
-    case SV_UNARY_Erf: return vf_erf(x);
-    case SV_UNARY_Exp: return vf_exp(x);
-    case SV_UNARY_Gelu: return vf_gelu(x);
-    case SV_UNARY_GeluTanh: return vf_gelu_tanh(x);
-    case SV_UNARY_HardSigmoid: return vf_hard_sigmoid(x, a, b);
-    case SV_UNARY_HardSwish: return vf_hard_swish(x);
-    case SV_UNARY_LeakyRelu: return vf_select(vf_less(x, zero), a * x, x);
-    case SV_UNARY_Log: return vf_log(x);
-    case SV_UNARY_Mish: return vf_mish(x);
-    case SV_UNARY_Neg: return vf_neg(x);
-    case SV_UNARY_Reciprocal: return one / x;
-    case SV_UNARY_Relu: return vf_max(zero, x);
-    case SV_UNARY_Selu: return b * vf_elu(x, a);
-    case SV_UNARY_Sigmoid: return vf_sigmoid(x);
-    case SV_UNARY_Softplus: return vf_softplus(x);
-    case SV_UNARY_Softsign: return x / (one + vf_abs(x));
-    case SV_UNARY_Sqrt: return vf_sqrt(x);
-    case SV_UNARY_Swish: return vf_swish(x, a);
-    case SV_UNARY_Tanh: return vf_tanh(x);
-    case SV_UNARY_ThresholdedRelu: return vf_select(vf_less_equal(x, a), zero, x);
-    default: return x;
+    case SV_UNARY_Abs:
+        return vf_abs(x);
+    case SV_UNARY_Affine:
+        return a * x + b;
+    case SV_UNARY_Clip:
+        return vf_clip(x, a, b);
+    case SV_UNARY_Elu:
+        return vf_elu(x, a);
+    case SV_UNARY_Erf:
+        return vf_erf(x);
+    case SV_UNARY_Exp:
+        return vf_exp(x);
+    case SV_UNARY_Gelu:
+        return vf_gelu(x);
+    case SV_UNARY_GeluTanh:
+        return vf_gelu_tanh(x);
+    case SV_UNARY_HardSigmoid:
+        return vf_hard_sigmoid(x, a, b);
+    case SV_UNARY_HardSwish:
+        return vf_hard_swish(x);
+    case SV_UNARY_LeakyRelu:
+        return vf_select(vf_less(x, zero), a * x, x);
+    case SV_UNARY_Log:
+        return vf_log(x);
+    case SV_UNARY_Mish:
+        return vf_mish(x);
+    case SV_UNARY_Neg:
+        return vf_neg(x);
+    case SV_UNARY_Reciprocal:
+        return one / x;
+    case SV_UNARY_Relu:
+        return vf_max(zero, x);
+    case SV_UNARY_Selu:
+        return b * vf_elu(x, a);
+    case SV_UNARY_Sigmoid:
+        return vf_sigmoid(x);
+    case SV_UNARY_Softplus:
+        return vf_softplus(x);
+    case SV_UNARY_Softsign:
+        return x / (one + vf_abs(x));
+    case SV_UNARY_Sqrt:
+        return vf_sqrt(x);
+    case SV_UNARY_Swish:
+        return vf_swish(x, a);
+    case SV_UNARY_Tanh:
+        return vf_tanh(x);
+    case SV_UNARY_ThresholdedRelu:
+        return vf_select(vf_less_equal(x, a), zero, x);
+    default:
+        return x;
     }
 }
 

@@ -8,12 +8,12 @@
 
 #include "kernels/kernel.h"
 
-/* UNARY(name): meaning is ONNX's operator of that name; a and b are its attributes in the order that
- * the specification lists them (Clip: a = low, b = high; Elu: a = alpha; HardSigmoid: a = alpha,
- * b = beta; LeakyRelu: a; Selu: a = alpha, b = gamma; Celu, ThresholdedRelu, Swish: a; Shrink: a =
- * bias, b = lambd; Gelu: erf form, GeluTanh: tanh form; IsInf: a = detect negative, b = positive;
- * Affine: a * x + b; ScaledTanh, of recurrent networks: a * tanh(b * x)). dtypes: every one that ONNX
- * allows for the operator; f16, bf16 are computed in f32. */
+/* UNARY(name): meaning is ONNX's operator of that name; a and b are its attributes in the order
+ * that the specification lists them (Clip: a = low, b = high; Elu: a = alpha; HardSigmoid: a =
+ * alpha, b = beta; LeakyRelu: a; Selu: a = alpha, b = gamma; Celu, ThresholdedRelu, Swish: a;
+ * Shrink: a = bias, b = lambd; Gelu: erf form, GeluTanh: tanh form; IsInf: a = detect negative, b =
+ * positive; Affine: a * x + b; ScaledTanh, of recurrent networks: a * tanh(b * x)). dtypes: every
+ * one that ONNX allows for the operator; f16, bf16 are computed in f32. */
 typedef enum sv_unary {
 #define UNARY(name) SV_UNARY_##name,
 #include "kernels/unary.inc"
@@ -28,8 +28,8 @@ typedef struct sv_unary_param {
     int64_t ia, ib; /* Clip on integers */
 } sv_unary_param;
 
-/* BINARY(name): ONNX's operators; Mod and FMod differ in sign; comparisons write bool; PRelu's slope is
- * operand b; Pow may have operands of two dtypes. */
+/* BINARY(name): ONNX's operators; Mod and FMod differ in sign; comparisons write bool; PRelu's
+ * slope is operand b; Pow may have operands of two dtypes. */
 typedef enum sv_binary {
 #define BINARY(name) SV_BINARY_##name,
 #include "kernels/binary.inc"

@@ -1,8 +1,8 @@
 /* The kernel contract: problems, operands, epilogues, weight formats, and the tables of kernels.
  *
- * A problem describes work (which family, parameters, operands); a kernel row says which problems it
- * can do, at what cost, and does them. Kernels work on plain buffers: no allocation, no globals, no
- * I/O. What an operator means is said in ops/; where operands lie is the engine's decision. */
+ * A problem describes work (which family, parameters, operands); a kernel row says which problems
+ * it can do, at what cost, and does them. Kernels work on plain buffers: no allocation, no globals,
+ * no I/O. What an operator means is said in ops/; where operands lie is the engine's decision. */
 #ifndef SV_KERNELS_KERNEL_H
 #define SV_KERNELS_KERNEL_H
 
@@ -71,21 +71,21 @@ typedef struct sv_epilogue {
 typedef struct sv_problem {
     sv_family family;
     uint8_t n_operand;
-    uint16_t write_mask;     /* bit i: operand i is written */
-    sv_dtype b_dtype;        /* element type of a packed operand's source */
-    uint16_t b_format;       /* sv_format of the packed operand, SV_FORMAT_RAW if none */
+    uint16_t write_mask; /* bit i: operand i is written */
+    sv_dtype b_dtype;    /* element type of a packed operand's source */
+    uint16_t b_format;   /* sv_format of the packed operand, SV_FORMAT_RAW if none */
     uint32_t param_size;
-    void *param;             /* the family's POD structure */
-    sv_desc *desc;           /* [n_operand]; of a packed operand: its source's logical shape */
+    void *param;   /* the family's POD structure */
+    sv_desc *desc; /* [n_operand]; of a packed operand: its source's logical shape */
     sv_epilogue epilogue;
 } sv_problem;
 
 /* Data errors found while running. They never stop a step early; the smallest (step, unit) is
  * reported. Memory stays safe on garbage. */
 typedef struct sv_fault {
-    uint32_t step, unit; /* step UINT32_MAX: none */
+    uint32_t step, unit;      /* step UINT32_MAX: none */
     int64_t found, low, high; /* found, expected in [low, high) */
-    const char *what;    /* static: "index" */
+    const char *what;         /* static: "index" */
 } sv_fault;
 
 /* What a kernel sees when it runs. */
@@ -94,10 +94,10 @@ typedef struct sv_call {
     const sv_desc *desc;
     void *const *ptr; /* [n_operand]; NULL: absent */
     const sv_epilogue *epilogue;
-    void *scratch;    /* of this thread: scratch(p) bytes, 64-byte aligned */
-    void *shared;     /* of all threads, over all phases of this step: shared(p) bytes */
-    sv_arena *arena;  /* for the bytes of strings made by a step of one unit */
-    sv_fault *fault;  /* of this thread */
+    void *scratch;   /* of this thread: scratch(p) bytes, 64-byte aligned */
+    void *shared;    /* of all threads, over all phases of this step: shared(p) bytes */
+    sv_arena *arena; /* for the bytes of strings made by a step of one unit */
+    sv_fault *fault; /* of this thread */
     uint32_t step;
     uint32_t phase;
 } sv_call;
@@ -115,12 +115,12 @@ typedef struct sv_kernel {
     sv_family family;
     sv_cpu_level level;
     uint16_t b_format;
-    bool (*supports)(const sv_problem *problem);   /* NULL: everything of the family */
-    double (*cost)(const sv_problem *problem);     /* ns on one thread; NULL: by bytes touched */
+    bool (*supports)(const sv_problem *problem); /* NULL: everything of the family */
+    double (*cost)(const sv_problem *problem);   /* ns on one thread; NULL: by bytes touched */
     uint32_t (*units)(const sv_problem *problem, uint32_t phase); /* NULL: 1 */
-    size_t (*scratch)(const sv_problem *problem);  /* bytes a thread; NULL: 0 */
-    size_t (*shared)(const sv_problem *problem);   /* bytes a step; NULL: 0 */
-    uint8_t phases;                                /* 0 means 1; a barrier lies between phases */
+    size_t (*scratch)(const sv_problem *problem);                 /* bytes a thread; NULL: 0 */
+    size_t (*shared)(const sv_problem *problem);                  /* bytes a step; NULL: 0 */
+    uint8_t phases; /* 0 means 1; a barrier lies between phases */
     void (*run)(const sv_call *call, uint32_t begin, uint32_t end);
 } sv_kernel;
 
@@ -138,8 +138,8 @@ double sv_problem_default_cost(const sv_problem *problem);
 
 /* ---- weight formats ------------------------------------------------------------------------ */
 
-/* FORMAT(name): layouts of packed constants, each with a packer and one kernel that takes all shapes
- * with the bare problem. RAW is the dense source. */
+/* FORMAT(name): layouts of packed constants, each with a packer and one kernel that takes all
+ * shapes with the bare problem. RAW is the dense source. */
 typedef enum sv_format {
     SV_FORMAT_RAW = 0,
 #define FORMAT(name) SV_FORMAT_##name,
@@ -160,15 +160,16 @@ typedef struct sv_packer {
     const char *name;
     sv_family family;
     uint8_t operand; /* which operand of the family's problems it packs */
-    /* Whether this format is the one for the problem at `level`; desc may hold symbols. The first row
-     * of formats.inc that accepts is taken; none: the operand stays RAW. */
+    /* Whether this format is the one for the problem at `level`; desc may hold symbols. The first
+     * row of formats.inc that accepts is taken; none: the operand stays RAW. */
     bool (*accepts)(const sv_problem *problem, sv_cpu_level level);
     /* Bytes of the packed block; 0: overflow. */
     size_t (*size)(const sv_problem *problem, sv_cpu_level level);
     /* What of the problem, besides the source's own shape, the packed bytes depend on. */
     uint64_t (*key)(const sv_problem *problem, sv_cpu_level level);
     /* `to` is 64-byte aligned. */
-    void (*pack)(const sv_problem *problem, sv_cpu_level level, const sv_pack_source *source, void *to);
+    void (*pack)(const sv_problem *problem, sv_cpu_level level, const sv_pack_source *source,
+                 void *to);
 } sv_packer;
 
 const sv_packer *sv_packer_get(sv_format format);

@@ -1,12 +1,13 @@
-/* Parameters of the remaining neural-network families: pool, lrn, norm, softmax, reduce, resize, rnn. */
+/* Parameters of the remaining neural-network families: pool, lrn, norm, softmax, reduce, resize,
+ * rnn. */
 #ifndef SV_KERNELS_NN_H
 #define SV_KERNELS_NN_H
 
 #include "kernels/conv.h"
 
-/* pool: {x [N, C, spatial..], y [N, C, spatial..], indices i64 (absent unless wanted)}; any strides, fast
- * where channels have stride 1. Indices count in the dense [N, C, spatial..] order, or column-major
- * within a plane if storage_order is 1. */
+/* pool: {x [N, C, spatial..], y [N, C, spatial..], indices i64 (absent unless wanted)}; any
+ * strides, fast where channels have stride 1. Indices count in the dense [N, C, spatial..] order,
+ * or column-major within a plane if storage_order is 1. */
 typedef enum sv_pool_kind { SV_POOL_MAX, SV_POOL_AVERAGE, SV_POOL_LP } sv_pool_kind;
 typedef struct sv_pool_param {
     uint8_t kind;
@@ -24,9 +25,10 @@ typedef struct sv_lrn_param {
     float alpha, beta, bias;
 } sv_lrn_param;
 
-/* norm: {x, scale, shift, y, mean, inv_std}: normalises over the dimensions [axis, rank) of x; scale
- * and shift are expanded to x's dims (stride 0 where broadcast) or absent; mean and inv_std are outputs
- * or absent. rms: no mean is taken (RMSNormalization). Statistics in f32 (f64 for f64), two passes. */
+/* norm: {x, scale, shift, y, mean, inv_std}: normalises over the dimensions [axis, rank) of x;
+ * scale and shift are expanded to x's dims (stride 0 where broadcast) or absent; mean and inv_std
+ * are outputs or absent. rms: no mean is taken (RMSNormalization). Statistics in f32 (f64 for f64),
+ * two passes. */
 typedef struct sv_norm_param {
     int32_t axis;
     float epsilon;
@@ -40,8 +42,9 @@ typedef struct sv_softmax_param {
     int32_t axis;
 } sv_softmax_param;
 
-/* reduce: {x, y}: y has x's rank with 1 in the reduced dimensions. Kinds are ONNX's Reduce operators;
- * ArgMax and ArgMin write i64 and reduce one axis. Empty reductions give the operator's neutral value. */
+/* reduce: {x, y}: y has x's rank with 1 in the reduced dimensions. Kinds are ONNX's Reduce
+ * operators; ArgMax and ArgMin write i64 and reduce one axis. Empty reductions give the operator's
+ * neutral value. */
 typedef enum sv_reduce_kind {
     SV_REDUCE_SUM,
     SV_REDUCE_MEAN,
@@ -58,8 +61,8 @@ typedef enum sv_reduce_kind {
 } sv_reduce_kind;
 typedef struct sv_reduce_param {
     uint8_t kind;
-    uint32_t axes;    /* bit i: dimension i is reduced */
-    bool last_index;  /* ArgMax, ArgMin: select_last_index */
+    uint32_t axes;   /* bit i: dimension i is reduced */
+    bool last_index; /* ArgMax, ArgMin: select_last_index */
 } sv_reduce_param;
 
 /* resize: {x, y}: ONNX Resize (opset 19), coordinates per dimension already decoded. */
@@ -82,20 +85,24 @@ typedef struct sv_resize_param {
     uint8_t mode, coordinate, nearest;
     bool antialias, exclude_outside;
     float cubic_a, extrapolation;
-    double scale[SV_MAX_RANK];          /* output / input, as the specification rounds them */
+    double scale[SV_MAX_RANK]; /* output / input, as the specification rounds them */
     double roi_start[SV_MAX_RANK], roi_end[SV_MAX_RANK];
 } sv_resize_param;
 
-/* rnn: operands {x [T, B, I], w, r, bias, lengths, initial_h, initial_c, peepholes, y, y_h, y_c} with
- * ONNX's shapes for layout 0 ([D, G*H, I], [D, G*H, H], [D, 2*G*H], [B], [D, B, H] .., [D, 3*H],
- * [T, D, B, H]); absent ones have SV_DTYPE_NONE. Strides take care of layout 1. */
+/* rnn: operands {x [T, B, I], w, r, bias, lengths, initial_h, initial_c, peepholes, y, y_h, y_c}
+ * with ONNX's shapes for layout 0 ([D, G*H, I], [D, G*H, H], [D, 2*G*H], [B], [D, B, H] .., [D,
+ * 3*H], [T, D, B, H]); absent ones have SV_DTYPE_NONE. Strides take care of layout 1. */
 typedef enum sv_rnn_kind { SV_RNN_RNN, SV_RNN_LSTM, SV_RNN_GRU } sv_rnn_kind;
-typedef enum sv_rnn_direction { SV_RNN_FORWARD, SV_RNN_REVERSE, SV_RNN_BIDIRECTIONAL } sv_rnn_direction;
+typedef enum sv_rnn_direction {
+    SV_RNN_FORWARD,
+    SV_RNN_REVERSE,
+    SV_RNN_BIDIRECTIONAL
+} sv_rnn_direction;
 typedef struct sv_rnn_param {
     uint8_t kind, direction;
     bool linear_before_reset, input_forget;
     int64_t hidden;
-    float clip; /* 0: none */
+    float clip;            /* 0: none */
     uint8_t activation[6]; /* sv_unary per direction: f, g, h */
     float alpha[6], beta[6];
 } sv_rnn_param;

@@ -22,8 +22,10 @@ int64_t sv_panel_pack(const sv_panel_source *source, int64_t column, int64_t wid
     int64_t stored = sv_panel_columns(source->n, column, width);
     int64_t there = source->n - column < stored ? source->n - column : stored;
     for (int64_t k = 0; k < source->k; k++) {
-        for (int64_t j = 0; j < there; j++) *to++ = source_value(source, k, column + j);
-        for (int64_t j = there; j < stored; j++) *to++ = 0;
+        for (int64_t j = 0; j < there; j++)
+            *to++ = source_value(source, k, column + j);
+        for (int64_t j = there; j < stored; j++)
+            *to++ = 0;
     }
     return source->k * stored;
 }

@@ -19,7 +19,8 @@ bool sv_desc_dense(const sv_desc *desc)
 int64_t sv_desc_count(const sv_desc *desc)
 {
     int64_t count = 1;
-    for (int32_t i = 0; i < desc->rank; i++) count *= desc->dim[i];
+    for (int32_t i = 0; i < desc->rank; i++)
+        count *= desc->dim[i];
     return count;
 }
 
@@ -43,11 +44,13 @@ int32_t sv_desc_collapse(const sv_desc *const *desc, int32_t n, int64_t dim[SV_M
         bool merge = rank > 0 && continues(desc, n, i, stride, rank - 1);
         if (!merge) dim[rank++] = 1;
         dim[rank - 1] *= size;
-        for (int32_t k = 0; k < n; k++) stride[k][rank - 1] = desc[k]->stride[i];
+        for (int32_t k = 0; k < n; k++)
+            stride[k][rank - 1] = desc[k]->stride[i];
     }
     if (!rank) {
         dim[rank++] = 1;
-        for (int32_t k = 0; k < n; k++) stride[k][0] = 1;
+        for (int32_t k = 0; k < n; k++)
+            stride[k][0] = 1;
     }
     return rank;
 }
@@ -57,7 +60,8 @@ static double conv_flops(const sv_problem *problem)
 {
     const sv_desc *w = &problem->desc[1];
     double sum = 1;
-    for (int32_t i = 1; i < w->rank; i++) sum *= (double)w->dim[i];
+    for (int32_t i = 1; i < w->rank; i++)
+        sum *= (double)w->dim[i];
     return 2.0 * sum * (double)sv_desc_count(&problem->desc[2]);
 }
 
@@ -66,7 +70,8 @@ static double conv_transpose_flops(const sv_problem *problem)
 {
     const sv_desc *w = &problem->desc[1];
     double sum = 1;
-    for (int32_t i = 1; i < w->rank; i++) sum *= (double)w->dim[i];
+    for (int32_t i = 1; i < w->rank; i++)
+        sum *= (double)w->dim[i];
     return 2.0 * sum * (double)sv_desc_count(&problem->desc[0]);
 }
 
@@ -81,7 +86,8 @@ static double pool_flops(const sv_problem *problem)
 {
     const sv_pool_param *pool = problem->param;
     double window = 1;
-    for (int32_t i = 0; i < pool->spatial; i++) window *= (double)pool->kernel[i];
+    for (int32_t i = 0; i < pool->spatial; i++)
+        window *= (double)pool->kernel[i];
     return window * (double)sv_desc_count(&problem->desc[1]);
 }
 

@@ -18,15 +18,24 @@
 SV_REF_INLINE double ref_get(sv_dtype dtype, const void *base, int64_t i)
 {
     switch (dtype) {
-    case SV_F32: return (double)((const float *)base)[i];
-    case SV_F64: return ((const double *)base)[i];
-    case SV_F16: return (double)sv_f16_to_f32(((const uint16_t *)base)[i]);
-    case SV_BF16: return (double)sv_bf16_to_f32(((const uint16_t *)base)[i]);
-    case SV_I8: return ((const int8_t *)base)[i];
-    case SV_U8: return ((const uint8_t *)base)[i];
-    case SV_I32: return ((const int32_t *)base)[i];
-    case SV_U32: return ((const uint32_t *)base)[i];
-    default: return 0;
+    case SV_F32:
+        return (double)((const float *)base)[i];
+    case SV_F64:
+        return ((const double *)base)[i];
+    case SV_F16:
+        return (double)sv_f16_to_f32(((const uint16_t *)base)[i]);
+    case SV_BF16:
+        return (double)sv_bf16_to_f32(((const uint16_t *)base)[i]);
+    case SV_I8:
+        return ((const int8_t *)base)[i];
+    case SV_U8:
+        return ((const uint8_t *)base)[i];
+    case SV_I32:
+        return ((const int32_t *)base)[i];
+    case SV_U32:
+        return ((const uint32_t *)base)[i];
+    default:
+        return 0;
     }
 }
 
@@ -34,13 +43,26 @@ SV_REF_INLINE double ref_get(sv_dtype dtype, const void *base, int64_t i)
 SV_REF_INLINE void ref_put(sv_dtype dtype, void *base, int64_t i, double value)
 {
     switch (dtype) {
-    case SV_F32: ((float *)base)[i] = (float)value; break;
-    case SV_F64: ((double *)base)[i] = value; break;
-    case SV_F16: ((uint16_t *)base)[i] = sv_f32_to_f16((float)value); break;
-    case SV_BF16: ((uint16_t *)base)[i] = sv_f32_to_bf16((float)value); break;
-    case SV_I8: ((int8_t *)base)[i] = (int8_t)value; break;
-    case SV_U8: ((uint8_t *)base)[i] = (uint8_t)value; break;
-    default: break;
+    case SV_F32:
+        ((float *)base)[i] = (float)value;
+        break;
+    case SV_F64:
+        ((double *)base)[i] = value;
+        break;
+    case SV_F16:
+        ((uint16_t *)base)[i] = sv_f32_to_f16((float)value);
+        break;
+    case SV_BF16:
+        ((uint16_t *)base)[i] = sv_f32_to_bf16((float)value);
+        break;
+    case SV_I8:
+        ((int8_t *)base)[i] = (int8_t)value;
+        break;
+    case SV_U8:
+        ((uint8_t *)base)[i] = (uint8_t)value;
+        break;
+    default:
+        break;
     }
 }
 
@@ -48,11 +70,16 @@ SV_REF_INLINE void ref_put(sv_dtype dtype, void *base, int64_t i, double value)
 SV_REF_INLINE uint64_t ref_get_integer(sv_dtype dtype, const void *base, int64_t i)
 {
     switch (dtype) {
-    case SV_I32: return (uint64_t)((const int32_t *)base)[i];
-    case SV_U32: return ((const uint32_t *)base)[i];
-    case SV_I64: return (uint64_t)((const int64_t *)base)[i];
-    case SV_U64: return ((const uint64_t *)base)[i];
-    default: return 0;
+    case SV_I32:
+        return (uint64_t)((const int32_t *)base)[i];
+    case SV_U32:
+        return ((const uint32_t *)base)[i];
+    case SV_I64:
+        return (uint64_t)((const int64_t *)base)[i];
+    case SV_U64:
+        return ((const uint64_t *)base)[i];
+    default:
+        return 0;
     }
 }
 
@@ -87,8 +114,8 @@ static inline double ref_epilogue(const sv_call *call, double value, const int64
     for (uint32_t i = 0; i < call->epilogue->n; i++) {
         const sv_epilogue_item *item = &call->epilogue->item[i];
         if (item->kind == SV_EPI_UNARY) {
-            value = sv_unary_apply_f64((sv_unary)item->unary, value, (double)item->a,
-                                       (double)item->b);
+            value =
+                sv_unary_apply_f64((sv_unary)item->unary, value, (double)item->a, (double)item->b);
             continue;
         }
         const sv_desc *desc = &call->desc[item->operand];

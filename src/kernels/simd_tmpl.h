@@ -52,18 +52,51 @@ typedef int32_t sv_vi __attribute__((vector_size(SV_VF * 4)));
 typedef uint32_t sv_vu __attribute__((vector_size(SV_VF * 4)));
 typedef float sv_vf_unaligned __attribute__((vector_size(SV_VF * 4), aligned(4), may_alias));
 
-SV_INLINE sv_vf vf_load(const float *from) { return (sv_vf)*(const sv_vf_unaligned *)from; }
-SV_INLINE void vf_store(float *to, sv_vf x) { *(sv_vf_unaligned *)to = (sv_vf_unaligned)x; }
-SV_INLINE sv_vf vf_zero(void) { return (sv_vf){0}; }
-SV_INLINE sv_vi vi_set1(int32_t x) { return x - (sv_vi){0}; }
-SV_INLINE sv_vi vf_bits(sv_vf x) { return (sv_vi)x; }
-SV_INLINE sv_vf vi_bits(sv_vi x) { return (sv_vf)x; }
+SV_INLINE sv_vf vf_load(const float *from)
+{
+    return (sv_vf) * (const sv_vf_unaligned *)from;
+}
+SV_INLINE void vf_store(float *to, sv_vf x)
+{
+    *(sv_vf_unaligned *)to = (sv_vf_unaligned)x;
+}
+SV_INLINE sv_vf vf_zero(void)
+{
+    return (sv_vf){0};
+}
+SV_INLINE sv_vi vi_set1(int32_t x)
+{
+    return x - (sv_vi){0};
+}
+SV_INLINE sv_vi vf_bits(sv_vf x)
+{
+    return (sv_vi)x;
+}
+SV_INLINE sv_vf vi_bits(sv_vi x)
+{
+    return (sv_vf)x;
+}
 /* Wraps around, as the hardware does. */
-SV_INLINE sv_vi vi_add(sv_vi a, sv_vi b) { return (sv_vi)((sv_vu)a + (sv_vu)b); }
-SV_INLINE sv_vi vi_sub(sv_vi a, sv_vi b) { return (sv_vi)((sv_vu)a - (sv_vu)b); }
-SV_INLINE sv_vf vi_to_f(sv_vi x) { return (sv_vf)__builtin_convertvector(x, sv_vf_unaligned); }
-SV_INLINE sv_vf vf_abs(sv_vf x) { return vi_bits(vf_bits(x) & vi_set1(0x7fffffff)); }
-SV_INLINE sv_vf vf_neg(sv_vf x) { return vi_bits(vf_bits(x) ^ vi_set1(INT32_MIN)); }
+SV_INLINE sv_vi vi_add(sv_vi a, sv_vi b)
+{
+    return (sv_vi)((sv_vu)a + (sv_vu)b);
+}
+SV_INLINE sv_vi vi_sub(sv_vi a, sv_vi b)
+{
+    return (sv_vi)((sv_vu)a - (sv_vu)b);
+}
+SV_INLINE sv_vf vi_to_f(sv_vi x)
+{
+    return (sv_vf) __builtin_convertvector(x, sv_vf_unaligned);
+}
+SV_INLINE sv_vf vf_abs(sv_vf x)
+{
+    return vi_bits(vf_bits(x) & vi_set1(0x7fffffff));
+}
+SV_INLINE sv_vf vf_neg(sv_vf x)
+{
+    return vi_bits(vf_bits(x) ^ vi_set1(INT32_MIN));
+}
 /* The magnitude of `x` with the sign of `sign`. */
 SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
 {
@@ -82,18 +115,54 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone */
 #if defined(__AVX512F__)
 
-SV_INLINE sv_vf vf_set1(float x) { return _mm512_set1_ps(x); }
-SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm512_fmadd_ps(a, b, c); }
-SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm512_max_ps(a, x); }
-SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm512_min_ps(a, x); }
-SV_INLINE sv_vf vf_sqrt(sv_vf x) { return _mm512_sqrt_ps(x); }
-SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
-SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
-SV_INLINE sv_vm vm_not(sv_vm m) { return (sv_vm)~m; }
-SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b) { return _mm512_mask_blend_ps(m, b, a); }
-SV_INLINE sv_vi vf_to_i(sv_vf x) { return (sv_vi)_mm512_cvtps_epi32(x); }
-SV_INLINE sv_vm vm_first(int64_t n) { return (sv_vm)((1u << n) - 1); }
+SV_INLINE sv_vf vf_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x)
+{
+    return _mm512_max_ps(a, x);
+}
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x)
+{
+    return _mm512_min_ps(a, x);
+}
+SV_INLINE sv_vf vf_sqrt(sv_vf x)
+{
+    return _mm512_sqrt_ps(x);
+}
+SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ);
+}
+SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ);
+}
+SV_INLINE sv_vm vm_not(sv_vm m)
+{
+    return (sv_vm)~m;
+}
+SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
+{
+    return _mm512_mask_blend_ps(m, b, a);
+}
+SV_INLINE sv_vi vf_to_i(sv_vf x)
+{
+    return (sv_vi)_mm512_cvtps_epi32(x);
+}
+SV_INLINE sv_vm vm_first(int64_t n)
+{
+    return (sv_vm)((1u << n) - 1);
+}
 SV_INLINE sv_vf vf_load_n(const float *from, int64_t n)
 {
     return _mm512_maskz_loadu_ps(vm_first(n), from);
@@ -105,10 +174,22 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 
 #else
 
-SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b) { return (sv_vm)(a < b); }
-SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b) { return (sv_vm)(a <= b); }
-SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b) { return (sv_vm)(a == b); }
-SV_INLINE sv_vm vm_not(sv_vm m) { return ~m; }
+SV_INLINE sv_vm vf_less(sv_vf a, sv_vf b)
+{
+    return (sv_vm)(a < b);
+}
+SV_INLINE sv_vm vf_less_equal(sv_vf a, sv_vf b)
+{
+    return (sv_vm)(a <= b);
+}
+SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b)
+{
+    return (sv_vm)(a == b);
+}
+SV_INLINE sv_vm vm_not(sv_vm m)
+{
+    return ~m;
+}
 SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
 {
     return vi_bits((m & vf_bits(a)) | (~m & vf_bits(b)));
@@ -116,12 +197,30 @@ SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
 
 #if defined(__AVX2__)
 
-SV_INLINE sv_vf vf_set1(float x) { return _mm256_set1_ps(x); }
-SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return _mm256_fmadd_ps(a, b, c); }
-SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return _mm256_max_ps(a, x); }
-SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return _mm256_min_ps(a, x); }
-SV_INLINE sv_vf vf_sqrt(sv_vf x) { return _mm256_sqrt_ps(x); }
-SV_INLINE sv_vi vf_to_i(sv_vf x) { return (sv_vi)_mm256_cvtps_epi32(x); }
+SV_INLINE sv_vf vf_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x)
+{
+    return _mm256_max_ps(a, x);
+}
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x)
+{
+    return _mm256_min_ps(a, x);
+}
+SV_INLINE sv_vf vf_sqrt(sv_vf x)
+{
+    return _mm256_sqrt_ps(x);
+}
+SV_INLINE sv_vi vf_to_i(sv_vf x)
+{
+    return (sv_vi)_mm256_cvtps_epi32(x);
+}
 SV_INLINE sv_vi vi_first(int64_t n)
 {
     return vi_set1((int32_t)n) > (sv_vi){0, 1, 2, 3, 4, 5, 6, 7};
@@ -137,23 +236,39 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 
 #else
 
-SV_INLINE sv_vf vf_set1(float x) { return (sv_vf){x, x, x, x}; }
+SV_INLINE sv_vf vf_set1(float x)
+{
+    return (sv_vf){x, x, x, x};
+}
 #if defined(__aarch64__)
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
 {
     return (sv_vf)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
 }
-SV_INLINE sv_vf vf_sqrt(sv_vf x) { return (sv_vf)vsqrtq_f32((float32x4_t)x); }
-#else
-SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c) { return a * b + c; }
 SV_INLINE sv_vf vf_sqrt(sv_vf x)
 {
-    for (int i = 0; i < SV_VF; i++) x[i] = __builtin_sqrtf(x[i]);
+    return (sv_vf)vsqrtq_f32((float32x4_t)x);
+}
+#else
+SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return a * b + c;
+}
+SV_INLINE sv_vf vf_sqrt(sv_vf x)
+{
+    for (int i = 0; i < SV_VF; i++)
+        x[i] = __builtin_sqrtf(x[i]);
     return x;
 }
 #endif
-SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x) { return vf_select(vf_less(x, a), a, x); }
-SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x) { return vf_select(vf_less(a, x), a, x); }
+SV_INLINE sv_vf vf_max(sv_vf a, sv_vf x)
+{
+    return vf_select(vf_less(x, a), a, x);
+}
+SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x)
+{
+    return vf_select(vf_less(a, x), a, x);
+}
 SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     /* In 1.5 * 2^23 + x the last bit of the significand stands for one. */
@@ -186,7 +301,8 @@ SV_INLINE float vf_sum(sv_vf x)
     float lane[SV_VF];
     vf_store(lane, x);
     for (int half = SV_VF / 2; half; half /= 2) {
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+        for (int i = 0; i < half; i++)
+            lane[i] += lane[i + half];
     }
     return lane[0];
 }

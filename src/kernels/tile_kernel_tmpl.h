@@ -25,7 +25,8 @@ static void tile_activate(sv_unary op, float *x, int64_t n, float a, float b)
     default:
         break;
     }
-    for (int64_t i = 0; i < n; i++) x[i] = sv_unary_apply_f32(op, x[i], a, b);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = sv_unary_apply_f32(op, x[i], a, b);
 }
 
 /* n values of an operand with a stride, n <= SV_VF. */
@@ -34,7 +35,8 @@ SV_INLINE sv_vf tile_side(const float *from, int64_t step, int64_t n)
     if (step == 1) return n == SV_VF ? vf_load(from) : vf_load_n(from, n);
     if (step == 0) return vf_set1(*from);
     float lane[SV_VF] = {0};
-    for (int64_t i = 0; i < n; i++) lane[i] = from[i * step];
+    for (int64_t i = 0; i < n; i++)
+        lane[i] = from[i * step];
     return vf_load(lane);
 }
 
@@ -75,7 +77,8 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, const tile_rows *ro
         if (panel->y_step == 1) {
             memcpy(to, from, (size_t)panel->columns * sizeof *to);
         } else {
-            for (int32_t j = 0; j < panel->columns; j++) to[j * panel->y_step] = from[j];
+            for (int32_t j = 0; j < panel->columns; j++)
+                to[j * panel->y_step] = from[j];
         }
     }
 }
@@ -144,15 +147,21 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
 }
 
 #define TILE_DEFINE(mr)                                                                            \
-    static void tile_##mr##_1(const tile_job *job) { tile_kernel(mr, 1, job); }                    \
-    static void tile_##mr##_2(const tile_job *job) { tile_kernel(mr, 2, job); }
+    static void tile_##mr##_1(const tile_job *job)                                                 \
+    {                                                                                              \
+        tile_kernel(mr, 1, job);                                                                   \
+    }                                                                                              \
+    static void tile_##mr##_2(const tile_job *job)                                                 \
+    {                                                                                              \
+        tile_kernel(mr, 2, job);                                                                   \
+    }
 TILE_EACH_HEIGHT(TILE_DEFINE)
 
 #define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
 static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
 
-void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
-                       const tile_rows *rows, const tile_panel *panel)
+void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue, const tile_rows *rows,
+                const tile_panel *panel)
 {
     tile_job job = {.x = rows->x,
                     .panel = panel->at,
@@ -179,7 +188,8 @@ void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue,
     }
     float x[TILE_MR * TILE_NR] __attribute__((aligned(64))), *to[TILE_MR];
     const int64_t pitch = vectors * SV_VF;
-    for (int32_t i = 0; i < rows->n; i++) to[i] = x + i * pitch;
+    for (int32_t i = 0; i < rows->n; i++)
+        to[i] = x + i * pitch;
     job.y = to;
     job.columns = (int32_t)pitch;
     kernel(&job);
@@ -217,8 +227,8 @@ static void tile_wide(const tile_job *job)
         TILE_EACH_WIDE(TILE_WIDE_SCALE)
     }
 #define TILE_WIDE_FINISH(j)                                                                        \
-    tile_finish(&end, 0, j * TILE_NR, all, c##j##_0);                                              \
-    tile_finish(&end, 0, j * TILE_NR + SV_VF, all, c##j##_1);
+    tile_finish(&end, 0, j *TILE_NR, all, c##j##_0);                                               \
+    tile_finish(&end, 0, j *TILE_NR + SV_VF, all, c##j##_1);
     TILE_EACH_WIDE(TILE_WIDE_FINISH)
 }
 

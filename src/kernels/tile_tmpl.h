@@ -116,10 +116,10 @@ typedef struct tile_rows {
 /* One column panel: where its weights lie and which columns it makes. */
 typedef struct tile_panel {
     const float *at;
-    int64_t step;   /* floats from one k to the next */
+    int64_t step; /* floats from one k to the next */
     int64_t taps, depth;
     int64_t x_offset; /* from a row's pointers to what this panel reads: of a group's channels */
-    int64_t column; /* the first; of y, bias and sides */
+    int64_t column;   /* the first; of y, bias and sides */
     int32_t columns;
     int64_t y_step; /* stride of y over columns */
 } tile_panel;
@@ -133,9 +133,9 @@ typedef struct tile_job {
     const float *const *add; /* or NULL */
     const float *bias;       /* of the first column, or NULL */
     int64_t column;
-    int32_t columns;         /* to store */
-    int32_t real_columns;    /* that have weights: fewer when the tile goes to a buffer */
-    bool scaled;             /* alpha is not 1 */
+    int32_t columns;      /* to store */
+    int32_t real_columns; /* that have weights: fewer when the tile goes to a buffer */
+    bool scaled;          /* alpha is not 1 */
     float alpha, low, high;
 } tile_job;
 

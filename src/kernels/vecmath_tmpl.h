@@ -16,7 +16,8 @@
 SV_INLINE sv_vf vf_polynomial(sv_vf x, const float *coefficient, int n)
 {
     sv_vf sum = vf_set1(coefficient[n - 1]);
-    for (int i = n - 2; i >= 0; i--) sum = vf_fma(sum, x, vf_set1(coefficient[i]));
+    for (int i = n - 2; i >= 0; i--)
+        sum = vf_fma(sum, x, vf_set1(coefficient[i]));
     return sum;
 }
 #define VF_POLYNOMIAL(x, ...)                                                                      \
@@ -107,9 +108,9 @@ SV_INLINE sv_vf vf_tanh(sv_vf x)
 /* erf(x) for |x| <= 0.95. */
 SV_INLINE sv_vf vf_erf_small(sv_vf x)
 {
-    sv_vf p = VF_POLYNOMIAL(x * x, 1.283791661e-01f, -3.761262894e-01f, 1.128362566e-01f,
-                            -2.685574070e-02f, 5.192460492e-03f, -8.050804609e-04f,
-                            8.002782124e-05f);
+    sv_vf p =
+        VF_POLYNOMIAL(x * x, 1.283791661e-01f, -3.761262894e-01f, 1.128362566e-01f,
+                      -2.685574070e-02f, 5.192460492e-03f, -8.050804609e-04f, 8.002782124e-05f);
     return vf_fma(x, p, x);
 }
 
@@ -118,10 +119,10 @@ SV_INLINE sv_vf vf_erfc_tail(sv_vf t)
 {
     /* log erfc is a smooth function, close to a parabola. */
     sv_vf capped = vf_min(vf_set1(9.5f), t);
-    sv_vf q = VF_POLYNOMIAL(capped, -1.596228394e-04f, 1.129657507e+00f, 6.326014400e-01f,
-                            1.096461937e-01f, -2.641877718e-02f, 4.884823691e-03f,
-                            -6.663921522e-04f, 6.420939462e-05f, -4.104047548e-06f,
-                            1.553578102e-07f, -2.627257301e-09f);
+    sv_vf q =
+        VF_POLYNOMIAL(capped, -1.596228394e-04f, 1.129657507e+00f, 6.326014400e-01f,
+                      1.096461937e-01f, -2.641877718e-02f, 4.884823691e-03f, -6.663921522e-04f,
+                      6.420939462e-05f, -4.104047548e-06f, 1.553578102e-07f, -2.627257301e-09f);
     return vf_select(vf_less(vf_set1(9.5f), t), vf_zero(), vf_exp(vf_neg(q)));
 }
 

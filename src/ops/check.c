@@ -21,15 +21,16 @@ static void check_graph(const sv_graph *graph, sv_check *x)
         const sv_node *node = graph->node[i];
         if (!sv_op_runs(node->op) && !(x->seen[node->op] && node->op != SV_OP_UNKNOWN)) {
             x->seen[node->op] = true;
-            sv_text_printf(&x->text, "%s%s.%s version %d (first at node '%s')", x->count++ ? ", " : "",
-                           node->domain[0] ? node->domain : "ai.onnx", node->op_name, node->version,
-                           node->name);
+            sv_text_printf(&x->text, "%s%s.%s version %d (first at node '%s')",
+                           x->count++ ? ", " : "", node->domain[0] ? node->domain : "ai.onnx",
+                           node->op_name, node->version, node->name);
         }
         for (uint32_t a = 0; a < node->n_attr; a++) {
             uint32_t n = node->attr[a].kind == SV_ATTR_GRAPH    ? 1
                          : node->attr[a].kind == SV_ATTR_GRAPHS ? node->attr[a].count
                                                                 : 0;
-            for (uint32_t g = 0; g < n; g++) check_graph(node->attr[a].u.graphs[g], x);
+            for (uint32_t g = 0; g < n; g++)
+                check_graph(node->attr[a].u.graphs[g], x);
         }
     }
 }
@@ -38,7 +39,8 @@ sv_status sv_module_check(const sv_module *module)
 {
     sv_check x = {.count = 0};
     sv_text_init(&x.text, module->arena.allocator);
-    for (uint32_t i = 0; i < module->n_entry; i++) check_graph(module->entry[i].graph, &x);
+    for (uint32_t i = 0; i < module->n_entry; i++)
+        check_graph(module->entry[i].graph, &x);
     sv_status status = sv_text_status(&x.text, "list of operators");
     if (status == SV_OK && x.count > 0) {
         status = sv_error_unsupported("%s: expected operators that Serval runs, found %s",

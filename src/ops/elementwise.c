@@ -1,7 +1,8 @@
 /* Elementwise operators: one result an element, inputs broadcast to a common shape.
  *
  * Meaning: https://onnx.ai/onnx/operators, one page an operator; loops are in kernels/unary and
- * kernels/binary. Operators with their own attributes beyond scalars (Cast, Where) are elsewhere. */
+ * kernels/binary. Operators with their own attributes beyond scalars (Cast, Where) are elsewhere.
+ */
 #include "kernels/elementwise.h"
 
 #include "base/status.h"
@@ -9,7 +10,8 @@
 
 #include <string.h>
 
-/* ---- unary --------------------------------------------------------------------------------------- */
+/* ---- unary
+ * --------------------------------------------------------------------------------------- */
 
 /* Which unary operation an operator is, and which of its attributes are its parameters. */
 typedef struct sv_unary_row {
@@ -19,13 +21,43 @@ typedef struct sv_unary_row {
     float a_default, b_default;
 } sv_unary_row;
 
-#define PLAIN(name) {SV_OP_##name, SV_UNARY_##name, NULL, NULL, 0, 0}
+#define PLAIN(name)                                                                                \
+    {                                                                                              \
+        SV_OP_##name, SV_UNARY_##name, NULL, NULL, 0, 0                                            \
+    }
 static const sv_unary_row unary_rows[] = {
-    PLAIN(Abs), PLAIN(Acos), PLAIN(Acosh), PLAIN(Asin), PLAIN(Asinh), PLAIN(Atan), PLAIN(Atanh),
-    PLAIN(BitwiseNot), PLAIN(Ceil), PLAIN(Cos), PLAIN(Cosh), PLAIN(Erf), PLAIN(Exp), PLAIN(Floor),
-    PLAIN(HardSwish), PLAIN(IsNaN), PLAIN(Log), PLAIN(Mish), PLAIN(Neg), PLAIN(Not),
-    PLAIN(Reciprocal), PLAIN(Relu), PLAIN(Round), PLAIN(Sigmoid), PLAIN(Sign), PLAIN(Sin),
-    PLAIN(Sinh), PLAIN(Softplus), PLAIN(Softsign), PLAIN(Sqrt), PLAIN(Tan), PLAIN(Tanh),
+    PLAIN(Abs),
+    PLAIN(Acos),
+    PLAIN(Acosh),
+    PLAIN(Asin),
+    PLAIN(Asinh),
+    PLAIN(Atan),
+    PLAIN(Atanh),
+    PLAIN(BitwiseNot),
+    PLAIN(Ceil),
+    PLAIN(Cos),
+    PLAIN(Cosh),
+    PLAIN(Erf),
+    PLAIN(Exp),
+    PLAIN(Floor),
+    PLAIN(HardSwish),
+    PLAIN(IsNaN),
+    PLAIN(Log),
+    PLAIN(Mish),
+    PLAIN(Neg),
+    PLAIN(Not),
+    PLAIN(Reciprocal),
+    PLAIN(Relu),
+    PLAIN(Round),
+    PLAIN(Sigmoid),
+    PLAIN(Sign),
+    PLAIN(Sin),
+    PLAIN(Sinh),
+    PLAIN(Softplus),
+    PLAIN(Softsign),
+    PLAIN(Sqrt),
+    PLAIN(Tan),
+    PLAIN(Tanh),
     {SV_OP_Celu, SV_UNARY_Celu, "alpha", NULL, 1.0f, 0},
     {SV_OP_Clip, SV_UNARY_Clip, "min", "max", 0, 0}, /* only as a fused operator */
     {SV_OP_Elu, SV_UNARY_Elu, "alpha", NULL, 1.0f, 0},
@@ -91,7 +123,8 @@ static sv_status unary_emit(sv_emit *e)
 {
     sv_epilogue_item item;
     if (!sv_fused_unary(e->node->op, e->node->attr, e->node->n_attr, &item))
-        return sv_node_error(e->node, SV_CODE_INTERNAL, "it is not in the table of unary operators");
+        return sv_node_error(e->node, SV_CODE_INTERNAL,
+                             "it is not in the table of unary operators");
     return sv_emit_unary(e, item.unary, 0, sv_emit_out(e, 0), (double)item.a, (double)item.b);
 }
 
@@ -102,9 +135,14 @@ static sv_status predicate_infer(sv_infer *x)
 }
 
 #define UNARY_DESC(name, infer_with, more_traits)                                                  \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = 1, .max_in = 1, .min_out = 1, .max_out = 1,                  \
-        .traits = SV_TRAIT_ELEMENTWISE | (more_traits), .infer = infer_with, .emit = unary_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 1,                                             \
+                                          .max_in = 1,                                             \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = SV_TRAIT_ELEMENTWISE | (more_traits),          \
+                                          .infer = infer_with,                                     \
+                                          .emit = unary_emit}
 
 #define UNARY_TAIL(name) UNARY_DESC(name, sv_infer_same, SV_TRAIT_FUSE_TAIL)
 #define UNARY_PLAIN(name) UNARY_DESC(name, sv_infer_same, 0)
@@ -152,19 +190,41 @@ UNARY_PLAIN(Tan);
 UNARY_TAIL(Tanh);
 UNARY_TAIL(ThresholdedRelu);
 
-/* ---- binary -------------------------------------------------------------------------------------- */
+/* ---- binary
+ * -------------------------------------------------------------------------------------- */
 
 typedef struct sv_binary_row {
     sv_op op;
     uint8_t binary;
 } sv_binary_row;
 
-#define SAME(name) {SV_OP_##name, SV_BINARY_##name}
+#define SAME(name)                                                                                 \
+    {                                                                                              \
+        SV_OP_##name, SV_BINARY_##name                                                             \
+    }
 static const sv_binary_row binary_rows[] = {
-    SAME(Add), SAME(And), SAME(BitShift), SAME(BitwiseAnd), SAME(BitwiseOr), SAME(BitwiseXor),
-    SAME(Div), SAME(Equal), SAME(Greater), SAME(GreaterOrEqual), SAME(Less), SAME(LessOrEqual),
-    SAME(Mod), SAME(Mul), SAME(Or), SAME(PRelu), SAME(Pow), SAME(Sub), SAME(Xor),
-    {SV_OP_Max, SV_BINARY_Max}, {SV_OP_Min, SV_BINARY_Min}, {SV_OP_Sum, SV_BINARY_Add},
+    SAME(Add),
+    SAME(And),
+    SAME(BitShift),
+    SAME(BitwiseAnd),
+    SAME(BitwiseOr),
+    SAME(BitwiseXor),
+    SAME(Div),
+    SAME(Equal),
+    SAME(Greater),
+    SAME(GreaterOrEqual),
+    SAME(Less),
+    SAME(LessOrEqual),
+    SAME(Mod),
+    SAME(Mul),
+    SAME(Or),
+    SAME(PRelu),
+    SAME(Pow),
+    SAME(Sub),
+    SAME(Xor),
+    {SV_OP_Max, SV_BINARY_Max},
+    {SV_OP_Min, SV_BINARY_Min},
+    {SV_OP_Sum, SV_BINARY_Add},
     {SV_OP_Mean, SV_BINARY_Add},
 };
 
@@ -193,8 +253,8 @@ static sv_status same_dtypes(sv_infer *x)
 {
     for (uint32_t i = 1; i < x->n_in; i++) {
         if (x->in[i].dtype == x->in[0].dtype || !x->in[i].dtype || !x->in[0].dtype) continue;
-        return sv_infer_error(x, i, "expected %s as input 0, found %s", sv_dtype_name(x->in[0].dtype),
-                              sv_dtype_name(x->in[i].dtype));
+        return sv_infer_error(x, i, "expected %s as input 0, found %s",
+                              sv_dtype_name(x->in[0].dtype), sv_dtype_name(x->in[i].dtype));
     }
     return SV_OK;
 }
@@ -220,9 +280,14 @@ static sv_status prelu_infer(sv_infer *x)
 }
 
 #define BINARY_DESC(name, infer_with, more_traits)                                                 \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = 2, .max_in = 2, .min_out = 1, .max_out = 1,                  \
-        .traits = SV_TRAIT_ELEMENTWISE | (more_traits), .infer = infer_with, .emit = binary_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 2,                                             \
+                                          .max_in = 2,                                             \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = SV_TRAIT_ELEMENTWISE | (more_traits),          \
+                                          .infer = infer_with,                                     \
+                                          .emit = binary_emit}
 
 BINARY_DESC(Add, binary_infer, SV_TRAIT_COMMUTATIVE | SV_TRAIT_FUSE_TAIL | SV_TRAIT_SHAPE);
 BINARY_DESC(And, compare_infer, SV_TRAIT_COMMUTATIVE);
@@ -244,7 +309,8 @@ BINARY_DESC(Pow, binary_infer, 0);
 BINARY_DESC(Sub, binary_infer, SV_TRAIT_SHAPE);
 BINARY_DESC(Xor, compare_infer, SV_TRAIT_COMMUTATIVE);
 
-/* ---- Max, Min, Sum, Mean: any number of inputs ------------------------------------------------------ */
+/* ---- Max, Min, Sum, Mean: any number of inputs
+ * ------------------------------------------------------ */
 
 static sv_status variadic_emit(sv_emit *e)
 {
@@ -252,16 +318,22 @@ static sv_status variadic_emit(sv_emit *e)
     int binary = binary_of(e->node);
     if (e->n_in == 1) return sv_emit_copy(e, y, 0, NULL);
     SV_TRY(sv_emit_binary(e, binary, 0, 1, y));
-    for (uint32_t i = 2; i < e->n_in; i++) SV_TRY(sv_emit_binary(e, binary, y, i, y));
-    if (e->node->op == SV_OP_Mean) return sv_emit_unary(e, SV_UNARY_Affine, y, y, 1.0 / e->n_in, 0.0);
+    for (uint32_t i = 2; i < e->n_in; i++)
+        SV_TRY(sv_emit_binary(e, binary, y, i, y));
+    if (e->node->op == SV_OP_Mean)
+        return sv_emit_unary(e, SV_UNARY_Affine, y, y, 1.0 / e->n_in, 0.0);
     return SV_OK;
 }
 
 #define VARIADIC_DESC(name)                                                                        \
-    const sv_op_desc sv_op_desc_##name = {                                                         \
-        .op = SV_OP_##name, .min_in = 1, .max_in = 255, .min_out = 1, .max_out = 1,                \
-        .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_COMMUTATIVE, .infer = binary_infer,              \
-        .emit = variadic_emit}
+    const sv_op_desc sv_op_desc_##name = {.op = SV_OP_##name,                                      \
+                                          .min_in = 1,                                             \
+                                          .max_in = 255,                                           \
+                                          .min_out = 1,                                            \
+                                          .max_out = 1,                                            \
+                                          .traits = SV_TRAIT_ELEMENTWISE | SV_TRAIT_COMMUTATIVE,   \
+                                          .infer = binary_infer,                                   \
+                                          .emit = variadic_emit}
 
 VARIADIC_DESC(Max);
 VARIADIC_DESC(Mean);

@@ -16,8 +16,14 @@ sv_status sv_emit_init(sv_emit *e, const sv_module *module, const sv_node *node,
                        const sv_type *out, const sv_tensor *const *known, sv_arena *arena)
 {
     uint32_t n = node->n_in + node->n_out;
-    *e = (sv_emit){.module = module, .node = node, .n_in = node->n_in, .n_out = node->n_out,
-                   .known = known, .arena = arena, .n_slot = n, .slot_capacity = n + 8};
+    *e = (sv_emit){.module = module,
+                   .node = node,
+                   .n_in = node->n_in,
+                   .n_out = node->n_out,
+                   .known = known,
+                   .arena = arena,
+                   .n_slot = n,
+                   .slot_capacity = n + 8};
     e->slot = sv_arena_array(arena, e->slot_capacity, sizeof(*e->slot));
     e->constant = sv_arena_array(arena, e->slot_capacity, sizeof(*e->constant));
     if (!e->slot || !e->constant) return out_of_memory(e, e->slot_capacity * sizeof(*e->slot));
@@ -69,12 +75,14 @@ sv_status sv_emit_constant(sv_emit *e, sv_dtype dtype, const sv_shape *shape, co
     return SV_OK;
 }
 
-/* ---- items ------------------------------------------------------------------------------------ */
+/* ---- items ------------------------------------------------------------------------------------
+ */
 
 static sv_status add_item(sv_emit *e, sv_item **out)
 {
     void *items = e->item;
-    if (!sv_arena_grow(e->arena, &items, &e->item_capacity, e->n_item, e->n_item + 1, sizeof(sv_item)))
+    if (!sv_arena_grow(e->arena, &items, &e->item_capacity, e->n_item, e->n_item + 1,
+                       sizeof(sv_item)))
         return out_of_memory(e, sizeof(sv_item));
     e->item = items;
     *out = &e->item[e->n_item++];
@@ -97,7 +105,9 @@ sv_status sv_emit_problem_epilogue(sv_emit *e, sv_family family, const void *par
     SV_TRY(check_operands(e, n));
     SV_TRY(add_item(e, &item));
     item->kind = SV_ITEM_PROBLEM;
-    item->problem = (sv_problem){.family = family, .n_operand = (uint8_t)n, .param_size = (uint32_t)size,
+    item->problem = (sv_problem){.family = family,
+                                 .n_operand = (uint8_t)n,
+                                 .param_size = (uint32_t)size,
                                  .write_mask = (uint16_t)write_mask};
     if (epilogue) item->problem.epilogue = *epilogue;
     /* Room for the operands of an epilogue that is added later. */
@@ -177,11 +187,13 @@ sv_status sv_emit_copy(sv_emit *e, sv_slot to, sv_slot from, const int64_t *star
     item->kind = SV_ITEM_COPY;
     item->from = from;
     item->to = to;
-    for (int32_t i = 0; start && i < e->slot[to].shape.rank; i++) item->start[i] = start[i];
+    for (int32_t i = 0; start && i < e->slot[to].shape.rank; i++)
+        item->start[i] = start[i];
     return SV_OK;
 }
 
-/* ---- elementwise shorthands --------------------------------------------------------------------- */
+/* ---- elementwise shorthands ---------------------------------------------------------------------
+ */
 
 sv_status sv_emit_unary(sv_emit *e, int unary, sv_slot from, sv_slot to, double a, double b)
 {
@@ -205,7 +217,8 @@ sv_status sv_emit_convert(sv_emit *e, sv_slot from, sv_slot to)
     return sv_emit_problem(e, SV_FAMILY_convert, &param, sizeof(param), 2, ref, 2);
 }
 
-/* ---- operands ------------------------------------------------------------------------------------- */
+/* ---- operands
+ * ------------------------------------------------------------------------------------- */
 
 sv_desc sv_type_desc(const sv_type *type)
 {
@@ -240,7 +253,8 @@ sv_desc sv_desc_expand(const sv_desc *from, const sv_shape *to)
     return desc;
 }
 
-/* ---- fused operators -------------------------------------------------------------------------------- */
+/* ---- fused operators
+ * -------------------------------------------------------------------------------- */
 
 static bool is_last_written(const sv_emit *e, const sv_item *item)
 {
@@ -270,7 +284,8 @@ static bool add_epilogue(sv_emit *e, sv_item *item, const sv_fused *fused)
     } else {
         if (fused->op != SV_OP_Add && fused->op != SV_OP_Mul) return false;
         const sv_type *operand = &e->slot[fused->operand], *result = &e->slot[e->n_in];
-        if (operand->dtype != result->dtype || item->problem.n_operand == SV_OPERAND_MAX) return false;
+        if (operand->dtype != result->dtype || item->problem.n_operand == SV_OPERAND_MAX)
+            return false;
         bool bias = fused->op == SV_OP_Add && is_bias(item, operand, result);
         next.kind = bias ? SV_EPI_BIAS : fused->op == SV_OP_Add ? SV_EPI_ADD : SV_EPI_MUL;
         next.operand = item->problem.n_operand++;
@@ -288,7 +303,8 @@ static sv_status add_separate(sv_emit *e, const sv_fused *fused)
     sv_epilogue_item unary;
     if (fused->operand < 0) {
         if (!sv_fused_unary(fused->op, fused->attr, fused->n_attr, &unary))
-            return sv_node_error(e->node, SV_CODE_INTERNAL, "operator %s cannot stand behind another",
+            return sv_node_error(e->node, SV_CODE_INTERNAL,
+                                 "operator %s cannot stand behind another",
                                  sv_op_get(fused->op)->name);
         return sv_emit_unary(e, unary.unary, y, y, (double)unary.a, (double)unary.b);
     }
@@ -296,7 +312,8 @@ static sv_status add_separate(sv_emit *e, const sv_fused *fused)
     return sv_emit_binary(e, binary, y, (sv_slot)fused->operand, y);
 }
 
-/* ---- checks -------------------------------------------------------------------------------------------- */
+/* ---- checks
+ * -------------------------------------------------------------------------------------------- */
 
 static bool broadcasts(const sv_shape *from, const sv_shape *to)
 {
@@ -308,8 +325,8 @@ static bool broadcasts(const sv_shape *from, const sv_shape *to)
     return true;
 }
 
-/* Whoever repeats an operand must not read beyond it: operands fused here were fitting by the symbols of
- * the model only, which callers need not keep to. */
+/* Whoever repeats an operand must not read beyond it: operands fused here were fitting by the
+ * symbols of the model only, which callers need not keep to. */
 static sv_status check_expanded(const sv_emit *e, const sv_ref *ref)
 {
     if (ref->slot == SV_NO_SLOT || !ref->expanded) return SV_OK;

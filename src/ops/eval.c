@@ -75,7 +75,8 @@ static sv_view seen(const sv_eval *x, const sv_item *item)
 static sv_status run_view(sv_eval *x, const sv_item *item)
 {
     if (item->view == SV_VIEW_RESHAPE) {
-        sv_tensor same = {.dtype = x->emit.slot[item->to].dtype, .shape = x->emit.slot[item->to].shape,
+        sv_tensor same = {.dtype = x->emit.slot[item->to].dtype,
+                          .shape = x->emit.slot[item->to].shape,
                           .data = x->view[item->from].data};
         x->view[item->to] = sv_tensor_view(&same);
         return SV_OK;
@@ -97,7 +98,8 @@ static sv_status run_copy(sv_eval *x, const sv_item *item)
     return SV_OK;
 }
 
-static sv_status run_kernel(sv_eval *x, const sv_kernel *kernel, sv_problem *problem, void *const *ptr)
+static sv_status run_kernel(sv_eval *x, const sv_kernel *kernel, sv_problem *problem,
+                            void *const *ptr)
 {
     size_t scratch = kernel->scratch ? kernel->scratch(problem) : 0;
     size_t shared = kernel->shared ? kernel->shared(problem) : 0;
@@ -105,9 +107,14 @@ static sv_status run_kernel(sv_eval *x, const sv_kernel *kernel, sv_problem *pro
     if (!memory) return sv_error_memory(kernel->name, scratch + shared);
     memory = (char *)sv_size_align((size_t)memory, 64);
     sv_fault fault = {.step = UINT32_MAX};
-    sv_call call = {.param = problem->param, .desc = problem->desc, .ptr = ptr,
-                    .epilogue = &problem->epilogue, .scratch = memory,
-                    .shared = memory + sv_size_align(scratch, 64), .arena = x->arena, .fault = &fault};
+    sv_call call = {.param = problem->param,
+                    .desc = problem->desc,
+                    .ptr = ptr,
+                    .epilogue = &problem->epilogue,
+                    .scratch = memory,
+                    .shared = memory + sv_size_align(scratch, 64),
+                    .arena = x->arena,
+                    .fault = &fault};
     for (uint32_t phase = 0; phase < (kernel->phases ? kernel->phases : 1u); phase++) {
         call.phase = phase;
         kernel->run(&call, 0, kernel->units ? kernel->units(problem, phase) : 1);
@@ -173,7 +180,8 @@ static sv_status eval_outputs(sv_eval *x, sv_tensor *out)
             continue;
         }
         SV_TRY(dense_slot(x, slot));
-        out[i] = (sv_tensor){.dtype = type->dtype, .shape = type->shape, .data = x->view[slot].data};
+        out[i] =
+            (sv_tensor){.dtype = type->dtype, .shape = type->shape, .data = x->view[slot].data};
     }
     return SV_OK;
 }
@@ -228,7 +236,8 @@ sv_status sv_op_eval(const sv_module *module, const sv_node *node, const sv_tens
 {
     const sv_op_desc *desc = sv_op_desc_get(node->op);
     SV_TRY(sv_op_check(node));
-    if (!desc->emit) return sv_node_error(node, SV_CODE_UNIMPLEMENTED, "it has no loops of its own");
+    if (!desc->emit)
+        return sv_node_error(node, SV_CODE_UNIMPLEMENTED, "it has no loops of its own");
     sv_type *type = sv_arena_array(arena, node->n_in + node->n_out, sizeof(*type));
     if (!type) return sv_error_memory(node->op_name, sizeof(*type));
     for (uint32_t i = 0; i < node->n_in; i++) {
@@ -238,8 +247,14 @@ sv_status sv_op_eval(const sv_module *module, const sv_node *node, const sv_tens
     sv_eval x = {.emit = {.module = module, .node = node}, .arena = arena};
     sv_type *out_type = type + node->n_in;
     int64_t symbol = -1;
-    sv_infer infer = {.module = module, .node = node, .n_in = node->n_in, .n_out = node->n_out,
-                      .in = type, .known = in, .out = out_type, .next_symbol = &symbol};
+    sv_infer infer = {.module = module,
+                      .node = node,
+                      .n_in = node->n_in,
+                      .n_out = node->n_out,
+                      .in = type,
+                      .known = in,
+                      .out = out_type,
+                      .next_symbol = &symbol};
     SV_TRY(sv_op_infer(&infer));
     if (infer.dynamic) SV_TRY(measure(&x, desc, in, type, out_type));
     SV_TRY(sv_emit_init(&x.emit, module, node, type, out_type, in, arena));

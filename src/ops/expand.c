@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-sv_status sv_expand_add(sv_expand *x, sv_op op, uint32_t n_in, const sv_value_id *in, sv_node **node,
-                        sv_value_id *out)
+sv_status sv_expand_add(sv_expand *x, sv_op op, uint32_t n_in, const sv_value_id *in,
+                        sv_node **node, sv_value_id *out)
 {
     sv_node *added;
     SV_TRY(sv_graph_add_node(x->graph, op, x->node->name, n_in, 1, &added));

@@ -1,19 +1,20 @@
 /* Inference over a whole graph: types of all values on symbolic shapes, before any input is seen.
- * Small values that follow from constants are computed on the way, because shapes depend on them. */
+ * Small values that follow from constants are computed on the way, because shapes depend on them.
+ */
 #include "base/alloc.h"
 #include "base/status.h"
 #include "ops/op.h"
 
 #include <string.h>
 
-/* Values of more elements are not computed here: shape arithmetic is small. All of them together have a
- * bound too. */
+/* Values of more elements are not computed here: shape arithmetic is small. All of them together
+ * have a bound too. */
 enum { FOLD_ELEMENTS = 4096, FOLD_BYTES = 256 << 20 };
 
 typedef struct sv_graph_inference {
     sv_graph *graph;
-    sv_arena arena;             /* of this pass: folded values */
-    const sv_tensor **known;    /* [n_value] */
+    sv_arena arena;          /* of this pass: folded values */
+    const sv_tensor **known; /* [n_value] */
     int64_t next_symbol;
 } sv_graph_inference;
 
@@ -38,7 +39,8 @@ static sv_status known_constants(sv_graph_inference *x, const sv_tensor *const *
     return SV_OK;
 }
 
-/* The better of what was declared and what was inferred: sizes that were inferred, else those declared. */
+/* The better of what was declared and what was inferred: sizes that were inferred, else those
+ * declared. */
 static sv_status merge(const sv_node *node, uint32_t output, sv_value *value, const sv_type *found)
 {
     sv_type *type = &value->type.tensor;
@@ -72,7 +74,8 @@ static sv_status fold(sv_graph_inference *x, const sv_node *node, const sv_tenso
                       const sv_infer *infer)
 {
     const sv_op_desc *desc = sv_op_desc_get(node->op);
-    if (!desc->emit || desc->traits & SV_TRAIT_RANDOM || infer->dynamic || node->n_fused) return SV_OK;
+    if (!desc->emit || desc->traits & SV_TRAIT_RANDOM || infer->dynamic || node->n_fused)
+        return SV_OK;
     if (x->arena.bytes > FOLD_BYTES) return SV_OK;
     sv_tensor *typed = sv_arena_array(&x->arena, node->n_in, sizeof(*typed));
     const sv_tensor **all = sv_arena_array(&x->arena, node->n_in, sizeof(*all));
@@ -129,9 +132,16 @@ static sv_status infer_node(sv_graph_inference *x, const sv_node *node)
         in[i] = x->known[node->in[i]];
     }
     SV_TRY(infer_nested(x, node));
-    sv_infer infer = {.module = graph->module, .node = node, .n_in = node->n_in, .n_out = node->n_out,
-                      .in = type, .known = in, .out = type + node->n_in, .in_value = full,
-                      .out_value = full + node->n_in, .next_symbol = &x->next_symbol};
+    sv_infer infer = {.module = graph->module,
+                      .node = node,
+                      .n_in = node->n_in,
+                      .n_out = node->n_out,
+                      .in = type,
+                      .known = in,
+                      .out = type + node->n_in,
+                      .in_value = full,
+                      .out_value = full + node->n_in,
+                      .next_symbol = &x->next_symbol};
     SV_TRY(sv_op_infer(&infer));
     for (uint32_t i = 0; i < node->n_out; i++) {
         if (node->out[i] == SV_NO_VALUE) continue;

@@ -1,5 +1,5 @@
-/* What the infer functions of all families share: access to inputs, symbols, errors that name the node.
- * What one operator infers is in its family's file. */
+/* What the infer functions of all families share: access to inputs, symbols, errors that name the
+ * node. What one operator infers is in its family's file. */
 #include "base/status.h"
 #include "ops/op.h"
 
@@ -29,7 +29,8 @@ sv_shape sv_infer_symbols(sv_infer *x, int32_t rank)
     sv_shape shape = sv_shape_unknown();
     if (rank < 0 || rank > SV_MAX_RANK) return shape;
     shape.rank = rank;
-    for (int32_t i = 0; i < rank; i++) shape.dim[i] = sv_infer_symbol(x);
+    for (int32_t i = 0; i < rank; i++)
+        shape.dim[i] = sv_infer_symbol(x);
     return shape;
 }
 
@@ -44,7 +45,8 @@ bool sv_infer_ints(sv_infer *x, uint32_t input, int64_t out[64], uint32_t *count
     if (!value || !sv_dtype_is_integer(value->dtype)) return false;
     int64_t n = sv_tensor_count(value);
     if (n > 64) return false;
-    for (int64_t i = 0; i < n; i++) out[i] = sv_tensor_get_i64(value, i);
+    for (int64_t i = 0; i < n; i++)
+        out[i] = sv_tensor_get_i64(value, i);
     *count = (uint32_t)n;
     return true;
 }
@@ -56,7 +58,8 @@ sv_status sv_node_error(const sv_node *node, sv_code code, const char *format, .
     va_start(arguments, format);
     vsnprintf(message, sizeof(message), format, arguments);
     va_end(arguments);
-    return sv_error(code, "node '%s' (%s): %s", node->name ? node->name : "", node->op_name, message);
+    return sv_error(code, "node '%s' (%s): %s", node->name ? node->name : "", node->op_name,
+                    message);
 }
 
 sv_status sv_infer_error(const sv_infer *x, uint32_t input, const char *format, ...)

@@ -10,20 +10,21 @@
 
 /* ---- inference ------------------------------------------------------------------------------- */
 
-/* What infer sees of a node. Shapes may be symbolic (negative dimensions, rank -1); at specialisation
- * they are known, and so are the values that shapes depend on. */
+/* What infer sees of a node. Shapes may be symbolic (negative dimensions, rank -1); at
+ * specialisation they are known, and so are the values that shapes depend on. */
 typedef struct sv_infer {
     const sv_module *module;
     const sv_node *node;
     uint32_t n_in, n_out;
-    const sv_type *in;               /* [n_in]; dtype NONE: omitted or not known */
-    const sv_tensor *const *known;   /* [n_in]; NULL: no value known */
-    sv_type *out;                    /* [n_out]; set to dtype NONE and rank -1 before the call */
-    const sv_value_type *in_value;   /* [n_in]: full types, for operators on sequences and maps; may be NULL */
-    sv_value_type *out_value;        /* [n_out]: set when an output is no tensor; may be NULL */
-    uint32_t asked;                  /* bit i: the value of input i was wanted and not known */
-    uint32_t dynamic;                /* bit i: the size of output i is known only by running */
-    int64_t *next_symbol;            /* decremented for each fresh symbol */
+    const sv_type *in;             /* [n_in]; dtype NONE: omitted or not known */
+    const sv_tensor *const *known; /* [n_in]; NULL: no value known */
+    sv_type *out;                  /* [n_out]; set to dtype NONE and rank -1 before the call */
+    const sv_value_type
+        *in_value; /* [n_in]: full types, for operators on sequences and maps; may be NULL */
+    sv_value_type *out_value; /* [n_out]: set when an output is no tensor; may be NULL */
+    uint32_t asked;           /* bit i: the value of input i was wanted and not known */
+    uint32_t dynamic;         /* bit i: the size of output i is known only by running */
+    int64_t *next_symbol;     /* decremented for each fresh symbol */
 } sv_infer;
 
 bool sv_infer_has(const sv_infer *x, uint32_t input);
@@ -35,7 +36,8 @@ int64_t sv_infer_symbol(sv_infer *x);
 sv_shape sv_infer_symbols(sv_infer *x, int32_t rank);
 /* The size of `output` is known only by running: the descriptor has `measure`. */
 void sv_infer_dynamic(sv_infer *x, uint32_t output);
-/* Ints of input `input` as int64 (i32 and i64 tensors): false when not known (asked). At most 64. */
+/* Ints of input `input` as int64 (i32 and i64 tensors): false when not known (asked). At most 64.
+ */
 bool sv_infer_ints(sv_infer *x, uint32_t input, int64_t out[64], uint32_t *count);
 
 /* Errors that name the node: "node 'x' (Conv): input 1 'w': expected .., found ..". */
@@ -48,40 +50,48 @@ SV_MUST_USE SV_NONNULL_RESULT sv_status sv_infer_error(const sv_infer *x, uint32
 /* Building blocks that many operators share. */
 SV_MUST_USE sv_status sv_infer_same(sv_infer *x);      /* out[0] = in[0] */
 SV_MUST_USE sv_status sv_infer_broadcast(sv_infer *x); /* all inputs broadcast, dtype of in[0] */
-/* Multidirectional broadcasting with a fresh symbol where a size cannot be told; false: conflict. */
+/* Multidirectional broadcasting with a fresh symbol where a size cannot be told; false: conflict.
+ */
 bool sv_infer_broadcast_shapes(sv_infer *x, const sv_shape *a, const sv_shape *b, sv_shape *out);
 SV_MUST_USE sv_status sv_infer_axis(const sv_infer *x, int64_t axis, int32_t rank, int32_t *out);
 
-/* ---- descriptors ------------------------------------------------------------------------------ */
+/* ---- descriptors ------------------------------------------------------------------------------
+ */
 
 typedef struct sv_emit sv_emit;
 typedef struct sv_expand sv_expand;
 
 typedef enum sv_trait {
-    SV_TRAIT_ELEMENTWISE = 1 << 0,  /* one result an element; keeps any layout */
+    SV_TRAIT_ELEMENTWISE = 1 << 0, /* one result an element; keeps any layout */
     SV_TRAIT_COMMUTATIVE = 1 << 1,
-    SV_TRAIT_FUSE_BASE = 1 << 2,    /* its problem takes epilogues: others may be fused behind it */
-    SV_TRAIT_FUSE_TAIL = 1 << 3,    /* may be fused behind another (activations, Add, Mul) */
-    SV_TRAIT_RANDOM = 1 << 4,       /* not folded, not merged */
-    SV_TRAIT_SHAPE = 1 << 5,        /* cheap integer work on shapes: folded at specialisation */
-    SV_TRAIT_TYPE_ONLY = 1 << 6,    /* reads its inputs' types, not their elements (Shape, Size) */
+    SV_TRAIT_FUSE_BASE = 1 << 2, /* its problem takes epilogues: others may be fused behind it */
+    SV_TRAIT_FUSE_TAIL = 1 << 3, /* may be fused behind another (activations, Add, Mul) */
+    SV_TRAIT_RANDOM = 1 << 4,    /* not folded, not merged */
+    SV_TRAIT_SHAPE = 1 << 5,     /* cheap integer work on shapes: folded at specialisation */
+    SV_TRAIT_TYPE_ONLY = 1 << 6, /* reads its inputs' types, not their elements (Shape, Size) */
 } sv_trait;
 
-typedef enum sv_control { SV_CONTROL_NONE, SV_CONTROL_IF, SV_CONTROL_LOOP, SV_CONTROL_SCAN } sv_control;
+typedef enum sv_control {
+    SV_CONTROL_NONE,
+    SV_CONTROL_IF,
+    SV_CONTROL_LOOP,
+    SV_CONTROL_SCAN
+} sv_control;
 
 /* Exactly one of emit, expand and control is set. Immutable. */
 typedef struct sv_op_desc {
     sv_op op;
-    uint8_t min_in, max_in;   /* max 255: any number */
+    uint8_t min_in, max_in; /* max 255: any number */
     uint8_t min_out, max_out;
     uint32_t traits;
     sv_status (*infer)(sv_infer *x);
     sv_status (*emit)(sv_emit *e);
-    /* Replaces a function operator by a graph of others; returns UNIMPLEMENTED for what it cannot. */
+    /* Replaces a function operator by a graph of others; returns UNIMPLEMENTED for what it cannot.
+     */
     sv_status (*expand)(sv_expand *x);
     sv_control control;
-    /* For dynamic outputs: emits the work that finds their sizes. Its slots are the node's inputs, then
-     * for each output an i64 vector of the output's rank, to be filled with its dims. */
+    /* For dynamic outputs: emits the work that finds their sizes. Its slots are the node's inputs,
+     * then for each output an i64 vector of the output's rank, to be filled with its dims. */
     sv_status (*measure)(sv_emit *e);
 } sv_op_desc;
 
@@ -96,29 +106,32 @@ bool sv_op_runs(sv_op op);
 /* UNIMPLEMENTED with the names of all operators, nested graphs included, that cannot run. */
 SV_MUST_USE sv_status sv_module_check(const sv_module *module);
 
-/* Runs the descriptor's infer after its checks. Fused operators keep the type; that their operands fit is
- * checked when the node is emitted. */
+/* Runs the descriptor's infer after its checks. Fused operators keep the type; that their operands
+ * fit is checked when the node is emitted. */
 SV_MUST_USE sv_status sv_op_infer(sv_infer *x);
 
 /* Types of all values of a graph on symbolic shapes, with the values of constants (and what follows
- * from them by folding small values) known. Writes value->type: what is inferred counts more than what
- * the file declared, which stays where nothing can be told; another dtype than declared is an error that
- * names the node. Nested graphs are inferred as far as they are right. */
+ * from them by folding small values) known. Writes value->type: what is inferred counts more than
+ * what the file declared, which stays where nothing can be told; another dtype than declared is an
+ * error that names the node. Nested graphs are inferred as far as they are right. */
 SV_MUST_USE sv_status sv_graph_infer(sv_graph *graph);
 
-/* ---- evaluation of one node (for folding, shape arithmetic, and tests) -------------------------- */
+/* ---- evaluation of one node (for folding, shape arithmetic, and tests) --------------------------
+ */
 
-/* Puts typed tensors without elements into store[i] and in[i] for a node whose results depend only on
- * the types of its inputs (SV_TRAIT_TYPE_ONLY), so that it can be evaluated; false: it is no such node,
- * or a shape is not known. */
-bool sv_op_by_type(const sv_node *node, const sv_type *type, sv_tensor *store, const sv_tensor **in);
+/* Puts typed tensors without elements into store[i] and in[i] for a node whose results depend only
+ * on the types of its inputs (SV_TRAIT_TYPE_ONLY), so that it can be evaluated; false: it is no
+ * such node, or a shape is not known. */
+bool sv_op_by_type(const sv_node *node, const sv_type *type, sv_tensor *store,
+                   const sv_tensor **in);
 
-/* Computes the node with the reference rows into `arena`. in[i] NULL: omitted. Outputs must have sizes
- * that do not depend on running, or the operator has `measure`. Not for control operators. */
+/* Computes the node with the reference rows into `arena`. in[i] NULL: omitted. Outputs must have
+ * sizes that do not depend on running, or the operator has `measure`. Not for control operators. */
 SV_MUST_USE sv_status sv_op_eval(const sv_module *module, const sv_node *node,
                                  const sv_tensor *const *in, sv_tensor *out, sv_arena *arena);
 
-/* ---- expansion ---------------------------------------------------------------------------------- */
+/* ---- expansion ----------------------------------------------------------------------------------
+ */
 
 /* What expand sees: builds nodes before `node` in `graph`, whose outputs it defines through
  * sv_expand_output. Types of the inputs are known as far as inference could tell. */

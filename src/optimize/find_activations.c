@@ -34,7 +34,8 @@ static sv_status find_gate(sv_graph *graph, sv_node *mul)
 {
     for (uint32_t i = 0; i < 2; i++) {
         sv_node *gate = sv_pass_producer(graph, mul->in[i]);
-        if (!gate || gate->dead || gate->n_fused || gate->n_in < 1 || gate->in[0] != mul->in[1 - i]) continue;
+        if (!gate || gate->dead || gate->n_fused || gate->n_in < 1 || gate->in[0] != mul->in[1 - i])
+            continue;
         if (gate->op == SV_OP_Sigmoid) return replace(graph, mul, SV_OP_Swish, gate->in[0]);
         if (gate->op != SV_OP_HardSigmoid) continue;
         if (near(sv_node_float(gate, "alpha", 0.2f), 1.0f / 6.0f) &&

@@ -1,6 +1,6 @@
 /* Folds a batch normalisation into the weights of the convolution before it:
- * y = (conv(x) + b - mean) * s + shift with s = scale / sqrt(var + epsilon), a scale a output channel.
- * The weights stay where they are; packing multiplies. */
+ * y = (conv(x) + b - mean) * s + shift with s = scale / sqrt(var + epsilon), a scale a output
+ * channel. The weights stay where they are; packing multiplies. */
 #include "base/status.h"
 #include "optimize/pass.h"
 
@@ -59,7 +59,8 @@ static sv_status fold(sv_graph *graph, sv_node *norm, sv_node *conv, int32_t axi
     for (int64_t i = 0; i < n; i++) {
         double s = (double)gamma[i] / sqrt((double)var[i] + epsilon);
         scale[i] = (float)s;
-        shift[i] = (float)(((bias ? (double)bias[i] : 0.0) - (double)mean[i]) * s + (double)beta[i]);
+        shift[i] =
+            (float)(((bias ? (double)bias[i] : 0.0) - (double)mean[i]) * s + (double)beta[i]);
     }
     sv_value_id value;
     SV_TRY(add_weight(graph, conv, scale, axis));

@@ -1,5 +1,5 @@
-/* Fuses activations, biases and residual additions behind the matrix product or convolution that makes
- * their input, so that the result is stored once. */
+/* Fuses activations, biases and residual additions behind the matrix product or convolution that
+ * makes their input, so that the result is stored once. */
 #include "base/status.h"
 #include "ops/op.h"
 #include "optimize/pass.h"
@@ -22,14 +22,16 @@ static sv_node *base_of(const sv_graph *graph, sv_value_id value)
     if (!base || base->dead || !has_trait(base, SV_TRAIT_FUSE_BASE) || base->n_fused >= FUSED_MAX)
         return NULL;
     const sv_type *type = &graph->value[value].type.tensor;
-    return sv_pass_read_once(graph, value) && base->out[0] == value && type->dtype == SV_F32 ? base : NULL;
+    return sv_pass_read_once(graph, value) && base->out[0] == value && type->dtype == SV_F32 ? base
+                                                                                             : NULL;
 }
 
 /* Makes room behind all inputs that the base's own operator may have. */
 static sv_status append_operand(sv_graph *graph, sv_node *base, sv_value_id operand, int32_t *index)
 {
     const sv_op_desc *desc = sv_op_desc_get(base->op);
-    while (base->n_in < desc->max_in) SV_TRY(sv_node_add_input(graph->module, base, SV_NO_VALUE));
+    while (base->n_in < desc->max_in)
+        SV_TRY(sv_node_add_input(graph->module, base, SV_NO_VALUE));
     *index = (int32_t)base->n_in;
     return sv_node_add_input(graph->module, base, operand);
 }
@@ -85,7 +87,8 @@ static sv_status try_clip(sv_graph *graph, sv_node *tail)
     if (!attr) return sv_error_memory(tail->op_name, 2 * sizeof(*attr));
     attr[0] = (sv_attr){.name = "min", .kind = SV_ATTR_FLOAT, .u.f = low};
     attr[1] = (sv_attr){.name = "max", .kind = SV_ATTR_FLOAT, .u.f = high};
-    sv_fused fused = {.op = SV_OP_Clip, .operand = -1, .attr = attr, .n_attr = 2, .name = tail->name};
+    sv_fused fused = {
+        .op = SV_OP_Clip, .operand = -1, .attr = attr, .n_attr = 2, .name = tail->name};
     return fuse(graph, base, tail, &fused);
 }
 
@@ -93,7 +96,10 @@ static sv_status try_unary(sv_graph *graph, sv_node *tail)
 {
     sv_node *base = base_of(graph, tail->in[0]);
     if (!base) return SV_OK;
-    sv_fused fused = {.op = tail->op, .operand = -1, .attr = tail->attr, .n_attr = tail->n_attr,
+    sv_fused fused = {.op = tail->op,
+                      .operand = -1,
+                      .attr = tail->attr,
+                      .n_attr = tail->n_attr,
                       .name = tail->name};
     return fuse(graph, base, tail, &fused);
 }

@@ -1,5 +1,5 @@
-/* Optional rewrites: the same answers by fewer or cheaper operators. One pass a file; passes.inc lists
- * them in the order in which they run. Types have been inferred before. */
+/* Optional rewrites: the same answers by fewer or cheaper operators. One pass a file; passes.inc
+ * lists them in the order in which they run. Types have been inferred before. */
 #ifndef SV_OPTIMIZE_OPTIMIZE_H
 #define SV_OPTIMIZE_OPTIMIZE_H
 

@@ -32,7 +32,8 @@ sv_constant *sv_pass_constant(const sv_graph *graph, sv_value_id value)
 bool sv_pass_scalar(const sv_graph *graph, sv_value_id value, float *out)
 {
     const sv_constant *constant = sv_pass_constant(graph, value);
-    if (!constant || sv_constant_derived(constant) || constant->source.dtype != SV_F32) return false;
+    if (!constant || sv_constant_derived(constant) || constant->source.dtype != SV_F32)
+        return false;
     if (sv_tensor_count(&constant->source) != 1) return false;
     *out = (float)sv_tensor_get_f64(&constant->source, 0);
     return true;

@@ -22,7 +22,8 @@ bool sv_pass_scalar(const sv_graph *graph, sv_value_id value, float *out);
 bool sv_pass_other(const sv_node *node, sv_value_id value, sv_value_id *other);
 /* `node` makes output 0 of `other` from now on, in place of its own; `other` is dead. */
 void sv_pass_take_over(sv_graph *graph, sv_node *node, sv_node *other);
-/* The operand broadcasts to the result without changing its shape, whatever the symbols stand for. */
+/* The operand broadcasts to the result without changing its shape, whatever the symbols stand for.
+ */
 bool sv_pass_broadcasts_to(const sv_graph *graph, sv_value_id operand, sv_value_id result);
 
 #endif

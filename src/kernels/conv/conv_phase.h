@@ -10,8 +10,8 @@
 #include "kernels/conv/conv_shape.h"
 
 typedef struct conv_axis {
-    int64_t taps, first_tap, tap_step;  /* tap j is number first_tap + j * tap_step of the kernel */
-    int64_t first, step, count;         /* output i lies at first + i * step */
+    int64_t taps, first_tap, tap_step; /* tap j is number first_tap + j * tap_step of the kernel */
+    int64_t first, step, count;        /* output i lies at first + i * step */
     int64_t scale, offset, delta;
 } conv_axis;
 
@@ -72,7 +72,8 @@ static inline void conv_phase_init(const window_shape *shape, bool transpose, in
         conv_axis *axis = &out->axis[i];
         int64_t earlier = 0;
         if (transpose) {
-            for (int64_t r = 0; r < at[i]; r++) earlier += conv_axis_of_remainder(shape, i, r).taps;
+            for (int64_t r = 0; r < at[i]; r++)
+                earlier += conv_axis_of_remainder(shape, i, r).taps;
             *axis = conv_axis_of_remainder(shape, i, at[i]);
         } else {
             *axis = (conv_axis){.taps = shape->kernel[i],

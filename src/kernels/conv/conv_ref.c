@@ -9,9 +9,9 @@ typedef struct conv_plane {
     const window_shape *shape;
     const char *x, *w; /* first channel of the group; the filter, or the group's first filter */
     char *y;
-    int64_t x_c, w_c;  /* strides over the channels that are summed */
+    int64_t x_c, w_c; /* strides over the channels that are summed */
     int64_t w_s[3];
-    int64_t sum_c;     /* channels that are summed */
+    int64_t sum_c; /* channels that are summed */
     int64_t n, o;
 } conv_plane;
 
@@ -76,8 +76,8 @@ SV_REF_INLINE double conv_value(const conv_plane *plane, sv_dtype dtype, bool tr
         bool inside = true;
         window_split(tap, s->kernel, t);
         for (int i = 0; i < 3; i++) {
-            int64_t q = transpose ? transpose_source(s, i, out[i], t[i])
-                                  : conv_source(s, i, out[i], t[i]);
+            int64_t q =
+                transpose ? transpose_source(s, i, out[i], t[i]) : conv_source(s, i, out[i], t[i]);
             inside = inside && q >= 0 && q < s->x.d[i];
             at_x += q * s->x.s[i];
             at_w += t[i] * plane->w_s[i];
@@ -95,7 +95,8 @@ SV_REF_INLINE void conv_fill(const conv_plane *plane, sv_dtype dtype, bool trans
     for (int64_t flat = 0; flat < count; flat++) {
         int64_t out[3], index[SV_MAX_RANK] = {plane->n, plane->o};
         window_split(flat, y->d, out);
-        for (int32_t i = 2; i < desc->rank; i++) index[i] = out[i - 2 + 3 - (desc->rank - 2)];
+        for (int32_t i = 2; i < desc->rank; i++)
+            index[i] = out[i - 2 + 3 - (desc->rank - 2)];
         double value = conv_value(plane, dtype, transpose, out);
         ref_put(dtype, plane->y, out[0] * y->s[0] + out[1] * y->s[1] + out[2] * y->s[2],
                 ref_epilogue(plane->call, value, index, 1));
@@ -119,20 +120,29 @@ SV_REF_INLINE void conv_units(const sv_call *call, uint32_t begin, uint32_t end,
         plane.n = unit / shape.y.c;
         plane.o = unit % shape.y.c;
         int64_t group = plane.o / group_o;
-        int64_t at_w = transpose ? group * plane.sum_c * w->stride[0] +
-                                       plane.o % group_o * w->stride[1]
-                                 : plane.o * w->stride[0];
+        int64_t at_w = transpose
+                           ? group * plane.sum_c * w->stride[0] + plane.o % group_o * w->stride[1]
+                           : plane.o * w->stride[0];
         plane.w = (const char *)call->ptr[1] + at_w * size;
         plane.x = (const char *)call->ptr[0] +
                   (plane.n * shape.x.n_stride + group * plane.sum_c * shape.x.c_stride) * size;
-        plane.y = (char *)call->ptr[2] +
-                  (plane.n * shape.y.n_stride + plane.o * shape.y.c_stride) * size;
+        plane.y =
+            (char *)call->ptr[2] + (plane.n * shape.y.n_stride + plane.o * shape.y.c_stride) * size;
         switch (dtype) {
-        case SV_F32: conv_fill(&plane, SV_F32, transpose); break;
-        case SV_F64: conv_fill(&plane, SV_F64, transpose); break;
-        case SV_F16: conv_fill(&plane, SV_F16, transpose); break;
-        case SV_BF16: conv_fill(&plane, SV_BF16, transpose); break;
-        default: break;
+        case SV_F32:
+            conv_fill(&plane, SV_F32, transpose);
+            break;
+        case SV_F64:
+            conv_fill(&plane, SV_F64, transpose);
+            break;
+        case SV_F16:
+            conv_fill(&plane, SV_F16, transpose);
+            break;
+        case SV_BF16:
+            conv_fill(&plane, SV_BF16, transpose);
+            break;
+        default:
+            break;
         }
     }
 }

@@ -8,8 +8,8 @@
 
 /* An operand [N, C, D, H, W], strides in elements; 0 along dimensions of 1. */
 typedef struct window_operand {
-    int64_t n, c, d[3];                /* sizes */
-    int64_t n_stride, c_stride, s[3];  /* strides */
+    int64_t n, c, d[3];               /* sizes */
+    int64_t n_stride, c_stride, s[3]; /* strides */
 } window_operand;
 
 typedef struct window_shape {
@@ -52,15 +52,15 @@ static inline void window_init(const sv_desc *x, const sv_desc *y, int32_t spati
 static inline void window_of_conv(const sv_desc *desc, const sv_conv_param *param,
                                   window_shape *out)
 {
-    window_init(&desc[0], &desc[2], param->spatial, param->kernel, param->stride,
-                param->dilation, param->pad, out);
+    window_init(&desc[0], &desc[2], param->spatial, param->kernel, param->stride, param->dilation,
+                param->pad, out);
 }
 
 static inline void window_of_pool(const sv_desc *desc, const sv_pool_param *param,
                                   window_shape *out)
 {
-    window_init(&desc[0], &desc[1], param->spatial, param->kernel, param->stride,
-                param->dilation, param->pad, out);
+    window_init(&desc[0], &desc[1], param->spatial, param->kernel, param->stride, param->dilation,
+                param->pad, out);
 }
 
 /* Splits a flat position into `d`, row-major. */

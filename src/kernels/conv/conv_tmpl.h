@@ -17,14 +17,14 @@ typedef enum conv_kind { CONV_DENSE, CONV_TRANSPOSE, CONV_DEPTHWISE } conv_kind;
 
 typedef struct conv_plan {
     conv_kind kind;
-    window_shape shape; /* of the copy of x if there is one */
+    window_shape shape;    /* of the copy of x if there is one */
     window_operand source; /* x itself */
     int64_t source_pad[3]; /* where x begins in the copy */
     bool copied;
     int64_t groups, group_c, group_o;
     int64_t phases;
     int64_t group_panels; /* panels of one group of channels */
-    int64_t merged;               /* taps along the last axis that are summed as one */
+    int64_t merged;       /* taps along the last axis that are summed as one */
     int32_t n_side;
     tile_split split;
 } conv_plan;
@@ -71,8 +71,7 @@ static int64_t conv_list_length(const conv_plan *plan)
 }
 
 static void conv_plan_init(const sv_desc *desc, const sv_conv_param *param,
-                           const sv_epilogue *epilogue, conv_kind kind, bool copied,
-                           conv_plan *out)
+                           const sv_epilogue *epilogue, conv_kind kind, bool copied, conv_plan *out)
 {
     *out = (conv_plan){.kind = kind, .groups = param->groups, .merged = 1};
     window_of_conv(desc, param, &out->shape);
@@ -199,7 +198,8 @@ static void conv_list_line(const conv_run *run, const window_operand *operand, c
         offset += (axis->first + at->i[a] * axis->step) * operand->s[a];
     }
     const int64_t step = run->phase.axis[2].step * operand->s[2];
-    for (int64_t i = 0; i < count; i++) pointer[i] = base + (offset + i * step);
+    for (int64_t i = 0; i < count; i++)
+        pointer[i] = base + (offset + i * step);
 }
 
 /* Lists the pointers of `n` positions from `first` on. */
@@ -288,7 +288,8 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
     }
     for (int64_t p = first; p < last; p++) {
         conv_panel(run, p, &panel);
-        for (int64_t t = 0; t < tiles; t++) tile_run(&run->epilogue, &tile[t], &panel);
+        for (int64_t t = 0; t < tiles; t++)
+            tile_run(&run->epilogue, &tile[t], &panel);
     }
 }
 
@@ -333,7 +334,8 @@ static void conv_run_units(const sv_call *call, const conv_plan *plan, uint32_t 
         window_operand_init(&call->desc[call->epilogue->item[i].operand], &run.side[side]);
         run.side_at[side] = run.epilogue.operand[i];
     }
-    for (uint32_t unit = begin; unit < end; unit++) conv_unit(&run, unit);
+    for (uint32_t unit = begin; unit < end; unit++)
+        conv_unit(&run, unit);
 }
 
 /* Copies one line of x, border included, channels innermost. */
@@ -346,13 +348,14 @@ static void conv_copy_line(const sv_call *call, const conv_plan *plan, int64_t l
     float *at = (float *)call->shared + line * to->s[1];
     memset(at, 0, (size_t)(to->d[2] * to->c) * sizeof *at);
     if (!conv_inside(q0, from->d[0]) || !conv_inside(q1, from->d[1])) return;
-    const float *x = (const float *)call->ptr[0] + n * from->n_stride + q0 * from->s[0] +
-                     q1 * from->s[1];
+    const float *x =
+        (const float *)call->ptr[0] + n * from->n_stride + q0 * from->s[0] + q1 * from->s[1];
     int64_t width = to->d[2] - pad < from->d[2] ? to->d[2] - pad : from->d[2];
     at += pad * to->c;
     for (int64_t c = 0; c < to->c; c++) {
         const float *channel = x + c * from->c_stride;
-        for (int64_t i = 0; i < width; i++) at[i * to->c + c] = channel[i * from->s[2]];
+        for (int64_t i = 0; i < width; i++)
+            at[i * to->c + c] = channel[i * from->s[2]];
     }
 }
 
@@ -372,8 +375,8 @@ static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
     double depth = (double)(plan.group_c * plan.merged);
     /* A tap costs about two steps of depth more than its depth; a depthwise row reads all it uses.
      */
-    double rate = kind == CONV_DEPTHWISE ? TILE_FLOPS_PER_NS / 2
-                                         : TILE_FLOPS_PER_NS * depth / (depth + 2);
+    double rate =
+        kind == CONV_DEPTHWISE ? TILE_FLOPS_PER_NS / 2 : TILE_FLOPS_PER_NS * depth / (depth + 2);
     double wide = 1;
     if (kind != CONV_DEPTHWISE) {
         wide = (double)sv_panel_stored(plan.group_o, TILE_NR) / (double)plan.group_o;
@@ -418,17 +421,24 @@ static void conv_run_kind(const sv_call *call, uint32_t begin, uint32_t end, con
         conv_run_units(call, &plan, begin, end);
         return;
     }
-    for (uint32_t line = begin; line < end; line++) conv_copy_line(call, &plan, line);
+    for (uint32_t line = begin; line < end; line++)
+        conv_copy_line(call, &plan, line);
 }
 
 /* The functions and the constant of one row. */
 #define CONV_ROW(id, family_, kind, copied, format, supports_, shared_)                            \
-    static double id##_cost(const sv_problem *p) { return conv_cost(p, kind, copied); }            \
+    static double id##_cost(const sv_problem *p)                                                   \
+    {                                                                                              \
+        return conv_cost(p, kind, copied);                                                         \
+    }                                                                                              \
     static uint32_t id##_units(const sv_problem *p, uint32_t phase)                                \
     {                                                                                              \
         return conv_units(p, phase, kind, copied);                                                 \
     }                                                                                              \
-    static size_t id##_scratch(const sv_problem *p) { return conv_scratch_of(p, kind, copied); }   \
+    static size_t id##_scratch(const sv_problem *p)                                                \
+    {                                                                                              \
+        return conv_scratch_of(p, kind, copied);                                                   \
+    }                                                                                              \
     static void id##_run(const sv_call *call, uint32_t begin, uint32_t end)                        \
     {                                                                                              \
         conv_run_kind(call, begin, end, kind, copied);                                             \
@@ -447,7 +457,10 @@ static void conv_run_kind(const sv_call *call, uint32_t begin, uint32_t end, con
         .run = id##_run,                                                                           \
     };
 
-static size_t conv_shared(const sv_problem *p) { return conv_shared_of(p, CONV_DENSE); }
+static size_t conv_shared(const sv_problem *p)
+{
+    return conv_shared_of(p, CONV_DENSE);
+}
 static size_t conv_depthwise_shared(const sv_problem *p)
 {
     return conv_shared_of(p, CONV_DEPTHWISE);

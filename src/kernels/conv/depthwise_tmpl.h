@@ -52,7 +52,7 @@ SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, con
     }
     const tile_end end = tile_end_of(job);
 #define DEPTHWISE_FINISH(i, j)                                                                     \
-    if (i < mr) tile_finish(&end, i, j * SV_VF, lanes, c##i##_##j + bias);
+    if (i < mr) tile_finish(&end, i, j *SV_VF, lanes, c##i##_##j + bias);
 #define DEPTHWISE_FINISHES(j)                                                                      \
     if (j < nv) {                                                                                  \
         const tile_lanes lanes = tile_lanes_of(job->columns - j * SV_VF);                          \
@@ -63,10 +63,22 @@ SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, con
 }
 
 #define DEPTHWISE_DEFINE(mr)                                                                       \
-    static void depthwise_##mr##_part(const tile_job *job) { depthwise_kernel(mr, 1, true, job); } \
-    static void depthwise_##mr##_1(const tile_job *job) { depthwise_kernel(mr, 1, false, job); }   \
-    static void depthwise_##mr##_2(const tile_job *job) { depthwise_kernel(mr, 2, false, job); }   \
-    static void depthwise_##mr##_3(const tile_job *job) { depthwise_kernel(mr, 3, false, job); }   \
+    static void depthwise_##mr##_part(const tile_job *job)                                         \
+    {                                                                                              \
+        depthwise_kernel(mr, 1, true, job);                                                        \
+    }                                                                                              \
+    static void depthwise_##mr##_1(const tile_job *job)                                            \
+    {                                                                                              \
+        depthwise_kernel(mr, 1, false, job);                                                       \
+    }                                                                                              \
+    static void depthwise_##mr##_2(const tile_job *job)                                            \
+    {                                                                                              \
+        depthwise_kernel(mr, 2, false, job);                                                       \
+    }                                                                                              \
+    static void depthwise_##mr##_3(const tile_job *job)                                            \
+    {                                                                                              \
+        depthwise_kernel(mr, 3, false, job);                                                       \
+    }                                                                                              \
     static void depthwise_##mr##_most(const tile_job *job)                                         \
     {                                                                                              \
         depthwise_kernel(mr, DEPTHWISE_VECTORS, false, job);                                       \

@@ -32,7 +32,8 @@ static uint32_t gemm_ref_units(const sv_problem *problem, uint32_t phase)
     (void)phase;
     const sv_desc *y = &problem->desc[2];
     int64_t rows = 1;
-    for (int32_t i = 0; i < y->rank - 1; i++) rows *= y->dim[i];
+    for (int32_t i = 0; i < y->rank - 1; i++)
+        rows *= y->dim[i];
     return (uint32_t)(rows < UINT32_MAX ? rows : UINT32_MAX);
 }
 
@@ -105,15 +106,32 @@ static void gemm_ref_run(const sv_call *call, uint32_t begin, uint32_t end)
         gemm_row row;
         gemm_row_find(call, unit, &row);
         switch (call->desc[2].dtype) {
-        case SV_F32: float_row(call, SV_F32, &row); break;
-        case SV_F64: float_row(call, SV_F64, &row); break;
-        case SV_F16: float_row(call, SV_F16, &row); break;
-        case SV_BF16: float_row(call, SV_BF16, &row); break;
-        case SV_I32: integer_row(SV_I32, &row); break;
-        case SV_U32: integer_row(SV_U32, &row); break;
-        case SV_I64: integer_row(SV_I64, &row); break;
-        case SV_U64: integer_row(SV_U64, &row); break;
-        default: break;
+        case SV_F32:
+            float_row(call, SV_F32, &row);
+            break;
+        case SV_F64:
+            float_row(call, SV_F64, &row);
+            break;
+        case SV_F16:
+            float_row(call, SV_F16, &row);
+            break;
+        case SV_BF16:
+            float_row(call, SV_BF16, &row);
+            break;
+        case SV_I32:
+            integer_row(SV_I32, &row);
+            break;
+        case SV_U32:
+            integer_row(SV_U32, &row);
+            break;
+        case SV_I64:
+            integer_row(SV_I64, &row);
+            break;
+        case SV_U64:
+            integer_row(SV_U64, &row);
+            break;
+        default:
+            break;
         }
     }
 }

@@ -50,11 +50,13 @@ static void gemm_shape_init(const sv_desc *desc, const sv_epilogue *epilogue, bo
             merging = merging && (out->m == 1 || stride[r] == out->row[r] * out->m);
         }
         if (merging) {
-            for (int32_t r = 0; r < out->n_rowed && out->m == 1; r++) out->row[r] = stride[r];
+            for (int32_t r = 0; r < out->n_rowed && out->m == 1; r++)
+                out->row[r] = stride[r];
             out->m *= y->dim[i];
             continue;
         }
-        for (int32_t r = 0; r < out->n_rowed; r++) out->batch_stride[r][out->n_batch] = stride[r];
+        for (int32_t r = 0; r < out->n_rowed; r++)
+            out->batch_stride[r][out->n_batch] = stride[r];
         out->b_stride[out->n_batch] = b_stride;
         out->batch[out->n_batch++] = y->dim[i];
         out->batches *= y->dim[i];
@@ -65,12 +67,14 @@ static void gemm_shape_init(const sv_desc *desc, const sv_epilogue *epilogue, bo
 static void gemm_batch_offsets(const gemm_shape *shape, int64_t index, int64_t offset[GEMM_ROWED],
                                int64_t *b)
 {
-    for (int32_t r = 0; r < shape->n_rowed; r++) offset[r] = 0;
+    for (int32_t r = 0; r < shape->n_rowed; r++)
+        offset[r] = 0;
     *b = 0;
     for (int32_t i = 0; i < shape->n_batch; i++) {
         int64_t at = index % shape->batch[i];
         index /= shape->batch[i];
-        for (int32_t r = 0; r < shape->n_rowed; r++) offset[r] += at * shape->batch_stride[r][i];
+        for (int32_t r = 0; r < shape->n_rowed; r++)
+            offset[r] += at * shape->batch_stride[r][i];
         *b += at * shape->b_stride[i];
     }
 }

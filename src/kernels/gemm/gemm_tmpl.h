@@ -97,13 +97,15 @@ typedef struct gemm_batch {
 static void gemm_gather(const gemm_batch *batch, int64_t row, int32_t n, const float **x)
 {
     const gemm_shape *shape = &batch->plan->shape;
-    const float *from = (const float *)batch->call->ptr[0] + batch->offset[GEMM_A] +
-                        row * shape->row[GEMM_A];
+    const float *from =
+        (const float *)batch->call->ptr[0] + batch->offset[GEMM_A] + row * shape->row[GEMM_A];
     float *to = batch->scratch->room;
-    for (int32_t i = 0; i < n; i++) x[i] = to + i * shape->k;
+    for (int32_t i = 0; i < n; i++)
+        x[i] = to + i * shape->k;
     for (int64_t k = 0; k < shape->k; k++) {
         const float *column = from + k * shape->a_k;
-        for (int32_t i = 0; i < n; i++) to[i * shape->k + k] = column[i * shape->row[GEMM_A]];
+        for (int32_t i = 0; i < n; i++)
+            to[i * shape->k + k] = column[i * shape->row[GEMM_A]];
     }
 }
 
@@ -120,7 +122,8 @@ static void gemm_list(const gemm_batch *batch, int64_t row, int32_t n, const flo
     }
     for (int32_t r = 0; r < shape->n_rowed; r++) {
         const float *at = base[r] + batch->offset[r] + row * shape->row[r];
-        for (int32_t i = 0; i < n; i++, at += shape->row[r]) pointer[r * n + i] = at;
+        for (int32_t i = 0; i < n; i++, at += shape->row[r])
+            pointer[r * n + i] = at;
     }
     if (shape->a_k != 1) gemm_gather(batch, row, n, pointer);
     *out = (tile_rows){.n = n,
@@ -167,9 +170,11 @@ static void gemm_copy_panel(const float *from, int64_t b_k, int64_t b_n, int64_t
         if (b_n == 1) {
             memcpy(to + k * width, row, (size_t)n * sizeof *row);
         } else {
-            for (int64_t j = done; j < n; j++) to[k * width + j] = row[j * b_n];
+            for (int64_t j = done; j < n; j++)
+                to[k * width + j] = row[j * b_n];
         }
-        for (int64_t j = n; j < width; j++) to[k * width + j] = 0;
+        for (int64_t j = n; j < width; j++)
+            to[k * width + j] = 0;
     }
 }
 
@@ -244,7 +249,8 @@ static void gemm_panels(const gemm_batch *batch, int64_t first, int64_t last, in
     }
     for (int64_t p = first; p < last; p++) {
         gemm_panel(batch, p, rows, &panel);
-        for (int64_t t = 0; t < tiles; t++) tile_run(batch->epilogue, &tile[t], &panel);
+        for (int64_t t = 0; t < tiles; t++)
+            tile_run(batch->epilogue, &tile[t], &panel);
     }
 }
 

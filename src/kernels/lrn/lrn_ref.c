@@ -19,7 +19,8 @@ static uint32_t lrn_ref_units(const sv_problem *problem, uint32_t phase)
     (void)phase;
     const sv_desc *x = &problem->desc[0];
     int64_t units = x->dim[0];
-    for (int32_t i = 2; i < x->rank; i++) units *= x->dim[i];
+    for (int32_t i = 2; i < x->rank; i++)
+        units *= x->dim[i];
     return (uint32_t)(units < UINT32_MAX ? units : UINT32_MAX);
 }
 

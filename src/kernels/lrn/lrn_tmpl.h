@@ -49,7 +49,8 @@ static void lrn_position(const sv_lrn_param *lrn, int64_t channels, const float 
     for (int64_t c = 0; c < channels; c += SV_VF) {
         int64_t left = channels - c < SV_VF ? channels - c : SV_VF;
         sv_vf sum = vf_zero();
-        for (int64_t i = 0; i < lrn->size; i++) sum = sum + vf_load(square + c + i);
+        for (int64_t i = 0; i < lrn->size; i++)
+            sum = sum + vf_load(square + c + i);
         sv_vf base = vf_fma(scale, sum, bias);
         sv_vf v = vf_load_n(x + c, left) * vf_exp(power * vf_log(base));
         vf_store_n(y + c, v, left);

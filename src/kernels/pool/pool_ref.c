@@ -7,8 +7,8 @@
 #include "kernels/ref.h"
 
 typedef struct pool_window {
-    double value; /* maximum, or sum */
-    int64_t at;   /* flat position of the maximum in the plane, row-major; -1: none */
+    double value;           /* maximum, or sum */
+    int64_t at;             /* flat position of the maximum in the plane, row-major; -1: none */
     int64_t inside, padded; /* taps on x, and on x with its padding */
 } pool_window;
 
@@ -138,13 +138,26 @@ static void pool_ref_run(const sv_call *call, uint32_t begin, uint32_t end)
     window_of_pool(call->desc, call->param, &shape);
     for (uint32_t unit = begin; unit < end; unit++) {
         switch (call->desc[0].dtype) {
-        case SV_F32: pool_plane(call, &shape, SV_F32, unit); break;
-        case SV_F64: pool_plane(call, &shape, SV_F64, unit); break;
-        case SV_F16: pool_plane(call, &shape, SV_F16, unit); break;
-        case SV_BF16: pool_plane(call, &shape, SV_BF16, unit); break;
-        case SV_I8: pool_plane(call, &shape, SV_I8, unit); break;
-        case SV_U8: pool_plane(call, &shape, SV_U8, unit); break;
-        default: break;
+        case SV_F32:
+            pool_plane(call, &shape, SV_F32, unit);
+            break;
+        case SV_F64:
+            pool_plane(call, &shape, SV_F64, unit);
+            break;
+        case SV_F16:
+            pool_plane(call, &shape, SV_F16, unit);
+            break;
+        case SV_BF16:
+            pool_plane(call, &shape, SV_BF16, unit);
+            break;
+        case SV_I8:
+            pool_plane(call, &shape, SV_I8, unit);
+            break;
+        case SV_U8:
+            pool_plane(call, &shape, SV_U8, unit);
+            break;
+        default:
+            break;
         }
     }
 }

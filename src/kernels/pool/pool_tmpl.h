@@ -163,7 +163,8 @@ static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
     float *to = (float *)call->ptr[1] + n * y->n_stride + out[0] * y->s[0] + out[1] * y->s[1];
     pool_window window;
     int64_t from[3] = {0, 0, 0};
-    for (int i = 0; i < 3; i++) window.hop[i] = shape->dilation[i] * x->s[i];
+    for (int i = 0; i < 3; i++)
+        window.hop[i] = shape->dilation[i] * x->s[i];
     for (int i = 0; i < 2; i++) {
         window.range[i] = pool_range_of(pool, shape, i, out[i]);
         from[i] = out[i] * shape->stride[i] - shape->pad[i];
@@ -171,8 +172,8 @@ static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
     for (int64_t o = 0; o < y->d[2]; o++) {
         window.range[2] = pool_range_of(pool, shape, 2, o);
         from[2] = o * shape->stride[2] - shape->pad[2];
-        window.x = (const float *)call->ptr[0] + (n * x->n_stride + from[0] * x->s[0] +
-                                                  from[1] * x->s[1] + from[2] * x->s[2]);
+        window.x = (const float *)call->ptr[0] +
+                   (n * x->n_stride + from[0] * x->s[0] + from[1] * x->s[1] + from[2] * x->s[2]);
         window.divisor = pool_divisor(pool, window.range);
         pool_output(pool, &window, first, end, to + o * y->s[2]);
     }

@@ -16,8 +16,8 @@ static inline void must(sv_status status)
     if (status != SV_OK) fail_msg("%s", sv_status_message(status));
 }
 
-static inline sv_value_id graph_input(sv_graph *graph, const char *name, sv_dtype dtype, int32_t rank,
-                                      const int64_t *dim)
+static inline sv_value_id graph_input(sv_graph *graph, const char *name, sv_dtype dtype,
+                                      int32_t rank, const int64_t *dim)
 {
     sv_value_id value;
     must(sv_graph_add_value(graph, name, &value));
@@ -27,12 +27,13 @@ static inline sv_value_id graph_input(sv_graph *graph, const char *name, sv_dtyp
 }
 
 /* A node with one output. */
-static inline sv_value_id graph_node(sv_graph *graph, sv_op op, uint32_t n_in, const sv_value_id *in,
-                                     sv_node **out)
+static inline sv_value_id graph_node(sv_graph *graph, sv_op op, uint32_t n_in,
+                                     const sv_value_id *in, sv_node **out)
 {
     sv_node *node;
     must(sv_graph_add_node(graph, op, sv_op_get(op)->name, n_in, 1, &node));
-    for (uint32_t i = 0; i < n_in; i++) node->in[i] = in[i];
+    for (uint32_t i = 0; i < n_in; i++)
+        node->in[i] = in[i];
     if (out) *out = node;
     return node->out[0];
 }
@@ -45,7 +46,8 @@ static inline sv_value_id graph_constant(sv_graph *graph, const float *data, int
     uint32_t constant;
     sv_value_id value;
     must(sv_tensor_create(&graph->module->arena, SV_F32, &shape, &tensor));
-    for (int64_t i = 0; i < sv_tensor_count(&tensor); i++) ((float *)tensor.data)[i] = data[i];
+    for (int64_t i = 0; i < sv_tensor_count(&tensor); i++)
+        ((float *)tensor.data)[i] = data[i];
     must(sv_module_add_constant(graph->module, "constant", &tensor, &constant));
     must(sv_graph_add_constant(graph, constant, &value));
     return value;

@@ -1,5 +1,5 @@
-/* The engine on small graphs: numbers against plain loops, keys and plans, segments, allocation, threads,
- * errors.  ctest: labels=threads */
+/* The engine on small graphs: numbers against plain loops, keys and plans, segments, allocation,
+ * threads, errors.  ctest: labels=threads */
 #include "fixture.h"
 
 #include <math.h>
@@ -11,7 +11,8 @@ static float weight[K * N], bias[N];
 
 static void fill(float *to, int n, int seed)
 {
-    for (int i = 0; i < n; i++) to[i] = (float)((i * 37 + seed * 101) % 23 - 11) / 7.0f;
+    for (int i = 0; i < n; i++)
+        to[i] = (float)((i * 37 + seed * 101) % 23 - 11) / 7.0f;
 }
 
 /* Relu(x W + b) on a symbolic number of rows. */
@@ -42,7 +43,8 @@ static void check_mlp(fixture *x, int rows)
     for (int r = 0; r < rows; r++) {
         for (int c = 0; c < N; c++) {
             float sum = bias[c];
-            for (int k = 0; k < K; k++) sum += in[r * K + k] * weight[k * N + c];
+            for (int k = 0; k < K; k++)
+                sum += in[r * K + k] * weight[k * N + c];
             assert_float_equal(((float *)out.data)[r * N + c], sum > 0 ? sum : 0, 1e-5f);
         }
     }
@@ -67,7 +69,8 @@ static void test_a_warm_run_allocates_nothing(void **state)
     check_mlp(&x, 33);
     check_mlp(&x, 4);
     size_t calls = atomic_load(&x.memory.calls);
-    for (int i = 0; i < 10; i++) check_mlp(&x, i % 2 ? 33 : 4);
+    for (int i = 0; i < 10; i++)
+        check_mlp(&x, i % 2 ? 33 : 4);
     assert_int_equal(atomic_load(&x.memory.calls), calls);
     fixture_stop(&x);
 }
@@ -78,9 +81,11 @@ static void test_plans_beyond_the_limit_are_dropped(void **state)
     fixture x;
     mlp(&x);
     x.compiled->cache.limit = 1; /* every plan is too large: one stays */
-    for (int i = 1; i < 40; i++) check_mlp(&x, i);
+    for (int i = 1; i < 40; i++)
+        check_mlp(&x, i);
     size_t live = atomic_load(&x.memory.live_bytes);
-    for (int i = 1; i < 40; i++) check_mlp(&x, i);
+    for (int i = 1; i < 40; i++)
+        check_mlp(&x, i);
     assert_true(atomic_load(&x.memory.live_bytes) <= live);
     assert_int_equal(x.compiled->cache.n, 1);
     fixture_stop(&x);
@@ -123,7 +128,8 @@ static void test_a_value_that_shapes_depend_on_joins_the_key(void **state)
     fixture_finish(&x, graph_node(x.graph, SV_OP_Reshape, 2, (sv_value_id[]){in, shape}, NULL));
     float data[6] = {1, 2, 3, 4, 5, 6};
     int64_t dims[2] = {2, 3};
-    sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){6}, data), b = tensor_of(SV_I64, 1, (int64_t[]){2}, dims);
+    sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){6}, data),
+              b = tensor_of(SV_I64, 1, (int64_t[]){2}, dims);
     sv_exec_bind_input(x.exec, 0, &a);
     sv_exec_bind_input(x.exec, 1, &b);
     sv_tensor out = fixture_run(&x);
@@ -153,7 +159,8 @@ static void test_a_computed_value_starts_a_segment(void **state)
     fixture_stop(&x);
 }
 
-/* If(x[0] > x[1]) then Relu(y) else Exp(y) + y, y = x * x from outside; the condition is computed. */
+/* If(x[0] > x[1]) then Relu(y) else Exp(y) + y, y = x * x from outside; the condition is computed.
+ */
 static sv_graph *branch(fixture *x, const char *name, sv_value_id outer, bool exp, bool twice)
 {
     sv_graph *body;
@@ -254,7 +261,8 @@ static void test_a_data_error_is_reported_with_its_node(void **state)
     fixture_finish(&x, graph_node(x.graph, SV_OP_Gather, 2, (sv_value_id[]){in, index}, NULL));
     float data[4] = {1, 2, 3, 4};
     int64_t at[2] = {1, 9};
-    sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){4}, data), b = tensor_of(SV_I64, 1, (int64_t[]){2}, at);
+    sv_tensor a = tensor_of(SV_F32, 1, (int64_t[]){4}, data),
+              b = tensor_of(SV_I64, 1, (int64_t[]){2}, at);
     sv_exec_bind_input(x.exec, 0, &a);
     sv_exec_bind_input(x.exec, 1, &b);
     sv_status status = sv_exec_run(x.exec);

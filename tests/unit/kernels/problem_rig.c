@@ -17,7 +17,8 @@ void rig_init(rig *r, sv_family family, void *param, size_t param_size, uint64_t
 
 void rig_release(rig *r)
 {
-    for (int i = 0; i < SV_OPERAND_MAX; i++) free(r->block[i]);
+    for (int i = 0; i < SV_OPERAND_MAX; i++)
+        free(r->block[i]);
 }
 
 float rig_random(rig *r)
@@ -29,9 +30,11 @@ float rig_random(rig *r)
 /* The order of dimensions from the outermost in memory, and the padding of the innermost. */
 static int64_t layout_order(rig_layout layout, int32_t rank, int32_t order[SV_MAX_RANK])
 {
-    for (int32_t i = 0; i < rank; i++) order[i] = i;
+    for (int32_t i = 0; i < rank; i++)
+        order[i] = i;
     if (layout == RIG_CHANNELS_LAST && rank > 1) {
-        for (int32_t i = 1; i < rank - 1; i++) order[i] = i + 1;
+        for (int32_t i = 1; i < rank - 1; i++)
+            order[i] = i + 1;
         order[rank - 1] = 1;
         return 3;
     }
@@ -108,7 +111,8 @@ static void *element(const rig *r, uint8_t operand, const int64_t *index)
 {
     const sv_desc *desc = &r->desc[operand];
     int64_t at = 0;
-    for (int32_t i = 0; i < desc->rank; i++) at += index[i] * desc->stride[i];
+    for (int32_t i = 0; i < desc->rank; i++)
+        at += index[i] * desc->stride[i];
     return (char *)r->ptr[operand] + at * (int64_t)sv_dtype_get(desc->dtype)->size;
 }
 

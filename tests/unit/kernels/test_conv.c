@@ -72,7 +72,8 @@ static void add_epilogue(rig *r, int which)
 static double sum_error(const conv_case *k, bool transpose)
 {
     double sum = (double)(k->c / k->groups);
-    for (int i = 0; i < 3 && k->kernel[i]; i++) sum *= (double)k->kernel[i];
+    for (int i = 0; i < 3 && k->kernel[i]; i++)
+        sum *= (double)k->kernel[i];
     (void)transpose;
     return (sum + 6) * eps;
 }
@@ -109,7 +110,8 @@ static void dense(void **state)
         {1, 2, 3, 1, {2, 2}, {5, 5}, {1, 1}, {0}, {4, 4}, {4, 4}},
         {1, 2, 3, 1, {3, 3}, {1, 1}, {1, 1}, {0}, {2, 2}, {1, 1}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i], false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
 }
 
 static void grouped(void **state)
@@ -121,7 +123,8 @@ static void grouped(void **state)
         {1, 6, 12, 6, {6, 7}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
         {1, 32, 8, 8, {20}, {5}, {1}, {0}, {2}, {2}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i], false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
 }
 
 static void depthwise(void **state)
@@ -136,7 +139,8 @@ static void depthwise(void **state)
         {1, 20, 20, 20, {40}, {7}, {1}, {0}, {6}, {0}},
         {1, 20, 20, 20, {4, 4, 5}, {3, 3, 3}, {1, 2, 1}, {0}, {1, 1, 1}, {1, 1, 1}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i], false);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
 }
 
 static void transposed(void **state)
@@ -154,7 +158,8 @@ static void transposed(void **state)
         {1, 12, 12, 12, {5, 5}, {4, 4}, {2, 2}, {0}, {1, 1}, {1, 1}},
         {1, 2, 2, 1, {2, 2}, {16, 16}, {8, 8}, {0}, {4, 4}, {4, 4}},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) check_case(&cases[i], true);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], true);
 }
 
 /* More units than one, over both positions and channels. */
@@ -213,7 +218,8 @@ static void other_types(void **state)
         build(&wide, &k, t >= 3, &param, SV_F64, RIG_DENSE, RIG_DENSE, 3);
         const sv_kernel *kernel = sv_kernel_choose(&r.problem, rig_level());
         assert_non_null(kernel);
-        for (int i = 0; i < 3; i++) rig_write(i == 2 ? &wide : &r, 2);
+        for (int i = 0; i < 3; i++)
+            rig_write(i == 2 ? &wide : &r, 2);
         int64_t index[SV_MAX_RANK] = {0};
         for (uint8_t operand = 0; operand < 2; operand++) {
             memset(index, 0, sizeof index);
@@ -238,12 +244,9 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),
-        cmocka_unit_test(grouped),
-        cmocka_unit_test(depthwise),
-        cmocka_unit_test(transposed),
-        cmocka_unit_test(many_units),
-        cmocka_unit_test(special_values),
+        cmocka_unit_test(dense),       cmocka_unit_test(grouped),
+        cmocka_unit_test(depthwise),   cmocka_unit_test(transposed),
+        cmocka_unit_test(many_units),  cmocka_unit_test(special_values),
         cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -160,8 +160,12 @@ static void convolutions(void **state)
 {
     (void)state;
     for (int i = 0; i < 24; i++) {
-        sv_conv_param param = {.spatial = 2, .groups = i % 2 ? 19 : 1, .kernel = {3, 3},
-                               .stride = {1, 1}, .dilation = {1, 1}, .pad = {1, 1}};
+        sv_conv_param param = {.spatial = 2,
+                               .groups = i % 2 ? 19 : 1,
+                               .kernel = {3, 3},
+                               .stride = {1, 1},
+                               .dilation = {1, 1},
+                               .pad = {1, 1}};
         static const uint8_t op[] = {SV_UNARY_Swish, SV_UNARY_HardSwish, SV_UNARY_LeakyRelu,
                                      SV_UNARY_Mish};
         int64_t y[] = {2, 19, 5, 4}, w[] = {19, 19 / param.groups, 3, 3}, gate[] = {2, 19, 1, 1};
@@ -188,10 +192,8 @@ static void convolutions(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(unary_operations),
-        cmocka_unit_test(orders),
-        cmocka_unit_test(scaled),
-        cmocka_unit_test(in_place),
+        cmocka_unit_test(unary_operations), cmocka_unit_test(orders),
+        cmocka_unit_test(scaled),           cmocka_unit_test(in_place),
         cmocka_unit_test(convolutions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -204,14 +204,10 @@ static void choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),
-        cmocka_unit_test(layouts),
-        cmocka_unit_test(many_units),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(packed_rank),
-        cmocka_unit_test(special_values),
-        cmocka_unit_test(other_types),
-        cmocka_unit_test(no_rows),
+        cmocka_unit_test(sizes),       cmocka_unit_test(layouts),
+        cmocka_unit_test(many_units),  cmocka_unit_test(batches),
+        cmocka_unit_test(packed_rank), cmocka_unit_test(special_values),
+        cmocka_unit_test(other_types), cmocka_unit_test(no_rows),
         cmocka_unit_test(choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

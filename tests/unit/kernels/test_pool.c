@@ -26,15 +26,27 @@ static uint8_t add_output(rig *r, const sv_pool_param *pool, const int64_t *x, b
 }
 
 static const sv_pool_param shapes[] = {
-    {.spatial = 2, .kernel = {3, 3}, .stride = {2, 2}, .dilation = {1, 1},
-     .pad = {1, 1}, .pad_end = {1, 1}},
+    {.spatial = 2,
+     .kernel = {3, 3},
+     .stride = {2, 2},
+     .dilation = {1, 1},
+     .pad = {1, 1},
+     .pad_end = {1, 1}},
     {.spatial = 2, .kernel = {2, 2}, .stride = {2, 2}, .dilation = {1, 1}},
-    {.spatial = 2, .kernel = {3, 2}, .stride = {1, 3}, .dilation = {2, 3},
-     .pad = {1, 0}, .pad_end = {0, 1}},
+    {.spatial = 2,
+     .kernel = {3, 2},
+     .stride = {1, 3},
+     .dilation = {2, 3},
+     .pad = {1, 0},
+     .pad_end = {0, 1}},
     {.spatial = 2, .kernel = {9, 10}, .stride = {1, 1}, .dilation = {1, 1}},
     {.spatial = 1, .kernel = {4}, .stride = {3}, .dilation = {1}, .pad = {2}, .pad_end = {1}},
-    {.spatial = 3, .kernel = {2, 3, 3}, .stride = {2, 1, 2}, .dilation = {1, 1, 1},
-     .pad = {1, 1, 1}, .pad_end = {0, 1, 1}},
+    {.spatial = 3,
+     .kernel = {2, 3, 3},
+     .stride = {2, 1, 2},
+     .dilation = {1, 1, 1},
+     .pad = {1, 1, 1},
+     .pad_end = {0, 1, 1}},
 };
 
 static void compare_all(uint8_t kind, int64_t p)
@@ -106,16 +118,22 @@ static void indices(void **state)
     (void)state;
     static const float value[] = {1, 6, 2, 5, 6, 4};
     for (int order = 0; order < 2; order++) {
-        sv_pool_param pool = {.kind = SV_POOL_MAX, .storage_order = (uint8_t)order, .spatial = 2,
-                              .kernel = {1, 2}, .stride = {1, 1}, .dilation = {1, 1},
-                              .pad = {0, 0}, .pad_end = {0, 1}};
+        sv_pool_param pool = {.kind = SV_POOL_MAX,
+                              .storage_order = (uint8_t)order,
+                              .spatial = 2,
+                              .kernel = {1, 2},
+                              .stride = {1, 1},
+                              .dilation = {1, 1},
+                              .pad = {0, 0},
+                              .pad_end = {0, 1}};
         rig r;
         rig_init(&r, SV_FAMILY_pool, &pool, sizeof pool, 1);
         int64_t x[] = {1, 1, 2, 3};
         rig_add(&r, SV_F32, 4, x, RIG_DENSE);
         add_output(&r, &pool, x, false, SV_F32, RIG_DENSE);
         rig_add(&r, SV_I64, 4, x, RIG_DENSE);
-        for (int64_t i = 0; i < 6; i++) rig_set(&r, 0, (int64_t[]){0, 0, i / 3, i % 3}, value[i]);
+        for (int64_t i = 0; i < 6; i++)
+            rig_set(&r, 0, (int64_t[]){0, 0, i / 3, i % 3}, value[i]);
         const sv_kernel *kernel = sv_kernel_choose(&r.problem, rig_level());
         assert_string_equal(kernel->name, "pool_ref");
         rig_run(&r, kernel, 0);
@@ -182,8 +200,9 @@ static void lrn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maximum),        cmocka_unit_test(average), cmocka_unit_test(lp),
-        cmocka_unit_test(special_values), cmocka_unit_test(indices), cmocka_unit_test(small_types),
+        cmocka_unit_test(maximum), cmocka_unit_test(average),
+        cmocka_unit_test(lp),      cmocka_unit_test(special_values),
+        cmocka_unit_test(indices), cmocka_unit_test(small_types),
         cmocka_unit_test(lrn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
