@@ -20,8 +20,7 @@ static char *keep(sv_arena *arena, const char *text)
     return text ? sv_arena_copy_text(arena, text, strlen(text)) : NULL;
 }
 
-/* ---- operators
- * ----------------------------------------------------------------------------------------- */
+/* ---- operators --------------------------------------------------------------------------- */
 
 typedef struct sv_op_list {
     sv_arena *arena;
@@ -107,8 +106,7 @@ static sv_status count_operators(const sv_module *module, sv_arena *arena, sv_in
     return SV_OK;
 }
 
-/* ---- ports, metadata
- * -------------------------------------------------------------------------------------- */
+/* ---- ports, metadata --------------------------------------------------------------------- */
 
 static sv_status copy_ports(const sv_graph *graph, const sv_value_id *id, uint32_t n, bool inputs,
                             sv_arena *arena, const sv_port **out, uint32_t *count)

@@ -8,8 +8,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- ports
- * -------------------------------------------------------------------------------------------- */
+/* ---- ports ------------------------------------------------------------------------------- */
 
 static sv_status make_ports(sv_model *model, const sv_program *program, const uint32_t *value,
                             uint32_t n, sv_port **out)
@@ -42,8 +41,7 @@ static void count_constants(const sv_module *module, sv_model_stats *stats)
     }
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------- */
 
 static sv_status compile(sv_model *model, sv_blob *blob, const char *folder)
 {
@@ -126,8 +124,7 @@ void sv_model_unref(sv_model *model)
     sv_runtime_unref(runtime);
 }
 
-/* ---- description
- * ----------------------------------------------------------------------------------------- */
+/* ---- description ------------------------------------------------------------------------- */
 
 size_t sv_model_input_count(const sv_model *model)
 {

@@ -134,14 +134,17 @@ static uint32_t folder_quota(const char *folder)
     char path[4096 + 64], text[64], more[64];
     long long quota, period;
     snprintf(path, sizeof path, "%s/cpu.max", folder);
-    if (read_text(path, text, sizeof text))
-        return sscanf(text, "%lld %lld", &quota, &period) == 2 ? cores_of(quota, period)
-                                                               : UINT32_MAX;
+    if (read_text(path, text, sizeof text)) {
+        char *end;
+        quota = strtoll(text, &end, 10); /* "max" is no number: no quota */
+        period = strtoll(end, NULL, 10);
+        return end == text ? UINT32_MAX : cores_of(quota, period);
+    }
     snprintf(path, sizeof path, "%s/cpu.cfs_quota_us", folder);
     if (!read_text(path, text, sizeof text)) return UINT32_MAX;
     snprintf(path, sizeof path, "%s/cpu.cfs_period_us", folder);
     if (!read_text(path, more, sizeof more)) return UINT32_MAX;
-    return cores_of(atoll(text), atoll(more));
+    return cores_of(strtoll(text, NULL, 10), strtoll(more, NULL, 10));
 }
 
 /* The tightest quota on the way from the group up to the mount's root. A container often sees the
@@ -310,8 +313,10 @@ uint64_t sv_cpu_peak_rss(void)
 uint64_t sv_cpu_rss(void)
 {
     char text[128];
-    unsigned long long total, resident;
+    unsigned long long resident;
     if (!read_text("/proc/self/statm", text, sizeof text)) return 0;
-    if (sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;
+    char *end;
+    (void)strtoull(text, &end, 10); /* the total comes first */
+    resident = strtoull(end, NULL, 10);
     return resident * (uint64_t)sysconf(_SC_PAGESIZE);
 }

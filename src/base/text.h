@@ -27,8 +27,8 @@ void sv_text_printf(sv_text *text, const char *format, ...) SV_PRINTF(2, 3);
 void sv_text_vprintf(sv_text *text, const char *format, va_list arguments);
 /* Shortest decimal that reads back as the same number, with ".0" or an exponent so that it stays a
  * floating-point number ("3.0", "1.2e-7"); "NaN", "Infinity", "-Infinity". */
-void sv_text_put_f32(sv_text *text, float value);
-void sv_text_put_f64(sv_text *text, double value);
+void sv_text_put_f32(sv_text *text, float number);
+void sv_text_put_f64(sv_text *text, double number);
 void sv_text_put_i64(sv_text *text, int64_t value);
 void sv_text_put_u64(sv_text *text, uint64_t value);
 /* A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */

@@ -43,8 +43,7 @@ static void put_dims(const sv_port *port, bool json, sv_text *out)
     sv_text_putc(out, ']');
 }
 
-/* ---- for programs -----------------------------------------------------------------------------
- */
+/* ---- for programs ------------------------------------------------------------------------ */
 
 static void put_ports_json(const sv_port *ports, uint32_t count, sv_text *out)
 {
@@ -120,8 +119,7 @@ static void put_json(const sv_inspection *found, const char *path, sv_text *out)
     sv_text_puts(out, "}\n");
 }
 
-/* ---- for people --------------------------------------------------------------------------------
- */
+/* ---- for people -------------------------------------------------------------------------- */
 
 static void put_ports(const char *title, const sv_port *ports, uint32_t count, sv_text *out)
 {

@@ -119,8 +119,7 @@ static sv_status derive(sv_packing *x, uint32_t c)
     return SV_OK;
 }
 
-/* ---- giving sources back ------------------------------------------------------------------------
- */
+/* ---- giving sources back ----------------------------------------------------------------- */
 
 typedef struct sv_extent {
     uintptr_t begin, end;
@@ -184,8 +183,7 @@ static void release_source(sv_packing *x, uint32_t c)
     constant->source.data = NULL;
 }
 
-/* ---- all nodes
- * ------------------------------------------------------------------------------------ */
+/* ---- all nodes --------------------------------------------------------------------------- */
 
 static void count_uses(sv_packing *x)
 {

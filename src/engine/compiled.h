@@ -41,8 +41,7 @@ SV_MUST_USE sv_status sv_compiled_create(sv_module *module, const sv_engine_opti
                                          sv_compiled **out);
 void sv_compiled_destroy(sv_compiled *compiled);
 
-/* ---- plans --------------------------------------------------------------------------------------
- */
+/* ---- plans ------------------------------------------------------------------------------- */
 
 /* What a session asks a plan for: the segment before (NULL for the first), the types of the inputs
  * and the values of those inputs that plans have asked for; for later segments the sizes or value

@@ -14,8 +14,7 @@ static const sv_program *program_of(const sv_exec *exec)
     return exec->compiled->program;
 }
 
-/* ---- memory
- * ------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 static void release(const sv_exec *exec, sv_memory *memory)
 {
@@ -155,8 +154,7 @@ static sv_status take_inputs(sv_exec *exec)
     return SV_OK;
 }
 
-/* ---- keys
- * ---------------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------- */
 
 static sv_status key_append(sv_exec *exec, const void *data, size_t size)
 {
@@ -206,9 +204,7 @@ static sv_status input_key(sv_exec *exec)
     return SV_OK;
 }
 
-/* ---- plans
- * -----------------------------------------------------------------------------------------------
- */
+/* ---- plans ------------------------------------------------------------------------------- */
 
 static sv_status room_for_segment(sv_exec *exec, uint32_t segment)
 {
@@ -259,8 +255,7 @@ static sv_status find_plan(sv_exec *exec, uint32_t segment, sv_plan_request *req
     return SV_OK;
 }
 
-/* ---- segments
- * -------------------------------------------------------------------------------------------- */
+/* ---- segments ---------------------------------------------------------------------------- */
 
 static sv_status prepare_outputs(sv_exec *exec, const sv_plan *plan)
 {
@@ -400,9 +395,7 @@ sv_status sv_exec_output(const sv_exec *exec, uint32_t index, sv_tensor *out)
     return SV_OK;
 }
 
-/* ---- profile
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- profile ----------------------------------------------------------------------------- */
 
 void sv_exec_profile(sv_exec *exec, bool on)
 {

@@ -14,8 +14,7 @@ static sv_status no_memory(size_t size)
     return sv_error_memory("plan", size);
 }
 
-/* ---- barriers
- * ---------------------------------------------------------------------------------------- */
+/* ---- barriers ---------------------------------------------------------------------------- */
 
 /* Every access is compared with those since the last barrier: there are never more than this. */
 enum { OPEN_MAX = 1024 };
@@ -101,8 +100,7 @@ static sv_status set_barriers(sv_build *build)
     return SV_OK;
 }
 
-/* ---- constants of the plan
- * ------------------------------------------------------------------------------ */
+/* ---- constants of the plan --------------------------------------------------------------- */
 
 static sv_status place_constants(sv_build *build)
 {
@@ -128,9 +126,7 @@ static sv_status place_constants(sv_build *build)
     return SV_OK;
 }
 
-/* ---- steps
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------------- */
 
 static sv_operand address(const sv_build *build, const sv_storage *storage)
 {
@@ -246,8 +242,7 @@ static sv_status finish_steps(sv_build *build)
     return SV_OK;
 }
 
-/* ---- what others read
- * ------------------------------------------------------------------------------------------- */
+/* ---- what others read -------------------------------------------------------------------- */
 
 static sv_status finish_places(sv_build *build)
 {

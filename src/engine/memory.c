@@ -105,8 +105,7 @@ static void share_in_place(sv_build *build)
     }
 }
 
-/* ---- offsets: largest first, each at the lowest place that is free while it lives
- * ------------------- */
+/* ---- offsets: largest first, each at the lowest place that is free while it lives -------- */
 
 typedef struct sv_order {
     uint64_t bytes;

@@ -34,8 +34,7 @@ static sv_status no_memory(const sv_program_node *node, size_t size)
     return sv_error_memory(node->node ? node->node->op_name : "plan", size);
 }
 
-/* ---- values ------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------------ */
 
 sv_status sv_build_add_value(sv_build *build, const sv_type *type, uint32_t program, uint32_t *out)
 {
@@ -116,8 +115,7 @@ static sv_status define(sv_build *build, uint32_t program_value, const sv_type *
     return SV_OK;
 }
 
-/* ---- stopping
- * ------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------- */
 
 /* The node needs a value that is not known. A model input's value becomes part of every key;
  * anything else ends the segment. */
@@ -137,8 +135,7 @@ static sv_status stop_for_value(sv_walk *walk, uint32_t at, uint32_t program_val
     return SV_OK;
 }
 
-/* ---- emission
- * --------------------------------------------------------------------------------------- */
+/* ---- emission ---------------------------------------------------------------------------- */
 
 static sv_status add_item(sv_build *build, uint32_t node, sv_build_item **out)
 {
@@ -369,8 +366,7 @@ static sv_status walk_node(sv_walk *walk, uint32_t at)
     return emit(build, at, type, known, map);
 }
 
-/* ---- branches
- * ------------------------------------------------------------------------------------------ */
+/* ---- branches ---------------------------------------------------------------------------- */
 
 /* The result of a branch that is taken for sure is its value by another name. */
 static sv_status move_view(sv_build *build, uint32_t at, uint32_t from, uint32_t to)

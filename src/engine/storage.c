@@ -57,8 +57,7 @@ sv_status sv_build_add_step(sv_build *build, sv_build_step **out)
     return SV_OK;
 }
 
-/* ---- what is needed
- * --------------------------------------------------------------------------------- */
+/* ---- what is needed ---------------------------------------------------------------------- */
 
 static void mark_item(sv_build *build, const sv_build_item *from, bool *needed)
 {
@@ -142,8 +141,7 @@ static void plan_elision(sv_build *build)
     }
 }
 
-/* ---- assigning storage to what is written
- * -------------------------------------------------------------- */
+/* ---- assigning storage to what is written ------------------------------------------------ */
 
 static sv_status own_base(sv_build *build, sv_build_value *value, const sv_desc *desc,
                           uint32_t space, uint32_t index)
@@ -201,8 +199,7 @@ static sv_status assign(sv_build *build, uint32_t v, uint8_t layout)
     return own_base(build, value, &desc, SV_SPACE_SLAB, build->plan->segment);
 }
 
-/* ---- storage of what is read
- * ------------------------------------------------------------------------------ */
+/* ---- storage of what is read ------------------------------------------------------------- */
 
 static sv_status constant_base(sv_build *build, uint32_t v)
 {
@@ -252,9 +249,7 @@ static sv_status stored(sv_build *build, uint32_t v, sv_storage *out)
     return SV_OK;
 }
 
-/* ---- steps
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- steps ------------------------------------------------------------------------------- */
 
 static sv_status step_arrays(sv_build *build, sv_build_step *step, uint32_t n)
 {
@@ -408,8 +403,7 @@ static sv_status problem_step(sv_build *build, const sv_build_item *item)
     return SV_OK;
 }
 
-/* ---- views and copies
- * ------------------------------------------------------------------------------------------- */
+/* ---- views and copies -------------------------------------------------------------------- */
 
 static void seen_as(const sv_item *item, const sv_shape *to, sv_storage *storage)
 {
@@ -472,8 +466,7 @@ static sv_status copy_item(sv_build *build, const sv_build_item *item)
     return copy_step(build, item->node, from, &source, to, &window, true);
 }
 
-/* ---- branches ---------------------------------------------------------------------------------
- */
+/* ---- branches ---------------------------------------------------------------------------- */
 
 static sv_status control_step(sv_build *build, const sv_build_item *item)
 {
@@ -492,8 +485,7 @@ static sv_status control_step(sv_build *build, const sv_build_item *item)
     return SV_OK;
 }
 
-/* ---- the ends of a segment
- * ----------------------------------------------------------------------------------------- */
+/* ---- the ends of a segment --------------------------------------------------------------- */
 
 /* Model outputs that do not lie in the caller's memory yet are copied there. */
 static sv_status store_outputs(sv_build *build)

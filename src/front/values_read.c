@@ -112,8 +112,7 @@ sv_status sv_values_read_columns(sv_request *request, sv_json *json)
     }
 }
 
-/* ---- rows that are objects
- * ----------------------------------------------------------------------- */
+/* ---- rows that are objects --------------------------------------------------------------- */
 
 /* What the rows so far hold of one input. */
 typedef struct column {

@@ -84,13 +84,27 @@ static sv_status create_hubs(sv_server *server, uint32_t count)
     return SV_OK;
 }
 
-static void assign_signals(sv_server *server)
+static sv_status watch_signals(sv_server *server)
 {
     struct event_base *base = sv_loop_base(server->hubs[0]->loop);
     static const int numbers[] = {SIGTERM, SIGINT};
+    if (!server->signals) return SV_OK;
     for (int i = 0; i < 2; i++)
         event_assign(&server->signal_events[i], base, numbers[i], EV_SIGNAL | EV_PERSIST, on_signal,
                      server);
+    server->watching = true;
+    for (int i = 0; i < 2; i++)
+        if (event_add(&server->signal_events[i], NULL) != 0)
+            return sv_error(SV_CODE_RESOURCE_EXHAUSTED, "server: cannot watch signal %d",
+                            numbers[i]);
+    return SV_OK;
+}
+
+static void unwatch_signals(sv_server *server)
+{
+    for (int i = 0; server->watching && i < 2; i++)
+        event_del(&server->signal_events[i]);
+    server->watching = false;
 }
 
 static sv_status set_up(sv_server *server, const sv_server_options *options)
@@ -105,8 +119,9 @@ static sv_status set_up(sv_server *server, const sv_server_options *options)
     server->stop_task.run = run_stop;
     SV_TRY(create_hubs(server, loops));
     SV_TRY(sv_timer_create(server->hubs[0]->loop, on_drain_timer, server, &server->drain_timer));
+    /* From the moment that clients can connect, a signal ends the server in order. */
+    SV_TRY(watch_signals(server));
     SV_TRY(sv_listeners_create(server, options->listen, options->listen_count));
-    assign_signals(server);
     server->max_connections = find_max_connections(server->limits.connections);
     return SV_OK;
 }
@@ -137,6 +152,7 @@ sv_status sv_server_create(const sv_server_options *options, const sv_handler *h
 void sv_server_destroy(sv_server *server)
 {
     if (!server) return;
+    unwatch_signals(server);
     sv_listeners_destroy(server);
     sv_timer_destroy(server->drain_timer);
     for (uint32_t i = 0; i < server->hub_count; i++)
@@ -302,16 +318,6 @@ static bool decide_start(sv_server *server, uint32_t threads)
     return go;
 }
 
-static void watch_signals(sv_server *server, bool on)
-{
-    for (int i = 0; server->signals && i < 2; i++) {
-        if (on)
-            event_add(&server->signal_events[i], NULL);
-        else
-            event_del(&server->signal_events[i]);
-    }
-}
-
 sv_status sv_server_run(sv_server *server)
 {
     sv_loop *first = server->hubs[0]->loop;
@@ -329,10 +335,9 @@ sv_status sv_server_run(sv_server *server)
     }
     keep_status(server, status);
     if (decide_start(server, started)) {
-        watch_signals(server, true);
         sv_listeners_start(server);
         run_loop(server, first);
-        watch_signals(server, false);
+        unwatch_signals(server);
     }
     for (uint32_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);

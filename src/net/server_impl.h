@@ -13,7 +13,7 @@ struct sv_server {
     const sv_allocator *allocator;
     const sv_handler *handler;
     sv_net_limits limits;
-    bool signals;
+    bool signals, watching; /* signals are asked for; are being watched */
     uint32_t drain_grace_ms, drain_limit_ms;
     void (*on_drain)(void *self);
     void *on_drain_self;

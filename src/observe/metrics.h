@@ -43,8 +43,9 @@ void sv_metrics_destroy(sv_metrics *metrics); /* NULL is allowed */
  * SV_METRICS_MODELS are counted without a model. */
 SV_MUST_USE sv_status sv_metrics_name_model(sv_metrics *metrics, uint32_t model, const char *name);
 
-/* Counts; one thread a shard. Drops an observation's histogram when memory is out. */
-void sv_metrics_add(sv_metrics *metrics, uint32_t shard, const sv_observation *observation);
+/* Counts in shard `index`; one thread a shard. Drops an observation's histogram when memory is out.
+ */
+void sv_metrics_add(sv_metrics *m, uint32_t index, const sv_observation *o);
 /* Any thread: appends the metrics. Figures may be a few requests apart. */
 void sv_metrics_write(const sv_metrics *metrics, sv_text *out);
 

@@ -3,8 +3,7 @@
 #include "kernels/elementwise.h"
 #include "ops/support.h"
 
-/* ---- Cast, CastLike ----------------------------------------------------------------------------
- */
+/* ---- Cast, CastLike ---------------------------------------------------------------------- */
 
 static bool complex_type(sv_dtype dtype)
 {
@@ -61,8 +60,7 @@ const sv_op_desc sv_op_desc_CastLike = {.op = SV_OP_CastLike,
                                         .infer = cast_infer,
                                         .emit = cast_emit};
 
-/* ---- BitCast -----------------------------------------------------------------------------------
- */
+/* ---- BitCast ----------------------------------------------------------------------------- */
 
 static sv_status bit_cast_infer(sv_infer *x)
 {

@@ -6,8 +6,7 @@
 
 #include <math.h>
 
-/* ---- Constant ----------------------------------------------------------------------------------
- */
+/* ---- Constant ---------------------------------------------------------------------------- */
 
 /* The attribute that holds the value; NULL when there is none that can be held as a tensor. */
 static const sv_attr *constant_attr(const sv_node *node)
@@ -91,8 +90,7 @@ const sv_op_desc sv_op_desc_Constant = {.op = SV_OP_Constant,
                                         .infer = constant_infer,
                                         .emit = constant_emit};
 
-/* ---- ConstantOfShape ---------------------------------------------------------------------------
- */
+/* ---- ConstantOfShape --------------------------------------------------------------------- */
 
 static sv_status filled_value(const sv_node *node, const sv_tensor **out)
 {
@@ -158,8 +156,7 @@ const sv_op_desc sv_op_desc_ConstantOfShape = {.op = SV_OP_ConstantOfShape,
                                                .infer = filled_infer,
                                                .emit = filled_emit};
 
-/* ---- EyeLike -----------------------------------------------------------------------------------
- */
+/* ---- EyeLike ----------------------------------------------------------------------------- */
 
 static sv_status eye_infer(sv_infer *x)
 {
@@ -213,8 +210,7 @@ const sv_op_desc sv_op_desc_EyeLike = {.op = SV_OP_EyeLike,
                                        .infer = eye_infer,
                                        .emit = eye_emit};
 
-/* ---- Range -------------------------------------------------------------------------------------
- */
+/* ---- Range ------------------------------------------------------------------------------- */
 
 static int64_t range_integers(int64_t start, int64_t limit, int64_t delta)
 {
@@ -318,8 +314,7 @@ const sv_op_desc sv_op_desc_Range = {.op = SV_OP_Range,
                                      .infer = range_infer,
                                      .emit = range_emit};
 
-/* ---- Shape, Size -------------------------------------------------------------------------------
- */
+/* ---- Shape, Size ------------------------------------------------------------------------- */
 
 /* The dimensions [first, last) that Shape gives. */
 static void shape_range(const sv_node *node, int32_t rank, int32_t *first, int32_t *last)

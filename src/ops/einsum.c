@@ -24,8 +24,7 @@ typedef struct sv_equation {
     bool used[ALL_LABELS];
 } sv_equation;
 
-/* ---- reading the equation ----------------------------------------------------------------------
- */
+/* ---- reading the equation ---------------------------------------------------------------- */
 
 static sv_status equation_error(const sv_node *node, const char *what)
 {
@@ -103,8 +102,9 @@ static void implicit_output(sv_equation *q, int32_t dots)
     q->out.rank = 0;
     for (int32_t i = 0; i < dots; i++)
         q->out.label[q->out.rank++] = (uint8_t)(LETTERS + i);
-    for (uint8_t label = 0; label < LETTERS; label++) {
-        if (times[label] == 1 && q->out.rank < SV_MAX_RANK) q->out.label[q->out.rank++] = label;
+    for (int label = 0; label < LETTERS; label++) {
+        if (times[label] == 1 && q->out.rank < SV_MAX_RANK)
+            q->out.label[q->out.rank++] = (uint8_t)label;
     }
 }
 
@@ -199,8 +199,7 @@ static sv_status einsum_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* ---- as a matrix product -----------------------------------------------------------------------
- */
+/* ---- as a matrix product ----------------------------------------------------------------- */
 
 /* Labels by where they occur: both sides and the result, one side and the result, both sides only.
  */
@@ -311,8 +310,7 @@ static sv_status emit_product(sv_emit *e, const sv_equation *q, const sv_groups 
     return from_matrices(e, q, g, y);
 }
 
-/* ---- as a loop ---------------------------------------------------------------------------------
- */
+/* ---- as a loop --------------------------------------------------------------------------- */
 
 /* Labels of the result come first, in its order. */
 typedef struct sv_einsum_param {

@@ -10,8 +10,7 @@
 
 #include <string.h>
 
-/* ---- unary
- * --------------------------------------------------------------------------------------- */
+/* ---- unary ------------------------------------------------------------------------------- */
 
 /* Which unary operation an operator is, and which of its attributes are its parameters. */
 typedef struct sv_unary_row {
@@ -190,8 +189,7 @@ UNARY_PLAIN(Tan);
 UNARY_TAIL(Tanh);
 UNARY_TAIL(ThresholdedRelu);
 
-/* ---- binary
- * -------------------------------------------------------------------------------------- */
+/* ---- binary ------------------------------------------------------------------------------ */
 
 typedef struct sv_binary_row {
     sv_op op;
@@ -309,8 +307,7 @@ BINARY_DESC(Pow, binary_infer, 0);
 BINARY_DESC(Sub, binary_infer, SV_TRAIT_SHAPE);
 BINARY_DESC(Xor, compare_infer, SV_TRAIT_COMMUTATIVE);
 
-/* ---- Max, Min, Sum, Mean: any number of inputs
- * ------------------------------------------------------ */
+/* ---- Max, Min, Sum, Mean: any number of inputs ------------------------------------------- */
 
 static sv_status variadic_emit(sv_emit *e)
 {

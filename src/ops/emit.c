@@ -75,8 +75,7 @@ sv_status sv_emit_constant(sv_emit *e, sv_dtype dtype, const sv_shape *shape, co
     return SV_OK;
 }
 
-/* ---- items ------------------------------------------------------------------------------------
- */
+/* ---- items ------------------------------------------------------------------------------- */
 
 static sv_status add_item(sv_emit *e, sv_item **out)
 {
@@ -192,8 +191,7 @@ sv_status sv_emit_copy(sv_emit *e, sv_slot to, sv_slot from, const int64_t *star
     return SV_OK;
 }
 
-/* ---- elementwise shorthands ---------------------------------------------------------------------
- */
+/* ---- elementwise shorthands -------------------------------------------------------------- */
 
 sv_status sv_emit_unary(sv_emit *e, int unary, sv_slot from, sv_slot to, double a, double b)
 {
@@ -217,8 +215,7 @@ sv_status sv_emit_convert(sv_emit *e, sv_slot from, sv_slot to)
     return sv_emit_problem(e, SV_FAMILY_convert, &param, sizeof(param), 2, ref, 2);
 }
 
-/* ---- operands
- * ------------------------------------------------------------------------------------- */
+/* ---- operands ---------------------------------------------------------------------------- */
 
 sv_desc sv_type_desc(const sv_type *type)
 {
@@ -253,8 +250,7 @@ sv_desc sv_desc_expand(const sv_desc *from, const sv_shape *to)
     return desc;
 }
 
-/* ---- fused operators
- * -------------------------------------------------------------------------------- */
+/* ---- fused operators --------------------------------------------------------------------- */
 
 static bool is_last_written(const sv_emit *e, const sv_item *item)
 {
@@ -312,8 +308,7 @@ static sv_status add_separate(sv_emit *e, const sv_fused *fused)
     return sv_emit_binary(e, binary, y, (sv_slot)fused->operand, y);
 }
 
-/* ---- checks
- * -------------------------------------------------------------------------------------------- */
+/* ---- checks ------------------------------------------------------------------------------ */
 
 static bool broadcasts(const sv_shape *from, const sv_shape *to)
 {

@@ -3,8 +3,7 @@
 #include "base/status.h"
 #include "ops/support.h"
 
-/* ---- NonZero -----------------------------------------------------------------------------------
- */
+/* ---- NonZero ----------------------------------------------------------------------------- */
 
 /* Whether an element is something; minus zero is not, nor is an empty string. */
 static bool nonzero(sv_dtype dtype, const char *at)
@@ -88,8 +87,7 @@ const sv_op_desc sv_op_desc_NonZero = {.op = SV_OP_NonZero,
                                        .emit = nonzero_emit,
                                        .measure = nonzero_measure};
 
-/* ---- Compress ----------------------------------------------------------------------------------
- */
+/* ---- Compress ---------------------------------------------------------------------------- */
 
 typedef struct sv_compress_param {
     int32_t axis; /* -1: over the flattened input */

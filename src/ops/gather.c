@@ -15,8 +15,7 @@ static bool resolve(const sv_call *call, uint32_t unit, int64_t found, int64_t d
     return false;
 }
 
-/* ---- Gather ------------------------------------------------------------------------------------
- */
+/* ---- Gather ------------------------------------------------------------------------------ */
 
 static sv_status gather_infer(sv_infer *x)
 {
@@ -119,8 +118,7 @@ const sv_op_desc sv_op_desc_Gather = {.op = SV_OP_Gather,
                                       .infer = gather_infer,
                                       .emit = gather_emit};
 
-/* ---- GatherElements ----------------------------------------------------------------------------
- */
+/* ---- GatherElements ---------------------------------------------------------------------- */
 
 static sv_status elements_infer(sv_infer *x)
 {
@@ -212,8 +210,7 @@ const sv_op_desc sv_op_desc_GatherElements = {.op = SV_OP_GatherElements,
                                               .infer = elements_infer,
                                               .emit = elements_emit};
 
-/* ---- GatherND ----------------------------------------------------------------------------------
- */
+/* ---- GatherND ---------------------------------------------------------------------------- */
 
 static sv_status nd_error(const sv_infer *x, int64_t batch, int64_t tuple)
 {

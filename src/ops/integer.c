@@ -58,8 +58,7 @@ static sv_status check_side(const sv_infer *x, uint32_t input, uint32_t side, bo
                                   sv_shape_text(shape, text));
 }
 
-/* ---- MatMulInteger -----------------------------------------------------------------------------
- */
+/* ---- MatMulInteger ----------------------------------------------------------------------- */
 
 static sv_status byte_types(const sv_infer *x, uint32_t input)
 {
@@ -96,8 +95,7 @@ const sv_op_desc sv_op_desc_MatMulInteger = {.op = SV_OP_MatMulInteger,
                                              .infer = integer_infer,
                                              .emit = integer_emit};
 
-/* ---- QLinearMatMul -----------------------------------------------------------------------------
- */
+/* ---- QLinearMatMul ----------------------------------------------------------------------- */
 
 static sv_status linear_infer(sv_infer *x)
 {

@@ -124,8 +124,7 @@ const sv_op_desc sv_op_desc_MatMul = {.op = SV_OP_MatMul,
                                       .infer = matmul_infer,
                                       .emit = matmul_emit};
 
-/* ---- Gemm
- * ------------------------------------------------------------------------------------------ */
+/* ---- Gemm -------------------------------------------------------------------------------- */
 
 static sv_status gemm_infer(sv_infer *x)
 {

@@ -74,8 +74,7 @@ static bool overlaps(const sv_nms_box *a, const sv_nms_box *b, float threshold)
     return a->area > 0 && b->area > 0 && all > 0 && inside / all > threshold;
 }
 
-/* ---- candidates, the best on top
- * ----------------------------------------------------------------- */
+/* ---- candidates, the best on top --------------------------------------------------------- */
 
 static bool better(const sv_nms_candidate *a, const sv_nms_candidate *b)
 {

@@ -230,7 +230,8 @@ static sv_status transpose_size(const sv_node *node, sv_window *w, const sv_unpa
     if (size < 0)
         return sv_node_error(node, SV_CODE_INVALID_ARGUMENT,
                              "expected pads of at most %lld along dimension %d, found %lld",
-                             (long long)full, i + 2, (long long)(w->pad[i] + w->pad_end[i]));
+                             (long long)full, i + 2,
+                             (long long)w->pad[i] + (long long)w->pad_end[i]);
     *out = size;
     return SV_OK;
 }

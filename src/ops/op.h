@@ -55,8 +55,7 @@ SV_MUST_USE sv_status sv_infer_broadcast(sv_infer *x); /* all inputs broadcast, 
 bool sv_infer_broadcast_shapes(sv_infer *x, const sv_shape *a, const sv_shape *b, sv_shape *out);
 SV_MUST_USE sv_status sv_infer_axis(const sv_infer *x, int64_t axis, int32_t rank, int32_t *out);
 
-/* ---- descriptors ------------------------------------------------------------------------------
- */
+/* ---- descriptors ------------------------------------------------------------------------- */
 
 typedef struct sv_emit sv_emit;
 typedef struct sv_expand sv_expand;
@@ -116,8 +115,7 @@ SV_MUST_USE sv_status sv_op_infer(sv_infer *x);
  * error that names the node. Nested graphs are inferred as far as they are right. */
 SV_MUST_USE sv_status sv_graph_infer(sv_graph *graph);
 
-/* ---- evaluation of one node (for folding, shape arithmetic, and tests) --------------------------
- */
+/* ---- evaluation of one node (for folding, shape arithmetic, and tests) ------------------- */
 
 /* Puts typed tensors without elements into store[i] and in[i] for a node whose results depend only
  * on the types of its inputs (SV_TRAIT_TYPE_ONLY), so that it can be evaluated; false: it is no
@@ -130,8 +128,7 @@ bool sv_op_by_type(const sv_node *node, const sv_type *type, sv_tensor *store,
 SV_MUST_USE sv_status sv_op_eval(const sv_module *module, const sv_node *node,
                                  const sv_tensor *const *in, sv_tensor *out, sv_arena *arena);
 
-/* ---- expansion ----------------------------------------------------------------------------------
- */
+/* ---- expansion --------------------------------------------------------------------------- */
 
 /* What expand sees: builds nodes before `node` in `graph`, whose outputs it defines through
  * sv_expand_output. Types of the inputs are known as far as inference could tell. */

@@ -41,8 +41,7 @@ static sv_status crop_and_surround(sv_emit *e, const sv_pads *p, sv_slot fill)
     return sv_emit_surround(e, y, from, fill, before);
 }
 
-/* ---- Pad ---------------------------------------------------------------------------------------
- */
+/* ---- Pad --------------------------------------------------------------------------------- */
 
 typedef enum sv_pad_mode { PAD_CONSTANT, PAD_REFLECT, PAD_EDGE, PAD_WRAP } sv_pad_mode;
 
@@ -227,8 +226,7 @@ const sv_op_desc sv_op_desc_Pad = {.op = SV_OP_Pad,
                                    .infer = pad_infer,
                                    .emit = pad_emit};
 
-/* ---- CenterCropPad -----------------------------------------------------------------------------
- */
+/* ---- CenterCropPad ----------------------------------------------------------------------- */
 
 static sv_status center_infer(sv_infer *x)
 {

@@ -2,8 +2,7 @@
 #include "base/status.h"
 #include "ops/support.h"
 
-/* ---- Concat ------------------------------------------------------------------------------------
- */
+/* ---- Concat ------------------------------------------------------------------------------ */
 
 static sv_status concat_dim(const sv_infer *x, uint32_t input, int32_t axis, int32_t at,
                             sv_shape *out)
@@ -75,8 +74,7 @@ const sv_op_desc sv_op_desc_Concat = {.op = SV_OP_Concat,
                                       .infer = concat_infer,
                                       .emit = concat_emit};
 
-/* ---- Slice -------------------------------------------------------------------------------------
- */
+/* ---- Slice ------------------------------------------------------------------------------- */
 
 /* The four vectors of a slice, axes and steps filled in. */
 typedef struct sv_slice {
@@ -223,8 +221,7 @@ const sv_op_desc sv_op_desc_Slice = {.op = SV_OP_Slice,
                                      .infer = slice_infer,
                                      .emit = slice_emit};
 
-/* ---- Split -------------------------------------------------------------------------------------
- */
+/* ---- Split ------------------------------------------------------------------------------- */
 
 /* Sizes that input 1 gives; their sum is the dimension. */
 static sv_status split_given(sv_infer *x, const int64_t *size, uint32_t n, int32_t axis)
@@ -308,8 +305,7 @@ const sv_op_desc sv_op_desc_Split = {.op = SV_OP_Split,
                                      .infer = split_infer,
                                      .emit = split_emit};
 
-/* ---- Tile --------------------------------------------------------------------------------------
- */
+/* ---- Tile -------------------------------------------------------------------------------- */
 
 static sv_status tile_infer(sv_infer *x)
 {

@@ -9,8 +9,7 @@
 
 #define BLOCK 256
 
-/* ---- which scale belongs to which element ------------------------------------------------------
- */
+/* ---- which scale belongs to which element ------------------------------------------------ */
 
 typedef struct sv_quantize_param {
     int32_t axis;      /* -1: one scale for all */
@@ -58,8 +57,7 @@ static uint32_t quantize_units(const sv_problem *problem, uint32_t phase)
     return sv_rows_units(scaled_of(&problem->desc[0], &problem->desc[1], problem->param).rows);
 }
 
-/* ---- inference ---------------------------------------------------------------------------------
- */
+/* ---- inference --------------------------------------------------------------------------- */
 
 /* Granularity by the shape of the scale, as opset 21 describes it. */
 static sv_status check_scale(const sv_infer *x)
@@ -110,8 +108,7 @@ static sv_quantize_param decode(const sv_emit *e)
     return p;
 }
 
-/* ---- QuantizeLinear ----------------------------------------------------------------------------
- */
+/* ---- QuantizeLinear ---------------------------------------------------------------------- */
 
 static sv_status quantize_infer(sv_infer *x)
 {
@@ -236,8 +233,7 @@ const sv_op_desc sv_op_desc_QuantizeLinear = {.op = SV_OP_QuantizeLinear,
                                               .infer = quantize_infer,
                                               .emit = quantize_emit};
 
-/* ---- DequantizeLinear --------------------------------------------------------------------------
- */
+/* ---- DequantizeLinear -------------------------------------------------------------------- */
 
 static sv_status dequantize_infer(sv_infer *x)
 {
@@ -294,8 +290,7 @@ const sv_op_desc sv_op_desc_DequantizeLinear = {.op = SV_OP_DequantizeLinear,
                                                 .infer = dequantize_infer,
                                                 .emit = dequantize_emit};
 
-/* ---- DynamicQuantizeLinear ---------------------------------------------------------------------
- */
+/* ---- DynamicQuantizeLinear --------------------------------------------------------------- */
 
 static sv_status dynamic_infer(sv_infer *x)
 {

@@ -7,8 +7,7 @@
 
 #include <math.h>
 
-/* ---- numbers -----------------------------------------------------------------------------------
- */
+/* ---- numbers ----------------------------------------------------------------------------- */
 
 enum { MT_SIZE = 624, MT_SHIFT = 397 };
 
@@ -87,8 +86,7 @@ static uint32_t seed_of(const sv_node *node)
     return (uint32_t)sv_hash_bytes(0, node->name, strlen(node->name));
 }
 
-/* ---- RandomNormal, RandomUniform, and as large as another ---------------------------------------
- */
+/* ---- RandomNormal, RandomUniform, and as large as another -------------------------------- */
 
 typedef struct sv_random_param {
     uint32_t seed;
@@ -180,8 +178,7 @@ RANDOM_DESC(RandomNormalLike, 1);
 RANDOM_DESC(RandomUniform, 0);
 RANDOM_DESC(RandomUniformLike, 1);
 
-/* ---- Bernoulli ---------------------------------------------------------------------------------
- */
+/* ---- Bernoulli --------------------------------------------------------------------------- */
 
 static sv_status bernoulli_infer(sv_infer *x)
 {
@@ -225,8 +222,7 @@ const sv_op_desc sv_op_desc_Bernoulli = {.op = SV_OP_Bernoulli,
                                          .infer = bernoulli_infer,
                                          .emit = bernoulli_emit};
 
-/* ---- Multinomial -------------------------------------------------------------------------------
- */
+/* ---- Multinomial ------------------------------------------------------------------------- */
 
 static sv_status multinomial_infer(sv_infer *x)
 {
@@ -292,8 +288,7 @@ const sv_op_desc sv_op_desc_Multinomial = {.op = SV_OP_Multinomial,
                                            .infer = multinomial_infer,
                                            .emit = multinomial_emit};
 
-/* ---- Dropout -----------------------------------------------------------------------------------
- */
+/* ---- Dropout ----------------------------------------------------------------------------- */
 
 static sv_status dropout_infer(sv_infer *x)
 {

@@ -37,8 +37,7 @@ static sv_status emit_reduce(sv_emit *e, const sv_reduce_param *param, bool keep
     return keep ? SV_OK : sv_emit_reshape(e, y, result);
 }
 
-/* ---- Reduce operators --------------------------------------------------------------------------
- */
+/* ---- Reduce operators -------------------------------------------------------------------- */
 
 /* Without axes, or with none: all dimensions, or (noop_with_empty_axes) none. */
 static uint32_t empty_axes(const sv_node *node, int32_t rank)
@@ -135,8 +134,7 @@ REDUCE_DESC(ReduceProd, SV_TRAIT_SHAPE);
 REDUCE_DESC(ReduceSum, SV_TRAIT_SHAPE);
 REDUCE_DESC(ReduceSumSquare, 0);
 
-/* ---- ArgMax, ArgMin ----------------------------------------------------------------------------
- */
+/* ---- ArgMax, ArgMin ---------------------------------------------------------------------- */
 
 static sv_status arg_infer(sv_infer *x)
 {

@@ -48,8 +48,7 @@ static sv_status scatter_check(sv_infer *x)
                           sv_dtype_name(x->in[0].dtype));
 }
 
-/* ---- combining elements ------------------------------------------------------------------------
- */
+/* ---- combining elements ------------------------------------------------------------------ */
 
 #define COMBINE_FLOAT(name, type)                                                                  \
     static void name(uint8_t combine, void *to, const void *from, int64_t n)                       \
@@ -145,8 +144,7 @@ static sv_status scatter_items(sv_emit *e, const sv_kernel *kernel, const sv_sca
     return sv_emit_custom(e, kernel, param, sizeof(*param), 3, ref, 4);
 }
 
-/* ---- ScatterElements ---------------------------------------------------------------------------
- */
+/* ---- ScatterElements --------------------------------------------------------------------- */
 
 static sv_status elements_infer(sv_infer *x)
 {
@@ -225,8 +223,7 @@ const sv_op_desc sv_op_desc_ScatterElements = {.op = SV_OP_ScatterElements,
                                                .infer = elements_infer,
                                                .emit = elements_emit};
 
-/* ---- ScatterND ---------------------------------------------------------------------------------
- */
+/* ---- ScatterND --------------------------------------------------------------------------- */
 
 static sv_status nd_updates_error(const sv_infer *x)
 {
@@ -304,8 +301,7 @@ const sv_op_desc sv_op_desc_ScatterND = {.op = SV_OP_ScatterND,
                                          .infer = nd_infer,
                                          .emit = nd_emit};
 
-/* ---- TensorScatter -----------------------------------------------------------------------------
- */
+/* ---- TensorScatter ----------------------------------------------------------------------- */
 
 static sv_status cache_infer(sv_infer *x)
 {

@@ -6,8 +6,7 @@
 
 #include <math.h>
 
-/* ---- Where -------------------------------------------------------------------------------------
- */
+/* ---- Where ------------------------------------------------------------------------------- */
 
 static sv_status where_infer(sv_infer *x)
 {
@@ -38,8 +37,7 @@ const sv_op_desc sv_op_desc_Where = {.op = SV_OP_Where,
                                      .infer = where_infer,
                                      .emit = where_emit};
 
-/* ---- Clip --------------------------------------------------------------------------------------
- */
+/* ---- Clip -------------------------------------------------------------------------------- */
 
 static sv_status clip_infer(sv_infer *x)
 {
@@ -95,8 +93,7 @@ const sv_op_desc sv_op_desc_Clip = {.op = SV_OP_Clip,
                                     .infer = clip_infer,
                                     .emit = clip_emit};
 
-/* ---- Trilu -------------------------------------------------------------------------------------
- */
+/* ---- Trilu ------------------------------------------------------------------------------- */
 
 static sv_status trilu_infer(sv_infer *x)
 {
@@ -167,8 +164,7 @@ const sv_op_desc sv_op_desc_Trilu = {.op = SV_OP_Trilu,
                                      .infer = trilu_infer,
                                      .emit = trilu_emit};
 
-/* ---- ReverseSequence ---------------------------------------------------------------------------
- */
+/* ---- ReverseSequence --------------------------------------------------------------------- */
 
 typedef struct sv_reverse_param {
     bool time_first; /* dimension 0 is time, 1 batch; else the other way round */

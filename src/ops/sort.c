@@ -4,8 +4,7 @@
 #include "ops/order.h"
 #include "ops/support.h"
 
-/* ---- TopK --------------------------------------------------------------------------------------
- */
+/* ---- TopK -------------------------------------------------------------------------------- */
 
 typedef struct sv_top_param {
     int32_t axis;
@@ -148,8 +147,7 @@ const sv_op_desc sv_op_desc_TopK = {.op = SV_OP_TopK,
                                     .infer = top_infer,
                                     .emit = top_emit};
 
-/* ---- OneHot ------------------------------------------------------------------------------------
- */
+/* ---- OneHot ------------------------------------------------------------------------------ */
 
 typedef struct sv_hot_param {
     int32_t axis;
@@ -238,8 +236,7 @@ const sv_op_desc sv_op_desc_OneHot = {.op = SV_OP_OneHot,
                                       .infer = hot_infer,
                                       .emit = hot_emit};
 
-/* ---- CumSum, CumProd ---------------------------------------------------------------------------
- */
+/* ---- CumSum, CumProd --------------------------------------------------------------------- */
 
 typedef struct sv_running_param {
     int32_t axis;

@@ -18,8 +18,7 @@ static char *string_room(const sv_call *call, size_t size)
     return room;
 }
 
-/* ---- StringConcat ------------------------------------------------------------------------------
- */
+/* ---- StringConcat ------------------------------------------------------------------------ */
 
 static sv_status concat_infer(sv_infer *x)
 {
@@ -78,8 +77,7 @@ const sv_op_desc sv_op_desc_StringConcat = {.op = SV_OP_StringConcat,
                                             .infer = concat_infer,
                                             .emit = concat_emit};
 
-/* ---- StringSplit -------------------------------------------------------------------------------
- */
+/* ---- StringSplit ------------------------------------------------------------------------- */
 
 typedef struct sv_split_param {
     int64_t most; /* splits; negative: any number */
@@ -220,8 +218,7 @@ const sv_op_desc sv_op_desc_StringSplit = {.op = SV_OP_StringSplit,
                                            .emit = split_emit,
                                            .measure = split_measure};
 
-/* ---- StringNormalizer --------------------------------------------------------------------------
- */
+/* ---- StringNormalizer -------------------------------------------------------------------- */
 
 typedef enum sv_case { CASE_NONE, CASE_LOWER, CASE_UPPER } sv_case;
 

@@ -54,8 +54,7 @@ SV_MUST_USE sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_
 /* y = a x b by numpy's rules, for known shapes (in matmul.c). */
 SV_MUST_USE sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y);
 
-/* ---- an operator's own loops -------------------------------------------------------------------
- */
+/* ---- an operator's own loops ------------------------------------------------------------- */
 
 /* Rows of work, gathered in units of some ten microseconds. */
 typedef struct sv_rows {

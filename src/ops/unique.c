@@ -51,8 +51,7 @@ static sv_status unique_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* ---- sorting -----------------------------------------------------------------------------------
- */
+/* ---- sorting ----------------------------------------------------------------------------- */
 
 static int compare_elements(const sv_items *items, const char *a, const char *b)
 {
@@ -115,8 +114,7 @@ static size_t unique_scratch(const sv_problem *problem)
     return (size_t)(p->axis < 0 ? sv_desc_count(x) : x->dim[p->axis]) * 3 * sizeof(int64_t);
 }
 
-/* ---- results -----------------------------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------------------------- */
 
 /* Operands: x, then the dims of each output. */
 static void unique_measure_run(const sv_call *call, uint32_t begin, uint32_t end)

@@ -18,8 +18,7 @@ static sv_status reshape_emit(sv_emit *e)
     return e->symbolic ? SV_OK : sv_emit_reshape(e, sv_emit_out(e, 0), 0);
 }
 
-/* ---- Identity ----------------------------------------------------------------------------------
- */
+/* ---- Identity ---------------------------------------------------------------------------- */
 
 static sv_status identity_infer(sv_infer *x)
 {
@@ -32,8 +31,7 @@ static sv_status identity_infer(sv_infer *x)
 
 VIEW_DESC(Identity, 1, 1, identity_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Reshape -----------------------------------------------------------------------------------
- */
+/* ---- Reshape ----------------------------------------------------------------------------- */
 
 /* What is left of both sides once the dimensions that are taken over are cancelled. */
 typedef struct sv_reshape {
@@ -137,8 +135,7 @@ static sv_status reshape_infer(sv_infer *x)
 
 VIEW_DESC(Reshape, 2, 2, reshape_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Flatten, Squeeze, Unsqueeze ---------------------------------------------------------------
- */
+/* ---- Flatten, Squeeze, Unsqueeze --------------------------------------------------------- */
 
 static sv_status flatten_infer(sv_infer *x)
 {
@@ -222,7 +219,7 @@ static sv_status unsqueeze_infer(sv_infer *x)
     if (in->rank < 0 || length < 0) return SV_OK;
     if (in->rank + length > SV_MAX_RANK) {
         return sv_infer_error(x, 1, "expected a result of rank %d at most, found %lld", SV_MAX_RANK,
-                              (long long)(in->rank + length));
+                              in->rank + (long long)length);
     }
     sv_shape out = sv_infer_symbols(x, in->rank + (int32_t)length);
     if (known) {
@@ -236,8 +233,7 @@ static sv_status unsqueeze_infer(sv_infer *x)
 
 VIEW_DESC(Unsqueeze, 2, 2, unsqueeze_infer, reshape_emit, SV_TRAIT_SHAPE);
 
-/* ---- Transpose ---------------------------------------------------------------------------------
- */
+/* ---- Transpose --------------------------------------------------------------------------- */
 
 static sv_status transpose_perm(const sv_node *node, int32_t rank, uint8_t perm[SV_MAX_RANK])
 {
@@ -291,8 +287,7 @@ static sv_status transpose_emit(sv_emit *e)
 
 VIEW_DESC(Transpose, 1, 1, transpose_infer, transpose_emit, SV_TRAIT_SHAPE);
 
-/* ---- Expand ------------------------------------------------------------------------------------
- */
+/* ---- Expand ------------------------------------------------------------------------------ */
 
 /* Sizes above 1 stay whatever the wanted shape is. */
 static void expand_symbols(sv_infer *x)
@@ -341,8 +336,7 @@ static sv_status expand_emit(sv_emit *e)
 
 VIEW_DESC(Expand, 2, 2, expand_infer, expand_emit, SV_TRAIT_SHAPE);
 
-/* ---- DepthToSpace, SpaceToDepth ----------------------------------------------------------------
- */
+/* ---- DepthToSpace, SpaceToDepth ---------------------------------------------------------- */
 
 static sv_status block_size(const sv_node *node, int64_t *out)
 {

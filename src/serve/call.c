@@ -34,8 +34,7 @@ sv_status sv_call_begin(sv_call *call, sv_string name, sv_request **out)
     return SV_OK;
 }
 
-/* ---- deadlines: all calls wait equally long, so the list is sorted ----------------------------
- */
+/* ---- deadlines: all calls wait equally long, so the list is sorted ----------------------- */
 
 static void list_remove(sv_call *call)
 {
@@ -80,8 +79,7 @@ void sv_lane_expire(sv_timer *timer, void *user)
     if (lane->oldest) sv_timer_set(timer, lane->oldest->deadline);
 }
 
-/* ---- results ------------------------------------------------------------------------------------
- */
+/* ---- results ----------------------------------------------------------------------------- */
 
 static void note_times(sv_call *call, const sv_request *request)
 {

@@ -32,8 +32,7 @@ static sv_service *service_of(const sv_exchange *x)
     return x->handler->self;
 }
 
-/* ---- what others ask --------------------------------------------------------------------------
- */
+/* ---- what others ask --------------------------------------------------------------------- */
 
 bool sv_service_ready(const sv_service *service)
 {
@@ -116,8 +115,7 @@ void sv_service_metrics(const sv_service *service, sv_text *out)
                          (double)service->start_us / 1e6);
 }
 
-/* ---- the handler ------------------------------------------------------------------------------
- */
+/* ---- the handler ------------------------------------------------------------------------- */
 
 static bool enter(sv_call *call)
 {
@@ -229,8 +227,7 @@ static const char *on_error(sv_exchange *x, int http, sv_status status, sv_text 
     return "application/json";
 }
 
-/* ---- counting ---------------------------------------------------------------------------------
- */
+/* ---- counting ---------------------------------------------------------------------------- */
 
 static uint64_t between(uint64_t from, uint64_t to)
 {
@@ -307,8 +304,7 @@ static void on_done(sv_exchange *x)
     sv_text_release(&call->answer);
 }
 
-/* ---- loops ------------------------------------------------------------------------------------
- */
+/* ---- loops ------------------------------------------------------------------------------- */
 
 static void flush_log(sv_task *task)
 {
@@ -348,8 +344,7 @@ static void on_loop_close(void *self, sv_loop *loop)
     sv_lane_destroy(lane);
 }
 
-/* ---- life -------------------------------------------------------------------------------------
- */
+/* ---- life -------------------------------------------------------------------------------- */
 
 static void set_defaults(sv_service_options *o)
 {

@@ -54,7 +54,7 @@ static bool is_low_surrogate(int32_t unit)
 static size_t escape_size(const uint8_t *at, const uint8_t *end)
 {
     if (end - at < 2) return 0;
-    if (at[1] != 'u') return memchr("\"\\/bfnrt", at[1], 8) ? 2 : 0;
+    if (at[1] != 'u') return at[1] && strchr("\"\\/bfnrt", at[1]) ? 2 : 0;
     int32_t unit = code_unit(at + 1, end);
     if (unit < 0 || is_low_surrogate(unit)) return 0;
     if (!is_high_surrogate(unit)) return 6;

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Replays what differential testing has found: the graphs in differential/, made small, and the seeds
 in differential_seeds.txt, against onnxruntime. Each must agree, or onnxruntime be wrong by ONNX's
-reference evaluator.
+reference evaluator. A seed may also draw an operator that Serval has not.
 
 ctest: timeout=60
 """
@@ -52,7 +52,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for said in differential.run_all(tasks, 1, folder, float("inf")):
-            if said["verdict"] not in ("same", "onnxruntime"):
+            good = ("same", "onnxruntime") + (("unsupported",) if said["task"].isdigit() else ())
+            if said["verdict"] not in good:
                 failed += 1
                 print(f"{said['task']}: {said['verdict']}: {said['text']}")
     print(f"{len(tasks)} graphs, {failed} failed")

@@ -15,8 +15,7 @@
 
 #define MAX_ID 1024
 
-/* ---- one input
- * ------------------------------------------------------------------------------------ */
+/* ---- one input --------------------------------------------------------------------------- */
 
 enum { INPUT_DATA, INPUT_TYPE, INPUT_NAME, INPUT_PARAMETERS, INPUT_SHAPE, INPUT_KEYS };
 
@@ -191,8 +190,7 @@ static sv_status read_inputs(sv_request *request, sv_json *json)
     }
 }
 
-/* ---- outputs and the rest
- * ------------------------------------------------------------------------- */
+/* ---- outputs and the rest ---------------------------------------------------------------- */
 
 static sv_status read_output(sv_request *request, sv_json *json)
 {
@@ -279,8 +277,7 @@ sv_status sv_oip_decode_infer(sv_call *call, sv_string body)
     return sv_call_submit(call);
 }
 
-/* ---- answers
- * --------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------- */
 
 static sv_status write_output(const sv_request *request, size_t index, sv_text *out)
 {

@@ -33,7 +33,7 @@ static void write_finite(double value, bool single, char out[SV_NUMBER_TEXT])
     }
     /* Trailing zeros of the significand say nothing: "1.500000e+00" has two digits. */
     char *e = strchr(shortest, 'e');
-    int exponent = atoi(e + 1);
+    int exponent = (int)strtol(e + 1, NULL, 10);
     char *end = e;
     while (end[-1] == '0')
         end--;

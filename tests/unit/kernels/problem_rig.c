@@ -227,7 +227,7 @@ static void run_both_ways(rig *r, uint8_t y, const sv_kernel *kernel)
     memcpy(once, r->ptr[y], r->bytes[y]);
     rig_write(r, y);
     rig_run(r, kernel, 1);
-    if (memcmp(once, r->ptr[y], r->bytes[y])) fail_msg("%s: depends on ranges", kernel->name);
+    if (memcmp(once, r->ptr[y], r->bytes[y]) != 0) fail_msg("%s: depends on ranges", kernel->name);
     free(once);
 }
 

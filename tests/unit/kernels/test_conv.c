@@ -71,7 +71,8 @@ static void add_epilogue(rig *r, int which)
 
 static double sum_error(const conv_case *k, bool transpose)
 {
-    double sum = (double)(k->c / k->groups);
+    int64_t channels = k->c / k->groups;
+    double sum = (double)channels;
     for (int i = 0; i < 3 && k->kernel[i]; i++)
         sum *= (double)k->kernel[i];
     (void)transpose;

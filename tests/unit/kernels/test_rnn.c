@@ -98,8 +98,10 @@ static void make(rnn_trial *r, const rnn_case *c, trial_layout layout, bool swap
     if (c->lengths) {
         o[LENGTHS] = trial_make(SV_I32, TRIAL_DENSE, TRIAL_DIMS(batch));
         const int64_t lengths[] = {2, 4, 3};
-        for (int64_t i = 0; i < batch; i++)
-            trial_set(&o[LENGTHS], i, (double)(lengths[i % 3] * steps / STEPS));
+        for (int64_t i = 0; i < batch; i++) {
+            int64_t length = lengths[i % 3] * steps / STEPS;
+            trial_set(&o[LENGTHS], i, (double)length);
+        }
     }
     if (c->initial) {
         o[INITIAL_H] = patterned(layout, 5, TRIAL_DIMS(d, batch, h));

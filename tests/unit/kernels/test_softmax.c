@@ -77,10 +77,10 @@ static void test_rows(void **state)
             rank++;
         for (int32_t axis = 0; axis < rank; axis++) {
             for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
-                for (uint8_t kind = SV_SOFTMAX; kind <= SV_LOG_SOFTMAX; kind++) {
-                    compare(kind, axis, layout, layout, shapes[s], false);
-                    compare(kind, axis, layout, TRIAL_DENSE, shapes[s], false);
-                    compare(kind, axis, layout, TRIAL_SHIFTED, shapes[s], true);
+                for (int kind = SV_SOFTMAX; kind <= SV_LOG_SOFTMAX; kind++) {
+                    compare((uint8_t)kind, axis, layout, layout, shapes[s], false);
+                    compare((uint8_t)kind, axis, layout, TRIAL_DENSE, shapes[s], false);
+                    compare((uint8_t)kind, axis, layout, TRIAL_SHIFTED, shapes[s], true);
                 }
             }
         }

@@ -153,8 +153,7 @@ static void clip_takes_its_bounds_in_the_inputs_type(void **state)
     old_release(&o);
 }
 
-/* ---- meanings that changed --------------------------------------------------------------------
- */
+/* ---- meanings that changed --------------------------------------------------------------- */
 
 /* [2, 2, 2] as two rows of four. */
 static void softmax_was_of_matrices(void **state)
@@ -346,8 +345,7 @@ static void training_outputs_are_refused(void **state)
     old_release(&o);
 }
 
-/* ---- names, types, defaults ---------------------------------------------------------------------
- */
+/* ---- names, types, defaults -------------------------------------------------------------- */
 
 static void small_changes_are_made(void **state)
 {

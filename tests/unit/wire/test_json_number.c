@@ -33,7 +33,7 @@ static void check_number(const char *text)
         CHECK_FAILS(status, SV_CODE_INVALID_ARGUMENT, "range of float64");
     } else {
         CHECK_OK(status);
-        if (memcmp(&wide, &got_wide, sizeof wide) != 0)
+        if (wide != got_wide || signbit(wide) != signbit(got_wide))
             fail_msg("%s: %a not %a", text, got_wide, wide);
         CHECK_OK(sv_json_end(&json));
     }
@@ -43,7 +43,7 @@ static void check_number(const char *text)
         CHECK_FAILS(status, SV_CODE_INVALID_ARGUMENT, "range of float32");
     } else {
         CHECK_OK(status);
-        if (memcmp(&narrow, &got_narrow, sizeof narrow) != 0)
+        if (narrow != got_narrow || signbit(narrow) != signbit(got_narrow))
             fail_msg("%s: %a not %a", text, (double)got_narrow, (double)narrow);
     }
 }
