@@ -39,7 +39,8 @@ typedef struct sv_server_options {
     uint32_t listen_count; /* at least 1 */
     uint32_t loops;        /* 0: one for each granted core, at most 8 */
     sv_net_limits limits;
-    bool signals;            /* from creation on SIGTERM and SIGINT drain, a second one stops */
+    bool signals;            /* SIGTERM and SIGINT drain, also between creation and run; a second
+                                one stops at once */
     uint32_t drain_grace_ms; /* between on_drain and the end of listening: time for a balancer to
                                 see that readiness has turned false; 0: none */
     uint32_t drain_limit_ms; /* what still runs then is cut off; 0: 30 s */

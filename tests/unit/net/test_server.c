@@ -1,6 +1,7 @@
 /* The server on loopback: HTTP/1.1 as clients meet it. Time limits are in test_slow.c. */
 #include "fixture.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -603,6 +604,38 @@ static void test_drain(void **state)
     fixture_join(&f);
 }
 
+static bool is_watched(int number)
+{
+    struct sigaction action;
+    assert_int_equal(sigaction(number, NULL, &action), 0);
+    return action.sa_handler != SIG_DFL;
+}
+
+/* Clients can connect as soon as the server is made: a signal may no longer kill it. */
+static void test_signals_before_run(void **state)
+{
+    static const char *const listen[] = {"127.0.0.1:0"};
+    static const sv_handler handler;
+    sv_server_options options = {.listen = listen, .listen_count = 1, .loops = 2, .signals = true};
+    sv_server *server;
+    (void)state;
+    CHECK_OK(sv_server_create(&options, &handler, &server));
+    assert_true(is_watched(SIGTERM) && is_watched(SIGINT));
+    sv_server_destroy(server);
+    assert_false(is_watched(SIGTERM) || is_watched(SIGINT));
+
+    char address[64];
+    client c;
+    CHECK_OK(sv_server_create(&options, &handler, &server));
+    sv_server_address(server, 0, address);
+    client_open(&c, (uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    assert_int_equal(raise(SIGTERM), 0);
+    CHECK_OK(sv_server_run(server));
+    assert_false(is_watched(SIGTERM) || is_watched(SIGINT));
+    sv_server_destroy(server);
+    client_close(&c);
+}
+
 static void test_stop_and_drain_limit(void **state)
 {
     static fixture f;
@@ -725,6 +758,7 @@ int main(void)
         cmocka_unit_test(test_lost_clients),
         cmocka_unit_test(test_end_behind_requests),
         cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_signals_before_run),
         cmocka_unit_test(test_stop_and_drain_limit),
         cmocka_unit_test(test_charges),
         cmocka_unit_test(test_addresses),
