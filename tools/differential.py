@@ -12,6 +12,18 @@ Answers must have equal dtypes and shapes. Floats may differ by 1e-4 of the outp
 magnitude: a sum of a thousand products in another order differs by about 1e-5 of it at worst, up to
 forty operators follow each other, and wrong memory or wrong indices give errors thousands of times
 larger. Where everything cancels to nearly nothing, 1e-5 is allowed. All else is equal exactly.
+
+What onnxruntime 1.31 does otherwise than ONNX's reference evaluator, where Serval follows that one;
+the generator leaves it out where it can:
+- reductions and ArgMax of tensors with an empty dimension keep reduced dimensions as they are
+- Gemm whose inner dimension is 0 does not multiply C by beta; MatMul with a vector of size 0 leaves
+  its result unwritten
+- Resize by cubic interpolation with align_corners or pytorch_half_pixel, where a size is rounded
+  or 1
+- one that divides by the root of a small variance gives 0 where others give noise
+Where the evaluator does not help (it fails, or has an answer of its own): SAME padding with strides
+beyond the kernel (onnxruntime pads by a negative number, Serval by none), and windows of MaxPool
+that lie in the padding altogether (the lowest number, Serval -infinity).
 """
 
 import argparse
@@ -112,10 +124,49 @@ def run_reference(model, runs):
     return [evaluator.run(None, inputs) for inputs in runs]
 
 
-def run_serval(path, runs, threads, no_optimize):
+def displaced(array):
+    """The same numbers at an address that is aligned to nothing."""
+    import numpy as np
+
+    memory = np.zeros(array.nbytes + 1, np.uint8)
+    moved = memory[1:].view(array.dtype) if array.dtype.itemsize == 1 else np.frombuffer(
+        memory, array.dtype, array.size, 1)
+    moved = moved[:array.size].reshape(array.shape)
+    moved[...] = array
+    return moved
+
+
+class BoundOutputs:
+    """Memory of the caller for a session's outputs, between guards that nobody may write."""
+
+    GUARD = 64
+
+    def __init__(self, session, expected, offset):
+        import numpy as np
+
+        self.memory = []
+        for i, array in enumerate(expected):
+            memory = np.full(array.nbytes + 2 * self.GUARD + offset, 0xA5, np.uint8)
+            start = self.GUARD + offset
+            place = np.frombuffer(memory, array.dtype, array.size, start).reshape(array.shape)
+            session.bind_output(i, place)
+            self.memory.append((memory, start, start + array.nbytes))
+
+    def check(self):
+        for i, (memory, start, end) in enumerate(self.memory):
+            if (memory[:start] != 0xA5).any() or (memory[end:] != 0xA5).any():
+                raise WrittenOutside(f"output {i}: bytes around the caller's memory were written")
+
+
+class WrittenOutside(Exception):
+    """A run wrote where it must not."""
+
+
+def run_serval(path, runs, expected, configuration):
     """All runs in turn, twice, by two sessions of one model that take turns."""
     import serval_binding
 
+    threads, no_optimize, bound = configuration
     answers = []
     with serval_binding.Runtime(threads, no_optimize) as runtime, \
             serval_binding.Model(runtime, path) as model, \
@@ -124,13 +175,20 @@ def run_serval(path, runs, threads, no_optimize):
         for number, inputs in enumerate([*runs, *runs]):
             session = other if number % 3 == 1 else one
             for name, array in inputs.items():
-                session.bind(name, array)
+                session.bind(name, displaced(array) if bound and number % 2 else array)
+            outputs = None
+            if bound:
+                outputs = BoundOutputs(session, expected[number % len(runs)], number % 2)
             session.run()
             answers.append([session.output(i) for i in range(len(model.outputs))])
+            if outputs:
+                outputs.check()
     return answers
 
 
-CONFIGURATIONS = {"1 thread": (1, False), "2 threads": (2, False), "unoptimised": (1, True)}
+# Threads, whether unoptimised, whether outputs are bound (and every other time nothing is aligned).
+CONFIGURATIONS = {"1 thread": (1, False, False), "2 threads": (2, False, True),
+                  "unoptimised": (1, True, False)}
 
 
 # --------------------------------------------------------------------------------- the verdict
@@ -175,7 +233,8 @@ def first_difference(expected, found, names):
 
 def judge(model, runs, folder):
     """Returns (verdict, text). Verdicts: same, invalid (onnxruntime refuses the graph), refused
-    (Serval does), unsupported (Serval has not some operator), serval, onnxruntime (who is wrong), unclear (nobody agrees)."""
+    (Serval does), unsupported (Serval has not some operator), serval, onnxruntime (who is wrong),
+    unclear (nobody agrees)."""
     import serval_binding
 
     path = pathlib.Path(folder) / f"model-{os.getpid()}.onnx"
@@ -185,9 +244,11 @@ def judge(model, runs, folder):
         expected = run_onnxruntime(model, runs)
     except Exception as error:  # onnxruntime's exceptions have no common base but this one
         return "invalid", str(error).strip().splitlines()[0][:300]
-    for label, (threads, plain) in CONFIGURATIONS.items():
+    for label, configuration in CONFIGURATIONS.items():
         try:
-            found = run_serval(path, runs, threads, plain)
+            found = run_serval(path, runs, expected, configuration)
+        except WrittenOutside as error:
+            return "serval", f"{label}: {error}"
         except serval_binding.ServalError as error:
             known = "expected operators that Serval runs" in str(error)
             return "unsupported" if known else "refused", f"{label}: {error}"

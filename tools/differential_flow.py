@@ -234,7 +234,8 @@ def if_(g):
         raise Skip
     graphs = {}
     for key, body, value in (("then_branch", then, a), ("else_branch", other, b)):
-        out = value_info(Value(value.name, value.dtype, [g.token() for _ in shape], 0, True), g.rng, 2)
+        loose = Value(value.name, value.dtype, [g.token() for _ in shape], 0, True)
+        out = value_info(loose, g.rng, 2)
         graphs[key] = helper.make_graph(body.nodes, key, [], [out])
     return g.add("If", [condition], [(x.dtype, shape, max(a.bound, b.bound), a.exact and b.exact)],
                  **graphs)

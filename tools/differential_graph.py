@@ -140,8 +140,8 @@ class Builder:
         return self.fix(self.size())
 
     def elements(self, shape):
-        """The largest number of elements in any run; unknown dimensions count as 8."""
-        sizes = [dim if known(dim) else self.fix(8) for dim in shape]
+        """The largest number of elements in any run; unknown dimensions count as 30."""
+        sizes = [dim if known(dim) else self.fix(30) for dim in shape]
         return max((math.prod(s) for s in zip(*sizes)), default=1) if sizes else 1
 
     # ---- values ------------------------------------------------------------------------------
@@ -173,11 +173,12 @@ class Builder:
     def constant_value(self, array, stem="c"):
         array = np.asarray(array)
         bound = float(np.abs(array.astype(np.float64)).max()) if array.size else 0.0
-        return Value(self.constant(array, stem), array.dtype, map(self.fix, array.shape), bound, True)
+        shape = map(self.fix, array.shape)
+        return Value(self.constant(array, stem), array.dtype, shape, bound, True)
 
     def weights(self, dtype, shape, fan_in):
-        """A constant scaled so that sums over `fan_in` products stay of the same size. Sometimes one
-        that exists already, or an expression of one."""
+        """A constant scaled so that sums over `fan_in` products stay of the same size. Sometimes
+        one that exists already, or an expression of one."""
         key = np.dtype(dtype), tuple(shape)
         there = self.shared.get(key)
         if any(i.name == there for i in self.initializers) and self.chance(0.3):
@@ -260,7 +261,7 @@ def value_info(value, rng, runs):
         elif not known(dim) or rng.random() < 0.5:
             dims.append(None)
         else:
-            dims.append(f"n{dim}" if fixed(dim) or rng.random() < 0.5 else f"{value.name}_{i}")
+            dims.append(f"n{dim[0]}" if fixed(dim) or rng.random() < 0.5 else f"{value.name}_{i}")
     return helper.make_tensor_value_info(
         value.name, helper.np_dtype_to_tensor_dtype(value.dtype), dims)
 

@@ -72,7 +72,9 @@ def gemm(g):
     name = g.weights(F32, [n, k[0]] if trans_b else [k[0], n], k[0])
     inputs = [x, name]
     if g.chance(0.7):
-        shapes = [[n], [1, n], [1], [], [1, 1]] + ([[rows[0], n], [rows[0], 1]] if fixed(rows) else [])
+        shapes = [[n], [1, n], [1], [], [1, 1]]
+        if fixed(rows):
+            shapes += [[rows[0], n], [rows[0], 1]]
         inputs.append(g.constant(g.random_array(F32, g.rng.choice(shapes))))
     attributes = {"alpha": 0.5} if g.chance(0.2) else {}
     if g.chance(0.2):
@@ -80,6 +82,51 @@ def gemm(g):
     y = g.add("Gemm", inputs, [(F32, [rows, g.fix(n)], x.bound * 3 + 6, False)],
               transA=int(transposed), transB=int(trans_b), **attributes)
     return finish(g, y)
+
+
+def scalar(g, value):
+    """A constant of one element, in one of the ranks that exporters write."""
+    return g.constant(np.full(g.rng.choice(((), (), (1,), (1, 1))), value, np.float32))
+
+
+def activation_parts(g):
+    """An activation in pieces as exporters write it, or nearly so: engines must tell them apart."""
+    x = g.pick_float(min_rank=2, accept=lambda v: v.bound < 1000)
+    kind = g.rng.choice(("Gelu", "HardSwish", "Swish", "Relu6", "GeluTanh"))
+    wrong = g.rng.choice((1.0, 1.0, 1.0, 1.01, 0.5))
+
+    def pair(op, a, b, bound):
+        operands = [a, b] if g.chance(0.5) else [b, a]
+        return g.add(op, operands, [(F32, x.shape, bound, False)])
+    if kind == "Swish":
+        return pair("Mul", x, g.same("Sigmoid", x, 1.0), x.bound)
+    if kind == "HardSwish":
+        if g.chance(0.5):
+            gate = g.same("HardSigmoid", x, 1.0, alpha=wrong / 6, beta=0.5)
+            return pair("Mul", x, gate, x.bound)
+        shifted = pair("Add", x, scalar(g, 3 * wrong), x.bound + 3)
+        low, high = (g.constant(np.float32(n)) for n in (0, 6))
+        cut = g.same("Clip", shifted, 6.0, more=[low, high])
+        return g.same("Div", pair("Mul", x, cut, 6 * x.bound), x.bound, more=[scalar(g, 6)])
+    if kind == "Relu6":
+        return g.same("Min", g.same("Relu", x), more=[scalar(g, 6 * wrong)])
+    if kind == "GeluTanh":
+        cube = g.same("Mul", g.same("Mul", x, x.bound ** 2, more=[x]), x.bound ** 3, more=[x])
+        inner = pair("Add", x, pair("Mul", cube, scalar(g, 0.044715), cube.bound), cube.bound)
+        gate = g.same("Tanh", pair("Mul", inner, scalar(g, 0.7978845608), inner.bound), 1.0)
+        gate = pair("Add", gate, scalar(g, 1), 2.0)
+        return pair("Mul", pair("Mul", x, gate, 2 * x.bound), scalar(g, 0.5 * wrong), x.bound)
+    if g.chance(0.5):
+        scaled = g.same("Div", x, more=[scalar(g, math.sqrt(2) * wrong)])
+    else:
+        scaled = pair("Mul", x, scalar(g, math.sqrt(0.5) * wrong), x.bound)
+    gate = pair("Add", g.same("Erf", scaled, 1.0), scalar(g, g.rng.choice((1, 1, wrong))), 2.0)
+    order = g.rng.randrange(3)
+    if order == 0:
+        return pair("Mul", pair("Mul", x, gate, 2 * x.bound), scalar(g, 0.5), x.bound)
+    if order == 1:
+        return pair("Mul", x, pair("Mul", gate, scalar(g, 0.5), 1.0), x.bound)
+    return pair("Mul", pair("Mul", x, scalar(g, 0.5), x.bound), gate, x.bound)
 
 
 # --------------------------------------------------------------------------------- convolutions
@@ -263,11 +310,11 @@ def layer_norm(g):
     if g.chance(0.7):
         names.append(g.constant(g.random_array(F32, shape)))
     return g.same("LayerNormalization", x, 3 * math.sqrt(math.prod(shape)) + 3, more=names,
-                  axis=axis - x.rank, epsilon=g.rng.choice((1e-2, 1e-1)))  # a smaller one makes noise large
+                  axis=axis - x.rank, epsilon=g.rng.choice((1e-2, 1e-1)))
 
 
 def layer_norm_parts(g):
-    """Layer normalisation as exporters decompose it."""
+    """Layer normalisation as exporters decompose it. A small epsilon would make noise large."""
     x = g.pick_float(min_rank=1, accept=lambda v: fixed(v.shape[-1]) and v.shape[-1][0] > 1
                      and all(at_least(d, 1) for d in v.shape))
     n = x.shape[-1][0]
@@ -278,12 +325,14 @@ def layer_norm_parts(g):
     two = g.constant(np.float32(2))
     square = g.add("Pow", [centred, two], [(F32, x.shape, min(1e4, 4 * x.bound ** 2), False)])
     variance = g.add("ReduceMean", [square, axes], [(F32, row, square.bound, False)], keepdims=1)
-    shifted = g.add("Add", [variance, g.constant(np.float32(1e-3))], [(F32, row, square.bound, False)])
+    epsilon = g.constant(np.float32(1e-2))
+    shifted = g.add("Add", [variance, epsilon], [(F32, row, square.bound, False)])
     root = g.add("Sqrt", [shifted], [(F32, row, square.bound, False)])
     y = g.add("Div", [centred, root], [(F32, x.shape, 2 * math.sqrt(n), False)])
     if g.chance(0.7):
-        y = g.add("Mul", [y, g.constant(g.random_array(F32, [n]))], [(F32, x.shape, 3 * y.bound, False)])
-        y = g.add("Add", [y, g.constant(g.random_array(F32, [n]))], [(F32, x.shape, y.bound + 3, False)])
+        gain, offset = (g.constant(g.random_array(F32, [n])) for _ in range(2))
+        y = g.same("Mul", y, 3 * y.bound, more=[gain])
+        y = g.same("Add", y, y.bound + 3, more=[offset])
     return y
 
 
@@ -329,7 +378,8 @@ def resize(g):
 
 
 def recurrent(g):
-    x = g.pick_float(rank=3, accept=lambda v: fixed(v.shape[2]) and all(at_least(d, 1) for d in v.shape))
+    x = g.pick_float(rank=3, accept=lambda v: fixed(v.shape[2])
+                     and all(at_least(d, 1) for d in v.shape))
     op = g.rng.choice(("LSTM", "GRU", "RNN"))
     gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
     hidden, size = g.rng.choice((1, 3, 4, 8, 17)), x.shape[2][0]
@@ -360,10 +410,12 @@ def attention(g):
     heads, depth = 2, size // 2
     parts = []
     for perm in ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]):
-        y = g.add("MatMul", [x, g.weights(F32, [size, size], size)], [(F32, x.shape, x.bound * 3, False)])
+        y = g.same("MatMul", x, x.bound * 3, more=[g.weights(F32, [size, size], size)])
         target = g.constant(np.array([0, 0, heads, depth], np.int64))
-        y = g.add("Reshape", [y, target], [(F32, [*x.shape[:2], g.fix(heads), g.fix(depth)], y.bound, False)])
-        parts.append(g.add("Transpose", [y], [(F32, [y.shape[p] for p in perm], y.bound, False)], perm=perm))
+        shape = [*x.shape[:2], g.fix(heads), g.fix(depth)]
+        y = g.add("Reshape", [y, target], [(F32, shape, y.bound, False)])
+        shape = [y.shape[p] for p in perm]
+        parts.append(g.add("Transpose", [y], [(F32, shape, y.bound, False)], perm=perm))
     scores = g.add("MatMul", parts[:2], [(F32, [x.shape[0], g.fix(heads), x.shape[1], x.shape[1]],
                                           1e3, False)])
     scores = g.same("Mul", scores, 100.0, more=[g.constant(np.float32(1 / math.sqrt(depth)))])
@@ -379,5 +431,6 @@ def attention(g):
 OPERATORS = (
     (6, matmul), (3, gemm), (7, conv), (4, conv_block), (1.5, conv_transpose), (3, pool),
     (1, global_pool), (1.5, batch_norm), (1.5, layer_norm), (1, layer_norm_parts),
-    (0.7, instance_norm), (0.3, lrn), (1, resize), (1, recurrent), (1.5, attention),
+    (0.7, instance_norm), (2, activation_parts), (0.3, lrn), (1, resize), (1, recurrent),
+    (1.5, attention),
 )

@@ -174,7 +174,8 @@ def cast(g):
         if x is None:
             raise Skip
     exact = x.exact and not (x.dtype == F64 and to == F32)
-    return g.add("Cast", [x], [(to, x.shape, x.bound, exact)], to=helper.np_dtype_to_tensor_dtype(to))
+    return g.add("Cast", [x], [(to, x.shape, x.bound, exact)],
+                 to=helper.np_dtype_to_tensor_dtype(to))
 
 
 # ---------------------------------------------------------------------------- movement of data
@@ -482,7 +483,8 @@ def depth_space(g):
 
 def trilu(g):
     x = g.pick(lambda v: v.rank >= 2 and v.dtype in (F32, I64))
-    return moved(g, "Trilu", [x, g.constant(np.array(g.rng.choice((-1, 0, 1)), np.int64))], x, x.shape,
+    diagonal = g.constant(np.array(g.rng.choice((-1, 0, 1)), np.int64))
+    return moved(g, "Trilu", [x, diagonal], x, x.shape,
                  upper=g.rng.choice((0, 1)))
 
 

@@ -1,7 +1,7 @@
 """Makes a failing graph small: fewer outputs, fewer runs, nodes cut away from both ends.
 
-A candidate is kept when a worker finds it failing in the same way. Values in the middle become inputs with
-the numbers that onnxruntime computes there.
+A candidate is kept when a worker finds it failing in the same way. Values in the middle become
+inputs with the numbers that onnxruntime computes there.
 """
 
 import pathlib

@@ -117,6 +117,10 @@ _PROTOTYPES = {
         ctypes.c_void_p,
         [ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(Buffer)],
     ),
+    "sv_session_bind_output": (
+        ctypes.c_void_p,
+        [ctypes.c_void_p, ctypes.c_size_t, ctypes.POINTER(Buffer)],
+    ),
     "sv_session_run": (ctypes.c_void_p, [ctypes.c_void_p]),
     "sv_session_output": (
         ctypes.c_void_p,
@@ -255,6 +259,14 @@ class Session:
         buffer, kept = to_buffer(array)
         _check(library().sv_session_bind_input(self.handle, index[0], ctypes.byref(buffer)))
         self.kept[name] = kept
+
+    def bind_output(self, index, array):
+        """Lets runs write an output into the array, which the caller keeps alive; None unbinds."""
+        buffer = None
+        if array is not None:
+            dtype = NUMBERS[array.dtype]
+            buffer = ctypes.byref(_buffer(dtype, array.shape, array.ctypes.data, array.nbytes))
+        _check(library().sv_session_bind_output(self.handle, index, buffer))
 
     def run(self):
         status = self._run(self.handle)
