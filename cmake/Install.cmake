@@ -26,7 +26,7 @@ if(TARGET serval)
     install(TARGETS serval)
     file(GLOB pages CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/docs/man/*.1")
     install(FILES ${pages} DESTINATION "${CMAKE_INSTALL_MANDIR}/man1")
-    set(completion "${PROJECT_SOURCE_DIR}/docs/completion")
+    set(completion "${PROJECT_SOURCE_DIR}/docs/completions")
     if(EXISTS "${completion}/serval.bash")
         install(FILES "${completion}/serval.bash" RENAME serval
                 DESTINATION "${CMAKE_INSTALL_DATADIR}/bash-completion/completions")
