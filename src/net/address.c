@@ -70,6 +70,9 @@ sv_status sv_address_listen(const char *text, int *out)
     struct addrinfo *list = NULL;
     SV_TRY(split(text, host, &port));
     int failed = getaddrinfo(host, port, &hints, &list);
+    /* "localhost" is the loopback address also where no resolver knows it (RFC 6761, 6.3). */
+    if (failed && strcmp(host, "localhost") == 0)
+        failed = getaddrinfo("127.0.0.1", port, &hints, &list);
     if (failed)
         return sv_error_invalid("listen address '%s': cannot find host '%s': %s", text, host,
                                 gai_strerror(failed));
