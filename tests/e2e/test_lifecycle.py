@@ -122,9 +122,20 @@ def test_busy():
                 assert result["answer"].status == 200, result
 
 
+def timed(call):
+    start = time.monotonic()
+    call()
+    return time.monotonic() - start
+
+
 def test_time_limit():
     with scratch() as folder:
-        path = models.write(folder, "slow.onnx", models.slow(products=40))
+        # As many products as take this machine about three times the limit.
+        path = models.write(folder, "slow.onnx", models.slow(products=8))
+        with Server(path, "--threads", "1") as server:
+            took = min(timed(lambda: server.post("/v1/models/slow:predict", {"inputs": [[1.0]]}))
+                       for _ in range(3))
+        path = models.write(folder, "slow.onnx", models.slow(products=int(3 * 8 / took) + 1))
         with Server(path, "--threads", "1", "--timeout", "1") as server:
             answer = server.post("/v1/models/slow:predict", {"inputs": [[1.0]]})
             assert answer.status == 504 and "time limit" in answer.json["error"], answer
