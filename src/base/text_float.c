@@ -19,8 +19,7 @@ enum {
     WIDE_PLACES = 120,
     SCALED_BITS = 58, /* behind the point: 19 decimal places then suffice, which 64 bits hold */
     SCALED_PLACES = 19,
-    SINGLE_BITS = 24,        /* of a single float's mantissa: with so many bits behind the point */
-    SINGLE_SCALED_BITS = 32, /* 11 places suffice, and everything fits 64 bits */
+    SINGLE_SCALED_BITS = 32, /* single floats: 11 places suffice, and everything fits 64 bits */
     INTEGER_DIGITS = 20,
     MAX_DIGITS = 24,
     NUMBER_ROOM = 48,
@@ -79,11 +78,17 @@ static const uint64_t power10[SCALED_PLACES + 1] = {
     10000000000000000000u,
 };
 
-/* The integer within the margins that is nearest to value * 10^places, if there is one. All is
- * counted in quarters of the mantissa's last bit, so that both margins are whole; `fixed` must hold
- * four times the mantissa times 10^places, and the margins besides. */
+/* Which integers lie within the margins of value * 10^places, if least <= most, and which of them
+ * is the nearest. */
+typedef struct {
+    uint64_t least, most, nearest;
+} candidates;
+
+/* All is counted in quarters of the mantissa's last bit, so that both margins are whole; `fixed`
+ * must hold four times the mantissa times 10^places, and the margins besides. Without branches,
+ * since no digit can be predicted. */
 #define DEFINE_FIND(name, fixed)                                                                   \
-    static bool name(const binary *value, int places, uint64_t *out)                               \
+    static inline candidates name(const binary *value, int places)                                 \
     {                                                                                              \
         int shift = 2 - value->exponent;                                                           \
         bool odd = value->mantissa & 1; /* then the margins' ends do not read back as it */        \
@@ -91,28 +96,30 @@ static const uint64_t power10[SCALED_PLACES + 1] = {
         fixed low = middle - (scale << !value->uneven) + odd, high = middle + 2 * scale - odd;     \
         fixed one = (fixed)1 << shift, half = one >> 1;                                            \
         uint64_t least = (uint64_t)((low + one - 1) >> shift), most = (uint64_t)(high >> shift);   \
-        if (least > most) return false;                                                            \
         uint64_t nearest = (uint64_t)((middle + half) >> shift);                                   \
-        if ((nearest & 1) && (middle & (one - 1)) == half) nearest--;                              \
+        nearest -= (nearest & 1) & ((middle & (one - 1)) == half);                                 \
         if (nearest < least) nearest = least;                                                      \
         if (nearest > most) nearest = most;                                                        \
-        *out = nearest;                                                                            \
-        return true;                                                                               \
+        return (candidates){least, most, nearest};                                                 \
     }
 
-DEFINE_FIND(find_scaled, uint64_t)
-DEFINE_FIND(find_scaled_wide, u128)
+DEFINE_FIND(find_scaled, u128)
+DEFINE_FIND(find_scaled_single, uint64_t)
 
-/* With `places` as they are first, the margins are less than 1 apart: what is found then is the
- * only one, and fewer places would write the same number. */
+/* With so many places the margins are less than 1 apart: what is found then is the only one, and
+ * fewer places would write the same number. */
+static int first_places(const binary *value)
+{
+    return -value->exponent * 1233 >> 12; /* log10(2) */
+}
+
 static void generate_scaled(const binary *value, decimal *out)
 {
-    int places = -value->exponent * 1233 >> 12; /* log10(2) */
-    bool narrow = value->mantissa >> SINGLE_BITS == 0 && -value->exponent <= SINGLE_SCALED_BITS;
-    uint64_t digits;
-    while (!(narrow ? find_scaled : find_scaled_wide)(value, places, &digits))
-        places++;
-    put_integer(out, digits);
+    int places = first_places(value);
+    candidates found = find_scaled(value, places);
+    while (found.least > found.most)
+        found = find_scaled(value, ++places);
+    put_integer(out, found.nearest);
     out->point -= places;
     int least = out->point > 1 ? out->point : 1;
     while (out->count > least && out->digit[out->count - 1] == '0')
@@ -247,6 +254,85 @@ static void put_finite(sv_text *text, const binary *value, bool negative, double
     text->size = (size_t)(at - text->data);
 }
 
+/* ---- single floats, of which answers are made ---------------------------------------------- */
+
+/* Sixteen characters in a register, the first in the lowest byte. */
+typedef u128 characters;
+
+enum { CHARACTERS = 16, HALF = 8 };
+
+#define ZEROS 0x3030303030303030u /* "00000000" */
+
+/* Eight decimal digits, with zeros before: the two halves, their pairs and single digits are parted
+ * by one multiplication each, with the reciprocals of 100 and 10. */
+static uint64_t eight_digits(uint32_t value)
+{
+    uint64_t v = value / 10000 | (uint64_t)(value % 10000) << 32;
+    uint64_t high = v * 5243 >> 19 & 0x0000007F0000007Fu;
+    v = high | (v - high * 100) << 16;
+    high = v * 103 >> 10 & 0x000F000F000F000Fu;
+    return (high | (v - high * 10) << 8) + ZEROS;
+}
+
+static characters sixteen_digits(uint64_t value)
+{
+    uint64_t high = value / 100000000, low = value % 100000000;
+    return (characters)eight_digits((uint32_t)low) << 64 | eight_digits((uint32_t)high);
+}
+
+static void store(char *at, characters text)
+{
+    uint64_t half[2] = {(uint64_t)text, (uint64_t)(text >> 64)};
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    half[0] = __builtin_bswap64(half[0]);
+    half[1] = __builtin_bswap64(half[1]);
+#endif
+    memcpy(at, half, sizeof half);
+}
+
+/* How many of the first, and of the last, eight characters are '0'. */
+static int zeros_first(uint64_t half)
+{
+    int zeros = __builtin_ctzll((half ^ ZEROS) | (uint64_t)1 << 63) / 8;
+    return zeros + (half == ZEROS);
+}
+
+static int zeros_last(uint64_t half)
+{
+    int zeros = __builtin_clzll((half ^ ZEROS) | 1) / 8;
+    return zeros + (half == ZEROS);
+}
+
+/* From 2^-9 to 2^24 nothing is written in steps: all digits at once, the integer part and, one byte
+ * further on, the fraction, each with more behind it than counts in the end. */
+static void put_single(sv_text *text, const binary *value, bool negative)
+{
+    char *begin = sv_text_reserve(text, NUMBER_ROOM), *at = begin;
+    if (!at) return;
+    int places = first_places(value) + 1;
+    candidates found = find_scaled_single(value, places);
+    while (found.least > found.most)
+        found = find_scaled_single(value, ++places);
+    uint64_t shorter = found.most / 10 * 10;
+    characters digits = sixteen_digits(shorter >= found.least ? shorter : found.nearest);
+    /* There are 7 to 10 digits, and at least one on each side of the point. */
+    int point = CHARACTERS - places, first = 6 + zeros_first((uint64_t)(digits >> 8 * 6));
+    int zeros = zeros_last((uint64_t)(digits >> 64));
+    zeros += zeros == HALF ? zeros_last((uint64_t)digits) : 0;
+    int last = CHARACTERS - 1 - zeros;
+    if (first > point - 1) first = point - 1;
+    if (last < point) last = point;
+    *at = '-';
+    at += negative;
+    store(at, digits >> 8 * first);
+    at += point - first;
+    *at++ = '.';
+    store(at, digits >> 8 * point);
+    at += last + 1 - point;
+    *at = '\0';
+    text->size += (size_t)(at - begin);
+}
+
 static void put_special(sv_text *text, bool negative, const char *name)
 {
     if (negative) sv_text_putc(text, '-');
@@ -285,6 +371,10 @@ void sv_text_put_f32(sv_text *text, float number)
     } else {
         binary value = {fraction, -149, false};
         if (exponent) value = (binary){fraction | (uint32_t)1 << 23, exponent - 150, !fraction};
-        put_finite(text, &value, negative, (double)number, true);
+        bool usual = -value.exponent <= SINGLE_SCALED_BITS && value.exponent <= 0;
+        if (usual)
+            put_single(text, &value, negative);
+        else
+            put_finite(text, &value, negative, (double)number, true);
     }
 }

@@ -76,21 +76,39 @@ JSON_INLINE uint64_t join_eight(uint64_t values)
     return (values * 10000 + (values >> 32)) & 0xFFFFFFFFu;
 }
 
-/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. The last group, of 0
- * to 7 digits, is shifted behind zeros rather than looped over: its length cannot be predicted. */
-JSON_INLINE const uint8_t *take_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
+/* How many of the next eight bytes are digits before the first that is none, and their values. */
+typedef struct {
+    uint64_t values;
+    int count;
+} eight_digits;
+
+JSON_INLINE eight_digits look_at_eight(const uint8_t *at)
+{
+    uint64_t values = sv_load8(at) ^ EIGHT('0');
+    uint64_t others = (((values & EIGHT(0x7F)) + EIGHT(0x76)) | values) & EIGHT(0x80);
+    return (eight_digits){values, others ? __builtin_ctzll(others) / 8 : 8};
+}
+
+/* Appends at most seven digits: a shift puts zeros before them, since a loop as long as they are
+ * many could not be predicted. */
+JSON_INLINE uint64_t join_first(uint64_t value, eight_digits next)
 {
     static const uint32_t scale[8] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000};
+    return value * scale[next.count & 7] +
+           join_eight(next.values << (56 - 8 * (next.count & 7)) << 8);
+}
+
+/* Appends digits to *value, which wraps beyond 19 of them: the caller counts. */
+JSON_INLINE const uint8_t *take_digits(const uint8_t *at, const uint8_t *end, uint64_t *value)
+{
     uint64_t v = *value;
     while (end - at >= 8) {
-        uint64_t values = sv_load8(at) ^ EIGHT('0');
-        uint64_t others = (((values & EIGHT(0x7F)) + EIGHT(0x76)) | values) & EIGHT(0x80);
-        if (others) {
-            int count = __builtin_ctzll(others) / 8;
-            *value = v * scale[count] + join_eight(values << (56 - 8 * count) << 8);
-            return at + count;
+        eight_digits next = look_at_eight(at);
+        if (next.count < 8) {
+            *value = join_first(v, next);
+            return at + next.count;
         }
-        v = v * 100000000u + join_eight(values);
+        v = v * 100000000u + join_eight(next.values);
         at += 8;
     }
     for (; at < end && is_digit(*at); at++)
@@ -404,6 +422,64 @@ static sv_status rare_f32(sv_json *json, float *out)
 #define rare_i64(json, out) no_number(json, "an integer")
 #define rare_u64(json, out) no_number(json, "an integer")
 
+/* ---- plain floats -------------------------------------------------------------------------- */
+
+enum { PLAIN_BYTES = 24 }; /* all that plain_f32 looks at */
+
+/* Without a branch: signs cannot be predicted. */
+JSON_INLINE float signed_f32(float magnitude, bool negative)
+{
+    uint32_t bits;
+    memcpy(&bits, &magnitude, sizeof bits);
+    bits |= (uint32_t)negative << 31;
+    memcpy(&magnitude, &bits, sizeof bits);
+    return magnitude;
+}
+
+/* How nearly every float of a body is written: one digit, a point, at most 16 more digits. Returns
+ * its end; NULL for all others, and where rounding needs a second look. */
+JSON_INLINE const uint8_t *plain_f32(const uint8_t *at, float *out)
+{
+    bool negative = *at == '-';
+    at += negative;
+    uint64_t digits = (uint64_t)*at - '0';
+    if (digits > 9 || at[1] != '.') return NULL;
+    at += 2;
+    int before = 0;
+    eight_digits next = look_at_eight(at);
+    if (next.count == 8) {
+        digits = digits * 100000000 + join_eight(next.values);
+        before = 8;
+        next = look_at_eight(at + 8);
+    }
+    int count = before + next.count;
+    digits = join_first(digits, next);
+    uint8_t after = at[count];
+    if (next.count == 8 || count == 0 || (after != ',' && after != ']')) return NULL;
+    double value = (double)(int64_t)digits / power10[count];
+    if (near_middle(value)) return NULL;
+    *out = signed_f32((float)value, negative);
+    return at + count;
+}
+
+/* Takes commas with plain floats behind them, for as long as they come; returns how many. */
+static size_t plain_f32_run(sv_json *json, float *out, size_t room)
+{
+    const uint8_t *at = json->reader.at, *end = json->reader.end;
+    size_t n = 0;
+    for (; n < room && end - at > PLAIN_BYTES && *at == ','; n++) {
+        const uint8_t *next = plain_f32(at + 1, &out[n]);
+        if (!next) break;
+        at = next;
+    }
+    json->reader.at = at;
+    return n;
+}
+
+#define plain_f64_run(json, out, room) ((size_t)0)
+#define plain_i64_run(json, out, room) ((size_t)0)
+#define plain_u64_run(json, out, room) ((size_t)0)
+
 /* For each type: one number where the reader stands, a value, and a run of values. */
 #define DEFINE_READERS(name, type, type_name)                                                      \
     JSON_INLINE sv_status read_##name(sv_json *json, type *out)                                    \
@@ -434,6 +510,7 @@ static sv_status rare_f32(sv_json *json, float *out)
                 if (!more) break;                                                                  \
             }                                                                                      \
             SV_TRY(read_##name(json, &out[n]));                                                    \
+            n += plain_##name##_run(json, out + n + 1, room - n - 1);                              \
         }                                                                                          \
         *count = n;                                                                                \
         *ended = !more;                                                                            \

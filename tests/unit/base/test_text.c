@@ -65,6 +65,12 @@ static void test_known_floats(void **state)
     check_f32(3.4028235e38f, "3.4028235e+38");
     check_f32(1e-45f, "1e-45");
     check_f32(0.007843138f, "0.007843138");
+    check_f32(0.5f, "0.5");
+    check_f32(-5.0f, "-5.0");
+    check_f32(0x1p-9f, "0.001953125");
+    check_f32(0x1p-10f, "0.0009765625");
+    check_f32(8388608.0f, "8388608.0");
+    check_f32(-4194304.5f, "-4194304.5");
     check_f32(-INFINITY, "-Infinity");
 }
 

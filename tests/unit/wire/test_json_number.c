@@ -290,6 +290,71 @@ static void test_the_locale_changes_nothing(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+/* Numbers of a run, in the ways that bodies write them; returns how many. */
+static size_t write_run(char *text, size_t count)
+{
+    char *at = text;
+    for (size_t i = 0; i < count; i++) {
+        double value = ldexp((double)(int64_t)random_u64(), -63 + (int)(random_u64() % 8));
+        const char *const formats[] = {"%.*f", "%.*f", "%.*f", "%.*g", "%.*e"};
+        *at++ = i ? ',' : '[';
+        if (random_u64() % 16 == 0) *at++ = ' ';
+        at += sprintf(at, formats[random_u64() % 5], (int)(random_u64() % 20), value);
+        if (random_u64() % 16 == 0) *at++ = ' ';
+    }
+    strcpy(at, "]");
+    return count;
+}
+
+static void check_run(const char *text, size_t count)
+{
+    float got[64];
+    size_t found;
+    bool ended;
+    sv_json json = reader_of(text);
+    CHECK_OK(sv_json_array_begin(&json));
+    CHECK_OK(sv_json_f32_run(&json, got, 64, &found, &ended));
+    assert_true(ended);
+    assert_int_equal(found, count);
+    CHECK_OK(sv_json_end(&json));
+    const char *at = text;
+    for (size_t i = 0; i < count; i++) {
+        char *end;
+        float expected = strtof(at + 1, &end);
+        if (expected != got[i] || signbit(expected) != signbit(got[i]))
+            fail_msg("number %zu of %s: %a not %a", i, text, (double)got[i], (double)expected);
+        at = end + strspn(end, " ");
+    }
+}
+
+static void test_runs_read_as_single_numbers_do(void **state)
+{
+    (void)state;
+    char text[64 * 64];
+    for (int round = 0; round < 2000; round++)
+        check_run(text, write_run(text, 1 + random_u64() % 63));
+    check_run("[0.5,-0.0,0.000,9.9999999999999999,1.23456789012345678,1.0000000596046448,0.1]", 7);
+}
+
+static void test_malformed_numbers_within_runs_are_refused(void **state)
+{
+    (void)state;
+    const char *texts[] = {"1.",    ".5",   "-.5",  "01.5", "1.5.5", "1.5e",
+                           "--1.5", "1.5x", "1.5-", "+1.5", "1,,2",  "1.5]"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char text[128];
+        float got[8];
+        size_t found;
+        bool ended;
+        snprintf(text, sizeof text, "[0.25,%s,0.25,0.25,0.25,0.25]", texts[i]);
+        sv_json json = reader_of(text);
+        CHECK_OK(sv_json_array_begin(&json));
+        sv_status status = sv_json_f32_run(&json, got, 8, &found, &ended);
+        if (!status && ended) status = sv_json_end(&json);
+        CHECK_FAILS(status, SV_CODE_INVALID_ARGUMENT, "at byte");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -301,6 +366,8 @@ int main(void)
         cmocka_unit_test(test_non_finite),
         cmocka_unit_test(test_endless_numbers_are_refused),
         cmocka_unit_test(test_the_locale_changes_nothing),
+        cmocka_unit_test(test_runs_read_as_single_numbers_do),
+        cmocka_unit_test(test_malformed_numbers_within_runs_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
