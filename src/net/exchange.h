@@ -36,8 +36,8 @@ typedef enum sv_method {
     SV_METHOD_PATCH,
 } sv_method;
 
-/* Views into the exchange's arena; names as they were sent (compare without case), values without
- * the blanks around them. */
+/* Views that live as long as the exchange; names as they were sent (compare without case), values
+ * without the blanks around them. */
 typedef struct sv_header {
     sv_string name, value;
 } sv_header;
@@ -50,6 +50,8 @@ typedef enum sv_body_mode {
     SV_BODY_MESSAGES, /* gRPC calls that stream: every message goes to `message`. Calls of one
                          message are SV_BODY_GATHER: x->body is that message */
 } sv_body_mode;
+
+#define SV_NOTE_BYTES 112
 
 /* Memory that the next bytes of a streamed body go to directly. The handler sets it in `open` or
  * `body`; the socket layer moves `at` forward and takes from `room` as it fills. With room 0 pieces
@@ -142,7 +144,7 @@ struct sv_exchange {
     sv_arena arena; /* for anything that lives as long as the exchange; limited (head and 64 KiB) */
     void *state;    /* the handler's; NULL at `open` */
 
-    /* The head; all texts are in the arena, none is NUL-terminated. */
+    /* The head; all texts live as long as the exchange, none is NUL-terminated. */
     sv_method method;
     sv_string method_name;
     sv_string target;      /* as sent */
@@ -150,7 +152,7 @@ struct sv_exchange {
     sv_string authority;   /* of an absolute target, else of Host; may be empty */
     /* The path split at '/', each then percent-decoded, never with a NUL; "/" has none, "/a/" has
      * "a" and "". None for gRPC, whose paths are names. */
-    sv_string *segments;
+    const sv_string *segments;
     uint32_t segment_count;
     uint32_t header_count;
     const sv_header *headers;
@@ -160,6 +162,10 @@ struct sv_exchange {
     bool grpc;         /* a gRPC call: a reply's body is a message, its content type and HTTP code
                           count for nothing; fail sends the status */
     uint64_t deadline; /* of grpc-timeout, monotonic nanoseconds; 0: none */
+    /* For what the handler learns from the head alone: SV_NOTE_BYTES, aligned, zero at first. A
+     * connection that sends the same head again brings it as it was left, and views into the head's
+     * texts are still good. NULL where heads are not remembered. */
+    void *note;
 
     /* The body. */
     sv_body_mode mode;

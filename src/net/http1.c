@@ -255,6 +255,13 @@ sv_http1_event sv_http1_read(sv_http1_reader *reader, const uint8_t *data, size_
     return event;
 }
 
+bool sv_http1_repeats(const sv_http1_reader *reader, const uint8_t *data, size_t size,
+                      sv_string text)
+{
+    bool due = reader->state == SV_HTTP1_HEAD && !reader->scanned && !reader->count;
+    return due && size >= text.size && memcmp(data, text.data, text.size) == 0;
+}
+
 uint64_t sv_http1_direct(const sv_http1_reader *reader)
 {
     bool data = reader->state == SV_HTTP1_FIXED || reader->state == SV_HTTP1_CHUNK_DATA;

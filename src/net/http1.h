@@ -43,7 +43,8 @@ typedef struct sv_http1_reader {
     sv_http1_state state;
     uint32_t scanned;          /* bytes of the head that need not be looked at again */
     uint32_t line;             /* where in the head the current line starts */
-    uint32_t count;            /* bytes of the current size line, or of the trailer */
+    uint32_t count;            /* lines of the head; bytes of the current size line, or of the
+                                  trailer */
     uint32_t digits;           /* of the chunk size so far */
     uint8_t step;              /* within the current line */
     uint64_t left;             /* bytes of the body, or of the chunk, still to come */
@@ -56,7 +57,7 @@ typedef struct sv_http1_reader {
 typedef struct sv_http1_head {
     sv_method method;
     sv_string method_name, target, path, query, authority, content_type, content_encoding;
-    sv_header *headers; /* into `fields` */
+    sv_header *headers; /* the caller's */
     uint32_t header_count;
     uint8_t minor; /* of HTTP/1.x */
     bool keep;     /* the connection may carry another request */
@@ -65,7 +66,6 @@ typedef struct sv_http1_head {
     bool expect_continue;
     bool expect_unknown; /* an expectation that is not "100-continue": 417 */
     uint64_t length;     /* 0 without Content-Length */
-    sv_header fields[SV_HTTP1_MAX_FIELDS];
 } sv_http1_head;
 
 void sv_http1_init(sv_http1_reader *reader, const sv_http1_limits *limits);
@@ -78,11 +78,20 @@ sv_http1_event sv_http1_read(sv_http1_reader *reader, const uint8_t *data, size_
                              size_t *consumed, const uint8_t **piece, size_t *piece_size);
 
 /* Parses the head that GOT_HEAD announced, once, and readies the reader for the body. `bytes` is
- * the caller's copy. False: reader->error_* are set; `out` holds what was understood before the
+ * the caller's copy; `fields` has room for as many as the reader has counted lines (reader->count),
+ * never over SV_HTTP1_MAX_FIELDS + 1. False: reader->error_* are set; `out` holds what was understood before the
  * error (for a log). A body over the limit is an error here (413) that leaves the framing intact:
  * the reader then goes on and can skip the body. Empty lines before the head are skipped. */
-bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size,
+bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size, sv_header *fields,
                          sv_http1_head *out);
+
+/* Is `text`, a whole head, what comes next? True only where a head is due and nothing of it has
+ * been read. */
+bool sv_http1_repeats(const sv_http1_reader *reader, const uint8_t *data, size_t size,
+                      sv_string text);
+/* Readies the reader for the body of a head that was parsed before, in place of
+ * sv_http1_parse_head; the same error. */
+bool sv_http1_start_body(sv_http1_reader *reader, const sv_http1_head *head);
 
 /* Bytes of the body that may be written to memory of the caller's choice, without sv_http1_read, as
  * the next bytes of the connection: what is left of a fixed body or a chunk; 0 in other states.

@@ -3,9 +3,8 @@
 #include "net/answer.h"
 #include "net/body.h"
 #include "net/conn.h"
-#include "net/http1.h"
+#include "net/http1_kept.h"
 #include "net/http1_write.h"
-#include "net/target.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
@@ -13,13 +12,17 @@
 
 #include <string.h>
 
+enum { REMEMBERED_BYTES = 1024 }; /* a longer head is not kept for an idle connection */
+
 typedef struct http1_session {
     sv_http1_reader reader;
     sv_exchange *x;                       /* read or worked on, not yet answered */
     sv_exchange *answered, **answered_to; /* whose last byte has not been sent, in order */
     uint64_t first;                       /* when the incomplete head's first byte came; 0: none */
     uint64_t skipped;                     /* of a body that nobody wants */
+    sv_kept_head *head;                   /* the last one, if it is short; NULL: none */
     uint32_t fed_pass;                    /* the connection's pass that last brought bytes */
+    bool repeats; /* the head that was just found is the same as the last one */
     bool skipping;
     bool feeding;
     bool ending; /* the peer has ended; what it asked for before is still answered */
@@ -82,8 +85,12 @@ static sv_exchange *open_exchange(sv_conn *c)
     return x;
 }
 
-static sv_status take_head(sv_exchange *x, const sv_http1_head *head)
+/* The exchange takes the reference. */
+static void take_head(sv_exchange *x, sv_kept_head *kept)
 {
+    const sv_http1_head *head = &kept->head;
+    x->wire->head = kept;
+    x->note = kept->note;
     x->method = head->method;
     x->method_name = head->method_name;
     x->target = head->target;
@@ -93,34 +100,59 @@ static sv_status take_head(sv_exchange *x, const sv_http1_head *head)
     x->content_type = head->content_type;
     x->http_minor = head->minor;
     x->length = head->chunked ? -1 : (int64_t)head->length;
-    sv_header *headers = sv_arena_array(&x->arena, head->header_count, sizeof *headers);
-    if (!headers) return sv_error_memory("headers", head->header_count * sizeof *headers);
-    if (head->header_count) memcpy(headers, head->headers, head->header_count * sizeof *headers);
-    x->headers = headers;
+    x->headers = head->headers;
     x->header_count = head->header_count;
+    x->wire->expects = head->expect_continue;
+}
+
+static void remember(http1_session *session, sv_kept_head *kept)
+{
+    if (kept->text.size > REMEMBERED_BYTES) return;
+    sv_kept_head_unref(session->head);
+    session->head = sv_kept_head_ref(kept);
+}
+
+/* What stands in the head, without its body; on failure *http is the code to answer with. */
+static sv_status read_new_head(http1_session *session, sv_exchange *x, const uint8_t *bytes,
+                               size_t size, int *http)
+{
+    sv_http1_reader *reader = &session->reader;
+    bool good;
+    sv_kept_head *kept = sv_kept_head_create(x->wire->hub->allocator, reader, bytes, size, &good);
+    *http = 503;
+    if (!kept) return sv_error_memory("head", size);
+    take_head(x, kept);
+    x->wire->keep = kept->head.keep && reader->state != SV_HTTP1_BAD;
+    *http = good ? 417 : reader->error_http;
+    if (!good) return sv_error_invalid("%s", reader->error_message);
+    if (kept->head.expect_unknown) return sv_error_invalid("Expect: expected 100-continue");
+    *http = 400;
+    SV_TRY(sv_kept_head_split(kept));
+    remember(session, kept);
     return SV_OK;
+}
+
+/* The connection's last head once more. */
+static void read_known_head(http1_session *session, sv_exchange *x)
+{
+    take_head(x, sv_kept_head_ref(session->head));
+    x->wire->keep = session->head->head.keep;
+    /* Its length was accepted before. */
+    (void)sv_http1_start_body(&session->reader, &session->head->head);
 }
 
 /* Fills in the exchange from its head; on failure *http is the code to answer with. */
 static sv_status read_head(http1_session *session, sv_exchange *x, const uint8_t *bytes,
                            size_t size, int *http)
 {
-    sv_http1_head head;
-    sv_http1_reader *reader = &session->reader;
-    *http = 503;
-    char *copy = sv_arena_copy_text(&x->arena, (const char *)bytes, size);
-    if (!copy) return sv_error_memory("head", size);
-    bool good = sv_http1_parse_head(reader, copy, size, &head);
-    SV_TRY(take_head(x, &head));
-    *http = good ? 417 : reader->error_http;
-    x->wire->keep = head.keep && reader->state != SV_HTTP1_BAD;
-    x->wire->expects = head.expect_continue;
-    if (!good) return sv_error_invalid("%s", reader->error_message);
-    if (head.expect_unknown) return sv_error_invalid("Expect: expected 100-continue");
+    if (session->repeats)
+        read_known_head(session, x);
+    else
+        SV_TRY(read_new_head(session, x, bytes, size, http));
+    x->segments = x->wire->head->segments;
+    x->segment_count = x->wire->head->segment_count;
     *http = 415;
-    SV_TRY(sv_body_begin(x, head.content_encoding));
-    *http = 400;
-    return sv_target_split(x);
+    return sv_body_begin(x, x->wire->head->head.content_encoding);
 }
 
 static void on_head(sv_conn *c, const uint8_t *bytes, size_t size, bool more)
@@ -207,6 +239,17 @@ static bool must_wait(const sv_conn *c)
     return session->reader.state == SV_HTTP1_HEAD && output_is_full(c);
 }
 
+static sv_http1_event read_next(http1_session *session, const uint8_t *data, size_t size,
+                                size_t *used, const uint8_t **piece, size_t *piece_size)
+{
+    const sv_kept_head *last = session->head;
+    session->repeats = last && sv_http1_repeats(&session->reader, data, size, last->text);
+    if (!session->repeats)
+        return sv_http1_read(&session->reader, data, size, used, piece, piece_size);
+    *used = last->text.size;
+    return SV_HTTP1_GOT_HEAD;
+}
+
 static size_t read_all(sv_conn *c, const uint8_t *data, size_t size)
 {
     http1_session *session = c->session;
@@ -214,8 +257,7 @@ static size_t read_all(sv_conn *c, const uint8_t *data, size_t size)
     while (!c->dead && !c->closing && !must_wait(c)) {
         const uint8_t *piece = NULL;
         size_t used, piece_size = 0;
-        sv_http1_event event =
-            sv_http1_read(&session->reader, data + at, size - at, &used, &piece, &piece_size);
+        sv_http1_event event = read_next(session, data + at, size - at, &used, &piece, &piece_size);
         at += used;
         if (session->x) session->x->bytes_in += used;
         if (event == SV_HTTP1_MORE) {
@@ -371,6 +413,7 @@ static void http1_closed(sv_conn *c)
         sv_answer_lose(x);
         sv_exchange_release_wire(x);
     }
+    sv_kept_head_unref(session->head);
     sv_free(c->hub->allocator, session, sizeof *session);
     c->session = NULL;
 }

@@ -206,7 +206,7 @@ static bool parse_field(head_parser *p, sv_string line)
     if (!all_tokens(name)) return fail(p, 400, "a header's name holds a character that it may not");
     if (head->header_count >= p->reader->limits.head_fields)
         return fail(p, 431, "the head has too many fields");
-    sv_header *field = &head->fields[head->header_count++];
+    sv_header *field = &head->headers[head->header_count++];
     *field = (sv_header){name, sv_string_trim(from(line, colon + 1))};
     return parse_known_field(p, field);
 }
@@ -225,32 +225,29 @@ static bool conclude(head_parser *p)
     return true;
 }
 
-/* Readies the reader for the body that the head announces. */
-static bool start_body(head_parser *p)
+bool sv_http1_start_body(sv_http1_reader *reader, const sv_http1_head *head)
 {
-    sv_http1_reader *reader = p->reader;
     reader->count = reader->digits = reader->step = 0;
-    reader->left = p->head->length;
-    reader->state = p->head->chunked ? SV_HTTP1_CHUNK_SIZE : SV_HTTP1_FIXED;
-    if (p->head->length <= reader->limits.body_bytes) return true;
+    reader->left = head->length;
+    reader->state = head->chunked ? SV_HTTP1_CHUNK_SIZE : SV_HTTP1_FIXED;
+    if (head->length <= reader->limits.body_bytes) return true;
     reader->error_http = 413;
     reader->error_message = "the body is larger than is accepted";
     return false;
 }
 
-bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size,
+bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size, sv_header *fields,
                          sv_http1_head *out)
 {
     head_parser parser = {.reader = reader, .head = out};
     sv_string rest = {bytes, size};
-    memset(out, 0, offsetof(sv_http1_head, fields));
-    out->headers = out->fields;
+    *out = (sv_http1_head){.headers = fields};
     sv_string line = take_line(&rest);
     if (!line.size) line = take_line(&rest);
     if (!parse_request_line(&parser, line)) return false;
     while ((line = take_line(&rest)).size)
         if (!parse_field(&parser, line)) return false;
-    return conclude(&parser) && start_body(&parser);
+    return conclude(&parser) && sv_http1_start_body(reader, out);
 }
 
 static int hex_digit(char c)

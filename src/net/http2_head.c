@@ -114,6 +114,18 @@ static sv_status read_length(sv_exchange *x, bool ends, int *http)
     return SV_OK;
 }
 
+static sv_status split_path(sv_exchange *x)
+{
+    size_t slashes = 0;
+    for (size_t i = 0; i < x->path.size; i++)
+        slashes += x->path.data[i] == '/';
+    sv_string *segments = sv_arena_array(&x->arena, slashes + 1, sizeof *segments);
+    char *decoded = sv_arena_alloc(&x->arena, x->path.size);
+    if (!segments || !decoded) return sv_error_memory("path", x->path.size);
+    x->segments = segments;
+    return sv_target_split(x->path, segments, &x->segment_count, decoded);
+}
+
 static sv_status read_target(sv_exchange *x, int *http)
 {
     sv_target target;
@@ -128,7 +140,7 @@ static sv_status read_target(sv_exchange *x, int *http)
     if (target.authority.size) x->authority = target.authority;
     if (!sv_target_is_authority(x->authority)) return sv_error_invalid("Host: expected a host");
     /* A call's path is a name. */
-    return x->grpc ? SV_OK : sv_target_split(x);
+    return x->grpc ? SV_OK : split_path(x);
 }
 
 /* On failure *http is the code to answer with. */

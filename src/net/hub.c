@@ -8,6 +8,7 @@
 #include "net/answer.h"
 #include "net/body.h"
 #include "net/conn.h"
+#include "net/http1_kept.h"
 #include "net/server_impl.h"
 
 #include <stdio.h>
@@ -140,6 +141,7 @@ static void free_exchange(sv_task *task)
     sv_hub *hub = x->wire->hub;
     if (x->handler->done) x->handler->done(x);
     sv_body_release(x);
+    sv_kept_head_unref(x->wire->head);
     sv_exchange_uncharge(x, x->charged);
     sv_arena_reset(&x->arena);
     sv_text_clear(&x->extra);

@@ -90,27 +90,21 @@ const char *sv_target_parse(sv_string text, sv_method method, sv_target *out)
     return NULL;
 }
 
-sv_status sv_target_split(sv_exchange *x)
+sv_status sv_target_split(sv_string path, sv_string *segments, uint32_t *count, char *decoded)
 {
-    sv_string path = x->path;
-    size_t count = 0;
+    *count = 0;
     if (path.size && path.data[0] == '/') path = from(path, 1);
     if (!path.size) return SV_OK;
-    for (size_t i = 0; i < path.size; i++)
-        count += path.data[i] == '/';
-    x->segments = sv_arena_array(&x->arena, count + 1, sizeof *x->segments);
-    char *decoded = sv_arena_alloc(&x->arena, path.size);
-    if (!x->segments || !decoded) return sv_error_memory("path", path.size);
     for (const char *at = path.data, *end = at + path.size; at <= end;) {
         const char *stop = memchr(at, '/', (size_t)(end - at));
         size_t size = (size_t)((stop ? stop : end) - at);
-        sv_string *segment = &x->segments[x->segment_count];
+        sv_string *segment = &segments[*count];
         if (!sv_http1_decode((sv_string){at, size}, decoded, &segment->size))
             return sv_error_invalid("the path holds a %% that is not followed by two hexadecimal "
                                     "digits, or stands for NUL");
         segment->data = decoded;
         decoded += segment->size;
-        x->segment_count++;
+        ++*count;
         at += size + 1;
     }
     return SV_OK;

@@ -21,6 +21,8 @@
 #include <string.h>
 
 #define MAX_REQUEST_ID 128
+#define ID_HEADER "x-request-id"
+#define TRACE_HEADER "traceparent"
 #define FLUSH_AGAIN_NS ((uint64_t)100000000)
 
 struct sv_service {
@@ -253,7 +255,7 @@ static void fail_route(sv_exchange *x, const sv_route_match *match)
 static void take_id(sv_call *call)
 {
     sv_string id;
-    if (!sv_exchange_header(call->x, "x-request-id", &id)) return;
+    if (!sv_exchange_header(call->x, ID_HEADER, &id)) return;
     if (id.size == 0 || id.size > MAX_REQUEST_ID) return;
     const char *text = sv_arena_copy_text(&call->x->arena, id.data, id.size);
     if (!text) return;
@@ -266,7 +268,7 @@ static void take_trace(sv_call *call)
 {
     sv_string header;
     char text[SV_TRACE_TEXT];
-    if (!sv_exchange_header(call->x, "traceparent", &header)) return;
+    if (!sv_exchange_header(call->x, TRACE_HEADER, &header)) return;
     sv_trace *trace = sv_arena_alloc(&call->x->arena, sizeof *trace);
     if (!trace || !sv_trace_read(header, sv_lane_next_span(call->lane), trace)) return;
     call->trace = trace;
@@ -274,19 +276,38 @@ static void take_trace(sv_call *call)
     sv_exchange_add_header(call->x, "traceparent", text);
 }
 
+/* What follows from a head: in the exchange's note. */
+typedef struct head_note {
+    sv_route_match match;
+    bool taken;
+    bool tagged; /* has a request's id or a trace */
+} head_note;
+
+_Static_assert(sizeof(head_note) <= SV_NOTE_BYTES, "the note is too short");
+
+static void take_note(const sv_service *service, const sv_exchange *x, head_note *note)
+{
+    sv_string ignored;
+    if (x->grpc)
+        sv_router_find_call(service->router, x->path, &note->match);
+    else
+        sv_router_find(service->router, x->method, x->segments, x->segment_count, &note->match);
+    note->tagged =
+        sv_exchange_header(x, ID_HEADER, &ignored) || sv_exchange_header(x, TRACE_HEADER, &ignored);
+    note->taken = true;
+}
+
 static void on_open(sv_exchange *x)
 {
     sv_service *service = service_of(x);
+    head_note here = {.taken = false}, *note = x->note ? x->note : &here;
     sv_call *call = sv_arena_alloc_zero(&x->arena, sizeof *call);
     if (!call) {
         sv_exchange_fail(x, 503, sv_error_memory("a call", sizeof *call));
         return;
     }
-    sv_route_match match;
-    if (x->grpc)
-        sv_router_find_call(service->router, x->path, &match);
-    else
-        sv_router_find(service->router, x->method, x->segments, x->segment_count, &match);
+    if (!note->taken) take_note(service, x, note);
+    const sv_route_match match = note->match;
     *call = (sv_call){.x = x,
                       .arena = &x->arena,
                       .service = service,
@@ -298,8 +319,10 @@ static void on_open(sv_exchange *x)
                       .region = match.region,
                       .lane = sv_loop_user(x->loop)};
     x->state = call;
-    take_id(call);
-    take_trace(call);
+    if (note->tagged) {
+        take_id(call);
+        take_trace(call);
+    }
     if (!match.route) {
         fail_route(x, &match);
         return;

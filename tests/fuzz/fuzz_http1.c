@@ -75,8 +75,9 @@ static bool on_head(record *r, sv_http1_reader *reader, const uint8_t *data, siz
     static sv_http1_head head;
     REQUIRE(size <= limits.head_bytes + 4 && r->body == 0);
     char *bytes = malloc(size);
+    sv_header *fields = calloc(reader->count, sizeof *fields);
     memcpy(bytes, data, size);
-    bool good = sv_http1_parse_head(reader, bytes, size, &head);
+    bool good = sv_http1_parse_head(reader, bytes, size, fields, &head);
     check_fields(&head, bytes, size);
     if (good)
         check_head(&head, bytes, size);
@@ -85,6 +86,7 @@ static bool on_head(record *r, sv_http1_reader *reader, const uint8_t *data, siz
     mix(r, data, size);
     mix_number(r, good ? head.length + head.keep : (uint64_t)reader->error_http);
     free(bytes);
+    free(fields);
     if (!good) r->failed = true;
     return good;
 }

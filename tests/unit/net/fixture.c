@@ -109,6 +109,8 @@ static void on_open(sv_exchange *x)
 {
     fixture *f = x->handler->self;
     atomic_fetch_add(&f->opened, 1);
+    uint32_t *seen = x->note;
+    if (seen && (*seen)++) atomic_fetch_add(&f->repeated, 1);
     echo *e = sv_arena_alloc_zero(&x->arena, sizeof *e);
     if (!e) {
         sv_exchange_fail(x, 503, sv_error_memory("echo", sizeof *e));

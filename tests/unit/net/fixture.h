@@ -24,6 +24,7 @@ typedef struct fixture {
     char address[SV_SERVER_ADDRESS];
     uint16_t port;
     atomic_uint opened, ended, gone, done, lost, failed;
+    atomic_uint repeated; /* heads whose note was not new */
     atomic_uint loops_open;
     _Atomic uint64_t done_received; /* bytes of bodies, as `done` saw them */
     pthread_mutex_t mutex;

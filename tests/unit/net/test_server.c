@@ -154,6 +154,72 @@ static void test_pipelining(void **state)
     fixture_end(&f);
 }
 
+/* A head that comes again is known by its bytes, and nothing else is taken from the last request.
+ */
+static void test_repeated_heads(void **state)
+{
+    static fixture f;
+    static client c;
+    char text[256];
+    (void)state;
+    fixture_start(&f, &plain);
+    client_open(&c, f.port);
+    for (int i = 0; i < 4; i++) {
+        snprintf(text, sizeof text, "%05d", i);
+        post(c.fd, "/echo", "", text, 5);
+        client_expect(&c, 200, text);
+    }
+    assert_int_equal(f.repeated, 3);
+    post(c.fd, "/drop", "", "12345", 5); /* as long, and not the same */
+    client_expect(&c, 200, "5");
+    post(c.fd, "/echo", "", "1234", 4);
+    client_expect(&c, 200, "1234");
+    assert_int_equal(f.repeated, 3);
+    for (int i = 0; i < 2; i++) {
+        static const char chunked[] =
+            "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+        snprintf(text, sizeof text, "%s3\r\n%03d\r\n0\r\n\r\n", chunked, i);
+        client_send(c.fd, text, strlen(text));
+        client_expect(&c, 200, i ? "001" : "000");
+    }
+    assert_int_equal(f.repeated, 4);
+    /* A piece of the same head is not yet the same. */
+    static const char head[] = "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n";
+    for (size_t i = 0; i < sizeof head - 1; i += 20) {
+        snprintf(text, sizeof text, "%s%02d", head, (int)i % 100);
+        client_send(c.fd, text, i);
+        usleep(2000);
+        client_send(c.fd, text + i, strlen(text) - i);
+        client_expect(&c, 200, text + sizeof head - 1);
+    }
+    client_close(&c);
+    fixture_end(&f);
+}
+
+/* Requests that wait keep the head they came with, while others come after it. */
+static void test_heads_outlive_their_place(void **state)
+{
+    enum { COUNT = 6 };
+    static fixture f;
+    static client c;
+    char text[256];
+    (void)state;
+    fixture_start(&f, &plain);
+    client_open(&c, f.port);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, "GET /echo?%0*d HTTP/1.1\r\n" HOST "\r\n", 40 * (i / 2 + 1), i);
+        client_send(c.fd, text, strlen(text));
+        post(c.fd, "/async", "", "later", 5);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        client_expect(&c, 200, "");
+        client_expect(&c, 200, "later");
+    }
+    assert_int_equal(f.repeated, 0);
+    client_close(&c);
+    fixture_end(&f);
+}
+
 /* More waits behind a running exchange than is kept: reading pauses, and goes on. */
 static void test_pipelined_bytes_are_bounded(void **state)
 {
@@ -745,6 +811,8 @@ int main(void)
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_chunked),
         cmocka_unit_test(test_pipelining),
+        cmocka_unit_test(test_repeated_heads),
+        cmocka_unit_test(test_heads_outlive_their_place),
         cmocka_unit_test(test_pipelined_bytes_are_bounded),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_early_answers),
