@@ -18,6 +18,13 @@ void sv_clock_sleep(uint64_t ns)
     }
 }
 
+int64_t sv_clock_coarse_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int64_t sv_clock_wall_us(void)
 {
     struct timespec now;

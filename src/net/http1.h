@@ -79,9 +79,10 @@ sv_http1_event sv_http1_read(sv_http1_reader *reader, const uint8_t *data, size_
 
 /* Parses the head that GOT_HEAD announced, once, and readies the reader for the body. `bytes` is
  * the caller's copy; `fields` has room for as many as the reader has counted lines (reader->count),
- * never over SV_HTTP1_MAX_FIELDS + 1. False: reader->error_* are set; `out` holds what was understood before the
- * error (for a log). A body over the limit is an error here (413) that leaves the framing intact:
- * the reader then goes on and can skip the body. Empty lines before the head are skipped. */
+ * never over SV_HTTP1_MAX_FIELDS + 1. False: reader->error_* are set; `out` holds what was
+ * understood before the error (for a log). A body over the limit is an error here (413) that leaves
+ * the framing intact: the reader then goes on and can skip the body. Empty lines before the head
+ * are skipped. */
 bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size, sv_header *fields,
                          sv_http1_head *out);
 

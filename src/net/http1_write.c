@@ -15,6 +15,21 @@ static char *put_number(char *at, uint64_t number)
     return at + sv_u64_digits(number, at);
 }
 
+/* Nearly all are good: what is known when this is compiled costs least. */
+static char *put_status(char *at, int http)
+{
+    if (http == 200) return stpcpy(at, "HTTP/1.1 200 OK");
+    at = stpcpy(put_number(stpcpy(at, "HTTP/1.1 "), (uint64_t)http), " ");
+    return stpcpy(at, sv_http_reason(http));
+}
+
+static char *put_date(char *at, const char *date)
+{
+    at = stpcpy(at, "\r\nDate: ");
+    memcpy(at, date, SV_HTTP_DATE);
+    return at + SV_HTTP_DATE;
+}
+
 /* How an answer without a body says so: some may not even say that its length is 0. */
 static bool has_no_length(int http)
 {
@@ -53,9 +68,7 @@ uint64_t sv_http1_write(sv_conn *c, sv_exchange *x, bool keep, const char *conte
 {
     char head[HEAD_MAX], *at = head;
     uint64_t before = c->queued;
-    at = stpcpy(put_number(stpcpy(at, "HTTP/1.1 "), (uint64_t)x->http), " ");
-    at = stpcpy(stpcpy(at, sv_http_reason(x->http)), "\r\nDate: ");
-    at = stpcpy(stpcpy(at, sv_hub_date(c->hub)), "\r\n");
+    at = stpcpy(put_date(put_status(at, x->http), sv_hub_date(c->hub)), "\r\n");
     if (!has_no_length(x->http))
         at = stpcpy(put_number(stpcpy(at, "Content-Length: "), body->size), "\r\n");
     if (coding) at = stpcpy(stpcpy(stpcpy(at, "Content-Encoding: "), coding), "\r\n");

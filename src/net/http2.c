@@ -35,6 +35,7 @@ static sv_http2_stream *find_stream(sv_http2 *session, int32_t id)
 static void release_stream(sv_http2_stream *stream)
 {
     sv_exchange *x = stream->x;
+    if (stream->session->opening == stream) stream->session->opening = NULL;
     sv_link_remove(&stream->link);
     sv_link_remove(&stream->resume);
     sv_link_remove(&x->wire->answer_link);
@@ -131,6 +132,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
 {
     sv_http2 *session = user;
     session->in_head = true;
+    session->opening = NULL;
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     sv_http2_stream *stream = sv_http2_open_stream(session, frame->hd.stream_id);
     if (!stream) {
@@ -138,6 +140,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, stream);
+    session->opening = stream;
     return 0;
 }
 
@@ -145,11 +148,13 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
                      size_t name_size, const uint8_t *value, size_t value_size, uint8_t flags,
                      void *user)
 {
-    sv_http2_stream *stream = find_stream(user, frame->hd.stream_id);
+    const sv_http2 *session = user;
+    sv_http2_stream *stream = session->opening;
     (void)ng;
+    (void)frame;
     (void)flags;
     /* Trailers are read for nghttp2's state and dropped. */
-    if (!stream || stream->head_done) return 0;
+    if (!stream) return 0;
     sv_http2_add_field(stream, (sv_string){(const char *)name, name_size},
                        (sv_string){(const char *)value, value_size});
     return 0;
@@ -255,6 +260,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void
     (void)ng;
     (void)error;
     session->in_head = false;
+    session->opening = NULL;
     if (!stream) return 0;
     session->stream_count--;
     stream->closed = true;

@@ -24,18 +24,19 @@ typedef struct sv_http2 {
     sv_link sending; /* closed for nghttp2, their last bytes not yet sent; in order */
     sv_link resumed; /* streams whose messages may go on */
     uint32_t stream_count;
-    uint32_t fed_pass;  /* the connection's pass that last brought bytes */
-    size_t data_left;   /* bytes of the DATA frame that is being received */
-    uint64_t tokens_at; /* control frames: when the bucket was last filled */
-    uint32_t tokens;    /* and what is in it */
-    uint32_t error;     /* with which we said goodbye, as of nghttp2_error_code */
-    bool in_head;       /* a header block is incomplete */
-    bool in_nghttp2;    /* one of its functions runs: it must not be deleted */
-    bool leaving, left; /* GOAWAY was announced; is final */
-    bool told;          /* the handler, that the server drains */
-    bool broken;        /* GOAWAY with an error was sent */
-    bool ending;        /* the peer has ended; what came with the end is still answered */
-    bool orphan;        /* the connection is dead: to be deleted as soon as nghttp2 returns */
+    uint32_t fed_pass;               /* the connection's pass that last brought bytes */
+    size_t data_left;                /* bytes of the DATA frame that is being received */
+    uint64_t tokens_at;              /* control frames: when the bucket was last filled */
+    uint32_t tokens;                 /* and what is in it */
+    uint32_t error;                  /* with which we said goodbye, as of nghttp2_error_code */
+    bool in_head;                    /* a header block is incomplete */
+    struct sv_http2_stream *opening; /* whose head it is; NULL for trailers */
+    bool in_nghttp2;                 /* one of its functions runs: it must not be deleted */
+    bool leaving, left;              /* GOAWAY was announced; is final */
+    bool told;                       /* the handler, that the server drains */
+    bool broken;                     /* GOAWAY with an error was sent */
+    bool ending; /* the peer has ended; what came with the end is still answered */
+    bool orphan; /* the connection is dead: to be deleted as soon as nghttp2 returns */
 } sv_http2;
 
 /* Lives in its exchange's arena. */

@@ -109,7 +109,8 @@ void sv_exchange_release_wire(sv_exchange *x);
 bool sv_hub_charge(sv_hub *hub, size_t bytes);
 void sv_hub_uncharge(sv_hub *hub, size_t bytes);
 
-/* The text of the Date header now. */
+/* The text of the Date header now, SV_HTTP_DATE characters and a NUL. */
+#define SV_HTTP_DATE 29
 const char *sv_hub_date(sv_hub *hub);
 
 /* Bookkeeping of connections: when one is in its stage list, when it is dead, and when its memory

@@ -11,7 +11,7 @@
 bool sv_token_equal(sv_string text, const char *word, size_t size);
 static inline bool sv_token_is(sv_string text, const char *word)
 {
-    return sv_token_equal(text, word, strlen(word));
+    return text.size == strlen(word) && sv_token_equal(text, word, text.size);
 }
 
 /* What a byte may be part of; a set of them for each byte. */

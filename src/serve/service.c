@@ -464,7 +464,7 @@ static void count_served(const sv_exchange *x, const sv_call *call)
         more[SV_SERVED_INPUT_NS] = ns[SV_METRIC_READ] + ns[SV_METRIC_PARSE];
         more[SV_SERVED_INFER_NS] = ns[SV_METRIC_RUN];
         more[SV_SERVED_OUTPUT_NS] = ns[SV_METRIC_WRITE];
-        more[SV_SERVED_LAST_MS] = (uint64_t)(sv_clock_wall_us() / 1000);
+        more[SV_SERVED_LAST_MS] = (uint64_t)sv_clock_coarse_ms();
         sv_version_metrics_time(call->served, call->service->options.loops, call->lane->index,
                                 total ? total : sum_phases(ns), ns);
     }

@@ -22,7 +22,7 @@ static const char *wire_name(sv_pb_wire wire)
     return "nothing";
 }
 
-static sv_status read_varint(sv_reader *reader, const char *what, uint64_t *out)
+static sv_status read_long_varint(sv_reader *reader, const char *what, uint64_t *out)
 {
     uint64_t value = 0;
     const uint8_t *at = reader->at;
@@ -37,6 +37,14 @@ static sv_status read_varint(sv_reader *reader, const char *what, uint64_t *out)
         return SV_OK;
     }
     return sv_reader_error(reader, "%s: the message ends inside a varint", what);
+}
+
+/* Most are a single byte. */
+static inline sv_status read_varint(sv_reader *reader, const char *what, uint64_t *out)
+{
+    if (reader->at == reader->end || *reader->at & 0x80) return read_long_varint(reader, what, out);
+    *out = *reader->at++;
+    return SV_OK;
 }
 
 static sv_status read_fixed(sv_reader *reader, sv_pb_wire wire, const char *what, uint64_t *out)
