@@ -12,15 +12,13 @@
 
 #include <string.h>
 
-enum { REMEMBERED_BYTES = 1024 }; /* a longer head is not kept for an idle connection */
-
 typedef struct http1_session {
     sv_http1_reader reader;
     sv_exchange *x;                       /* read or worked on, not yet answered */
     sv_exchange *answered, **answered_to; /* whose last byte has not been sent, in order */
     uint64_t first;                       /* when the incomplete head's first byte came; 0: none */
     uint64_t skipped;                     /* of a body that nobody wants */
-    sv_kept_head *head;                   /* the last one, if it is short; NULL: none */
+    sv_http1_kept *head;                  /* the last one, if it is short; NULL: none */
     uint32_t fed_pass;                    /* the connection's pass that last brought bytes */
     bool repeats; /* the head that was just found is the same as the last one */
     bool skipping;
@@ -86,11 +84,11 @@ static sv_exchange *open_exchange(sv_conn *c)
 }
 
 /* The exchange takes the reference. */
-static void take_head(sv_exchange *x, sv_kept_head *kept)
+static void take_head(sv_exchange *x, sv_http1_kept *kept)
 {
     const sv_http1_head *head = &kept->head;
-    x->wire->head = kept;
-    x->note = kept->note;
+    x->wire->head = &kept->base;
+    x->note = kept->base.note;
     x->method = head->method;
     x->method_name = head->method_name;
     x->target = head->target;
@@ -105,11 +103,18 @@ static void take_head(sv_exchange *x, sv_kept_head *kept)
     x->wire->expects = head->expect_continue;
 }
 
-static void remember(http1_session *session, sv_kept_head *kept)
+static void forget(http1_session *session)
 {
-    if (kept->text.size > REMEMBERED_BYTES) return;
-    sv_kept_head_unref(session->head);
-    session->head = sv_kept_head_ref(kept);
+    if (session->head) sv_kept_head_unref(&session->head->base);
+    session->head = NULL;
+}
+
+static void remember(http1_session *session, sv_http1_kept *kept)
+{
+    if (kept->text.size > SV_KEPT_HEAD_MAX) return;
+    forget(session);
+    sv_kept_head_ref(&kept->base);
+    session->head = kept;
 }
 
 /* What stands in the head, without its body; on failure *http is the code to answer with. */
@@ -118,7 +123,7 @@ static sv_status read_new_head(http1_session *session, sv_exchange *x, const uin
 {
     sv_http1_reader *reader = &session->reader;
     bool good;
-    sv_kept_head *kept = sv_kept_head_create(x->wire->hub->allocator, reader, bytes, size, &good);
+    sv_http1_kept *kept = sv_http1_kept_create(x->wire->hub->allocator, reader, bytes, size, &good);
     *http = 503;
     if (!kept) return sv_error_memory("head", size);
     take_head(x, kept);
@@ -127,7 +132,7 @@ static sv_status read_new_head(http1_session *session, sv_exchange *x, const uin
     if (!good) return sv_error_invalid("%s", reader->error_message);
     if (kept->head.expect_unknown) return sv_error_invalid("Expect: expected 100-continue");
     *http = 400;
-    SV_TRY(sv_kept_head_split(kept));
+    SV_TRY(sv_http1_kept_split(kept));
     remember(session, kept);
     return SV_OK;
 }
@@ -135,7 +140,8 @@ static sv_status read_new_head(http1_session *session, sv_exchange *x, const uin
 /* The connection's last head once more. */
 static void read_known_head(http1_session *session, sv_exchange *x)
 {
-    take_head(x, sv_kept_head_ref(session->head));
+    sv_kept_head_ref(&session->head->base);
+    take_head(x, session->head);
     x->wire->keep = session->head->head.keep;
     /* Its length was accepted before. */
     (void)sv_http1_start_body(&session->reader, &session->head->head);
@@ -149,10 +155,11 @@ static sv_status read_head(http1_session *session, sv_exchange *x, const uint8_t
         read_known_head(session, x);
     else
         SV_TRY(read_new_head(session, x, bytes, size, http));
-    x->segments = x->wire->head->segments;
-    x->segment_count = x->wire->head->segment_count;
+    const sv_http1_kept *kept = (const sv_http1_kept *)x->wire->head;
+    x->segments = kept->segments;
+    x->segment_count = kept->segment_count;
     *http = 415;
-    return sv_body_begin(x, x->wire->head->head.content_encoding);
+    return sv_body_begin(x, kept->head.content_encoding);
 }
 
 static void on_head(sv_conn *c, const uint8_t *bytes, size_t size, bool more)
@@ -242,7 +249,7 @@ static bool must_wait(const sv_conn *c)
 static sv_http1_event read_next(http1_session *session, const uint8_t *data, size_t size,
                                 size_t *used, const uint8_t **piece, size_t *piece_size)
 {
-    const sv_kept_head *last = session->head;
+    const sv_http1_kept *last = session->head;
     session->repeats = last && sv_http1_repeats(&session->reader, data, size, last->text);
     if (!session->repeats)
         return sv_http1_read(&session->reader, data, size, used, piece, piece_size);
@@ -413,7 +420,7 @@ static void http1_closed(sv_conn *c)
         sv_answer_lose(x);
         sv_exchange_release_wire(x);
     }
-    sv_kept_head_unref(session->head);
+    forget(session);
     sv_free(c->hub->allocator, session, sizeof *session);
     c->session = NULL;
 }

@@ -346,6 +346,7 @@ static void destroy(sv_http2 *session)
 {
     const sv_allocator *allocator = session->conn->hub->allocator;
     nghttp2_session_del(session->ng);
+    sv_http2_forget_head(session);
     sv_free(allocator, session, sizeof *session);
 }
 

@@ -31,6 +31,8 @@ typedef struct sv_http2 {
     uint32_t error;                  /* with which we said goodbye, as of nghttp2_error_code */
     bool in_head;                    /* a header block is incomplete */
     struct sv_http2_stream *opening; /* whose head it is; NULL for trailers */
+    struct sv_http2_kept *head;      /* the last one, if it is worth keeping; else NULL */
+    uint32_t head_changes;           /* heads in a row that were not the same as the last one */
     bool in_nghttp2;                 /* one of its functions runs: it must not be deleted */
     bool leaving, left;              /* GOAWAY was announced; is final */
     bool told;                       /* the handler, that the server drains */
@@ -46,7 +48,9 @@ typedef struct sv_http2_stream {
     sv_http2 *session;
     sv_exchange *x;
     int32_t id;
-    sv_header *fields;          /* [head_fields], then x->headers */
+    sv_header *fields; /* [field_count], pseudo-fields first; NULL before the first */
+    uint32_t field_count, pseudo_count;
+    bool repeats; /* so far the fields are those of session->head, and not in `fields` */
     sv_string expect, encoding; /* of the head */
     uint32_t head_size;
     bool head_too_large, head_done;
@@ -73,6 +77,8 @@ sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id);
 void sv_http2_add_field(sv_http2_stream *stream, sv_string name, sv_string value);
 /* The head is complete: opens the exchange, or refuses it. `ends`: there is no body. */
 void sv_http2_take_head(sv_http2_stream *stream, bool ends);
+/* The last head is not needed any more. */
+void sv_http2_forget_head(sv_http2 *session);
 
 /* ---- answers (http2_write.c) --------------------------------------------------------------- */
 

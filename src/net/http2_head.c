@@ -7,6 +7,7 @@
 #include "net/answer.h"
 #include "net/body.h"
 #include "net/grpc.h"
+#include "net/http2_kept.h"
 #include "net/target.h"
 #include "net/token.h"
 
@@ -14,6 +15,8 @@
 
 /* What a field counts beyond its name and value, as in HTTP/1.1: ": " and the line's end. */
 #define FIELD_EXTRA 4
+#define PSEUDO_MAX 8
+#define CHANGES_MAX 16
 
 sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id)
 {
@@ -21,13 +24,12 @@ sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id)
     sv_exchange *x = sv_hub_open_exchange(c->hub, c);
     if (!x) return NULL;
     sv_http2_stream *stream = sv_arena_alloc_zero(&x->arena, sizeof *stream);
-    sv_header *fields =
-        sv_arena_alloc(&x->arena, c->hub->limits->head_fields * sizeof *stream->fields);
-    if (!stream || !fields) {
+    if (!stream) {
         sv_exchange_release_wire(x);
         return NULL;
     }
-    *stream = (sv_http2_stream){.session = session, .x = x, .id = id, .fields = fields};
+    *stream =
+        (sv_http2_stream){.session = session, .x = x, .id = id, .repeats = session->head != NULL};
     sv_output_init(&stream->out, c->hub->allocator);
     sv_link_init(&stream->resume);
     x->wire->stream = stream;
@@ -37,7 +39,6 @@ sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id)
     x->wire->keep = true;
     x->http_major = 2;
     x->length = -1;
-    x->headers = fields;
     x->at.first = c->read_at;
     sv_list_append(&session->streams, &stream->link);
     session->stream_count++;
@@ -69,33 +70,69 @@ static void note_known(sv_http2_stream *stream, sv_string name, sv_string value)
         x->authority = value;
 }
 
-void sv_http2_add_field(sv_http2_stream *stream, sv_string name, sv_string value)
+static bool has_room(const sv_http2_stream *stream, bool pseudo, size_t size)
+{
+    const sv_net_limits *limits = stream->x->wire->hub->limits;
+    if (stream->head_size + size > limits->head_bytes) return false;
+    if (pseudo) return stream->pseudo_count < PSEUDO_MAX;
+    return stream->field_count - stream->pseudo_count < limits->head_fields;
+}
+
+static void take_field(sv_http2_stream *stream, sv_string name, sv_string value)
 {
     sv_exchange *x = stream->x;
-    const sv_net_limits *limits = x->wire->hub->limits;
-    size_t size = name.size + value.size + FIELD_EXTRA;
+    size_t size = name.size + value.size, room = x->wire->hub->limits->head_fields + PSEUDO_MAX;
     bool pseudo = name.size && name.data[0] == ':';
-    if (stream->head_too_large || stream->head_size + size > limits->head_bytes ||
-        (!pseudo && x->header_count == limits->head_fields)) {
+    if (!stream->fields) stream->fields = sv_arena_alloc(&x->arena, room * sizeof *stream->fields);
+    char *copy = sv_arena_alloc(&x->arena, size + 1);
+    if (stream->head_too_large || !has_room(stream, pseudo, size + FIELD_EXTRA) ||
+        !stream->fields || !copy) {
         stream->head_too_large = true;
         return;
     }
-    stream->head_size += (uint32_t)size;
-    char *copy = sv_arena_alloc(&x->arena, name.size + value.size + 1);
-    if (!copy) {
-        stream->head_too_large = true;
-        return;
-    }
+    stream->head_size += (uint32_t)(size + FIELD_EXTRA);
+    stream->pseudo_count += pseudo;
     memcpy(copy, name.data, name.size);
     memcpy(copy + name.size, value.data, value.size);
-    sv_string held = {copy, name.size};
-    sv_string text = sv_string_trim((sv_string){copy + name.size, value.size});
-    if (pseudo) {
-        note_pseudo(x, held, text);
-        return;
+    stream->fields[stream->field_count++] =
+        (sv_header){{copy, name.size}, sv_string_trim((sv_string){copy + name.size, value.size})};
+}
+
+/* What was the same until now is copied after all. */
+static void diverge(sv_http2_stream *stream)
+{
+    const sv_http2_kept *kept = stream->session->head;
+    uint32_t count = stream->field_count;
+    stream->repeats = false;
+    stream->field_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+        take_field(stream, kept->fields[i].name, kept->fields[i].value);
+}
+
+void sv_http2_add_field(sv_http2_stream *stream, sv_string name, sv_string value)
+{
+    if (stream->repeats) {
+        if (sv_http2_kept_has(stream->session->head, stream->field_count, name, value)) {
+            stream->field_count++;
+            return;
+        }
+        diverge(stream);
     }
-    stream->fields[x->header_count++] = (sv_header){held, text};
-    note_known(stream, held, text);
+    take_field(stream, name, value);
+}
+
+static void note_fields(sv_http2_stream *stream)
+{
+    sv_exchange *x = stream->x;
+    x->headers = stream->fields + stream->pseudo_count;
+    x->header_count = stream->field_count - stream->pseudo_count;
+    for (uint32_t i = 0; i < stream->field_count; i++) {
+        const sv_header *field = &stream->fields[i];
+        if (i < stream->pseudo_count)
+            note_pseudo(x, field->name, field->value);
+        else
+            note_known(stream, field->name, field->value);
+    }
 }
 
 /* nghttp2 has seen to it that there is at most one, and that it is a number. */
@@ -114,19 +151,17 @@ static sv_status read_length(sv_exchange *x, bool ends, int *http)
     return SV_OK;
 }
 
-static sv_status split_path(sv_exchange *x)
+static sv_status split_path(sv_exchange *x, sv_http2_kept *kept)
 {
-    size_t slashes = 0;
-    for (size_t i = 0; i < x->path.size; i++)
-        slashes += x->path.data[i] == '/';
-    sv_string *segments = sv_arena_array(&x->arena, slashes + 1, sizeof *segments);
-    char *decoded = sv_arena_alloc(&x->arena, x->path.size);
+    sv_string *segments = kept ? kept->segments : NULL;
+    char *decoded = kept ? kept->decoded : sv_arena_alloc(&x->arena, x->path.size);
+    if (!kept) segments = sv_arena_array(&x->arena, sv_target_segments(x->path), sizeof *segments);
     if (!segments || !decoded) return sv_error_memory("path", x->path.size);
     x->segments = segments;
     return sv_target_split(x->path, segments, &x->segment_count, decoded);
 }
 
-static sv_status read_target(sv_exchange *x, int *http)
+static sv_status read_target(sv_exchange *x, sv_http2_kept *kept, int *http)
 {
     sv_target target;
     *http = 501;
@@ -140,26 +175,76 @@ static sv_status read_target(sv_exchange *x, int *http)
     if (target.authority.size) x->authority = target.authority;
     if (!sv_target_is_authority(x->authority)) return sv_error_invalid("Host: expected a host");
     /* A call's path is a name. */
-    return x->grpc ? SV_OK : split_path(x);
+    return x->grpc ? SV_OK : split_path(x, kept);
 }
 
-/* On failure *http is the code to answer with. */
-static sv_status read_head(sv_http2_stream *stream, bool ends, int *http)
+static sv_status read_fields(sv_http2_stream *stream, sv_http2_kept *kept, int *http)
 {
     sv_exchange *x = stream->x;
+    note_fields(stream);
     if (sv_grpc_is_type(x->content_type)) SV_TRY(sv_grpc_begin(x));
     *http = 431;
     if (stream->head_too_large)
         return sv_error(SV_CODE_RESOURCE_EXHAUSTED,
                         "the head has too many fields, or too many bytes");
-    SV_TRY(read_target(x, http));
+    SV_TRY(read_target(x, kept, http));
     *http = 417;
     x->wire->expects = sv_token_is(stream->expect, "100-continue");
     if (stream->expect.size && !x->wire->expects)
         return sv_error_invalid("Expect: expected 100-continue");
-    SV_TRY(read_length(x, ends, http));
+    return SV_OK;
+}
+
+/* A head that differs from the last one. Clients that never send the same twice are not tried with
+ * for long. */
+static sv_status read_new_head(sv_http2_stream *stream, int *http)
+{
+    sv_http2 *session = stream->session;
+    sv_exchange *x = stream->x;
+    sv_http2_kept *kept = NULL;
+    bool keep = !stream->head_too_large && stream->head_size <= SV_KEPT_HEAD_MAX &&
+                session->head_changes < CHANGES_MAX;
+    if (keep)
+        kept = sv_http2_kept_create(x->wire->hub->allocator, stream->fields, stream->field_count);
+    session->head_changes++;
+    sv_http2_forget_head(session);
+    if (kept) {
+        x->wire->head = &kept->base;
+        x->note = kept->base.note;
+        stream->fields = kept->fields;
+    }
+    SV_TRY(read_fields(stream, kept, http));
+    if (!kept || stream->expect.size) return SV_OK;
+    sv_http2_kept_note(kept, x, stream->encoding);
+    sv_kept_head_ref(&kept->base);
+    session->head = kept;
+    return SV_OK;
+}
+
+static sv_status read_known_head(sv_http2_stream *stream)
+{
+    sv_http2_kept *kept = stream->session->head;
+    stream->session->head_changes = 0;
+    stream->encoding = kept->encoding;
+    sv_http2_kept_give(kept, stream->x);
+    return kept->grpc ? sv_grpc_begin(stream->x) : SV_OK;
+}
+
+/* On failure *http is the code to answer with. */
+static sv_status read_head(sv_http2_stream *stream, bool ends, int *http)
+{
+    const sv_http2_kept *last = stream->session->head;
+    if (stream->repeats && stream->field_count < last->count) diverge(stream);
+    SV_TRY(stream->repeats ? read_known_head(stream) : read_new_head(stream, http));
+    SV_TRY(read_length(stream->x, ends, http));
     *http = 415;
-    return sv_body_begin(x, stream->encoding);
+    return sv_body_begin(stream->x, stream->encoding);
+}
+
+void sv_http2_forget_head(sv_http2 *session)
+{
+    if (session->head) sv_kept_head_unref(&session->head->base);
+    session->head = NULL;
 }
 
 void sv_http2_take_head(sv_http2_stream *stream, bool ends)

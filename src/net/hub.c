@@ -8,7 +8,7 @@
 #include "net/answer.h"
 #include "net/body.h"
 #include "net/conn.h"
-#include "net/http1_kept.h"
+#include "net/kept_head.h"
 #include "net/server_impl.h"
 
 #include <stdio.h>

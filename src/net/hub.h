@@ -76,7 +76,7 @@ typedef struct sv_exchange_wire {
     void (*stall)(sv_exchange *x); /* the peer takes too little of an answer in sv_hub.answers */
     void *stream;                  /* the protocol's, where a connection has many */
     struct sv_grpc *grpc;          /* of a gRPC call */
-    struct sv_kept_head *head;     /* HTTP/1.1: what the exchange's head points into */
+    struct sv_kept_head *head;     /* what the exchange's head points into; NULL: its arena */
     sv_link body_link;             /* in sv_hub.bodies */
     sv_link answer_link;           /* in sv_hub.answers */
     uint64_t answer_from; /* the time over which its rate is taken, and x->bytes_out then */

@@ -107,6 +107,14 @@ const char *sv_target_parse(sv_string text, sv_method method, sv_target *out)
     return NULL;
 }
 
+size_t sv_target_segments(sv_string path)
+{
+    size_t count = 1;
+    for (size_t i = 0; i < path.size; i++)
+        count += path.data[i] == '/';
+    return count;
+}
+
 sv_status sv_target_split(sv_string path, sv_string *segments, uint32_t *count, char *decoded)
 {
     *count = 0;

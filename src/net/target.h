@@ -18,10 +18,11 @@ bool sv_target_is_authority(sv_string text);
 /* Takes a request's target apart. NULL when it is good, else what is wrong with it (static). */
 const char *sv_target_parse(sv_string text, sv_method method, sv_target *out);
 
+/* How many segments a path has at most. */
+size_t sv_target_segments(sv_string path);
 /* Splits a path at '/' and decodes each segment by itself, so that an encoded slash divides
- * nothing. There is room for one segment more than `path` has slashes, and in `decoded`, where the
- * segments' texts go, for as many bytes as `path` has. INVALID_ARGUMENT for a bad escape or one
- * that stands for NUL. */
+ * nothing. There is room for sv_target_segments of them, and in `decoded`, where their texts go,
+ * for as many bytes as `path` has. INVALID_ARGUMENT for a bad escape or one that stands for NUL. */
 SV_MUST_USE sv_status sv_target_split(sv_string path, sv_string *segments, uint32_t *count,
                                       char *decoded);
 

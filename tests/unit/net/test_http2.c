@@ -181,6 +181,78 @@ static void test_heads(void **state)
     assert_int_equal(f.gone, 2);
 }
 
+static void check_echo(h2_client *c, int32_t stream, const char *name, const char *value)
+{
+    char text[16];
+    snprintf(text, sizeof text, "body %d", (int)stream);
+    h2_request(c, stream, "POST", "/echo", false, name, value, NULL);
+    h2_send_data(c, stream, text, strlen(text), true);
+    h2_expect(c, stream, 200, text);
+}
+
+/* A head that comes again is known by its fields; others share no more than they have in common. */
+static void test_repeated_heads(void **state)
+{
+    static fixture f;
+    h2_client c;
+    uint8_t packed[256];
+    uLongf size = sizeof packed;
+    (void)state;
+    assert_int_equal(compress(packed, &size, (const Bytef *)"squeezed", 8), Z_OK);
+    fixture_start(&f, &standard);
+    h2_open(&c, f.port, 0);
+    for (int32_t stream = 1; stream < 7; stream += 2)
+        check_echo(&c, stream, "x-a", "1");
+    assert_int_equal(f.repeated, 2);
+    check_echo(&c, 7, NULL, NULL);
+    check_echo(&c, 9, "x-a", "2");
+    check_echo(&c, 11, "x-b", "2");
+    check_echo(&c, 13, "x-b", "22");
+    assert_int_equal(f.repeated, 2);
+    check_echo(&c, 15, "x-b", "22");
+    assert_int_equal(f.repeated, 3);
+    for (int32_t stream = 17; stream < 23; stream += 2) {
+        h2_request(&c, stream, "POST", "/echo", false, "content-encoding", "deflate", NULL);
+        h2_send_data(&c, stream, packed, size, true);
+        h2_expect(&c, stream, 200, "squeezed");
+    }
+    assert_int_equal(f.repeated, 5);
+    /* A length that the body does not keep to is refused each time. */
+    for (int32_t stream = 23; stream < 29; stream += 2) {
+        h2_request(&c, stream, "POST", "/echo", false, "content-length", "3", NULL);
+        h2_send_data(&c, stream, "1234", 4, true);
+        h2_expect_reset(&c, stream, NGHTTP2_PROTOCOL_ERROR);
+    }
+    h2_close(&c);
+    fixture_end(&f);
+}
+
+/* Calls that wait keep the head they came with; and with nothing but changes no head is kept. */
+static void test_heads_outlive_their_place(void **state)
+{
+    enum { COUNT = 40 };
+    static fixture f;
+    h2_client c;
+    char name[16];
+    (void)state;
+    fixture_start(&f, &standard);
+    h2_open(&c, f.port, 0);
+    for (int32_t i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "x-%d", (int)i);
+        h2_request(&c, 2 * i + 1, "POST", i % 2 ? "/echo" : "/keep", false, name, "value", NULL);
+    }
+    for (int32_t i = 0; i < COUNT; i++) {
+        snprintf(name, sizeof name, "x-%d", (int)i);
+        h2_send_data(&c, 2 * i + 1, name, strlen(name), true);
+        h2_expect(&c, 2 * i + 1, 200, name);
+    }
+    for (int32_t stream = 2 * COUNT + 1; stream < 2 * COUNT + 5; stream += 2)
+        check_echo(&c, stream, "x-a", "1");
+    assert_int_equal(f.repeated, 0);
+    h2_close(&c);
+    fixture_end(&f);
+}
+
 static void test_continue(void **state)
 {
     static fixture f;
@@ -503,6 +575,8 @@ int main(void)
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_large_answers),
         cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_repeated_heads),
+        cmocka_unit_test(test_heads_outlive_their_place),
         cmocka_unit_test(test_continue),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_resets_and_ends_cancel),
