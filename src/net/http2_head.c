@@ -124,6 +124,7 @@ void sv_http2_add_field(sv_http2_stream *stream, sv_string name, sv_string value
 static void note_fields(sv_http2_stream *stream)
 {
     sv_exchange *x = stream->x;
+    if (!stream->field_count) return;
     x->headers = stream->fields + stream->pseudo_count;
     x->header_count = stream->field_count - stream->pseudo_count;
     for (uint32_t i = 0; i < stream->field_count; i++) {
@@ -202,8 +203,8 @@ static sv_status read_new_head(sv_http2_stream *stream, int *http)
     sv_http2 *session = stream->session;
     sv_exchange *x = stream->x;
     sv_http2_kept *kept = NULL;
-    bool keep = !stream->head_too_large && stream->head_size <= SV_KEPT_HEAD_MAX &&
-                session->head_changes < CHANGES_MAX;
+    bool keep = stream->field_count && !stream->head_too_large &&
+                stream->head_size <= SV_KEPT_HEAD_MAX && session->head_changes < CHANGES_MAX;
     if (keep)
         kept = sv_http2_kept_create(x->wire->hub->allocator, stream->fields, stream->field_count);
     session->head_changes++;
