@@ -190,6 +190,11 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(to, vm_first(n), x);
 }
+/* table[at & 31] in each lane; this level alone has it. */
+SV_INLINE sv_vf vf_look_up(const float table[32], sv_vi at)
+{
+    return _mm512_permutex2var_ps(vf_load(table), (__m512i)at, vf_load(table + 16));
+}
 
 #else
 

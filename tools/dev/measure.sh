@@ -119,7 +119,7 @@ bench_serving() {
 
 # Engines by default; --serve: the digits service against one in Python; --serving: the server
 # against other servers, every protocol; --trees: ensembles; --load: loading large models;
-# --sessions: two callers in one process.
+# --sessions: two callers in one process; --compilers: gcc's build against clang's.
 cmd_bench() {
     case "${1:-}" in
     --serve)
@@ -138,6 +138,12 @@ cmd_bench() {
     --sessions)
         shift
         measure bench/two_sessions.py tools/requirements-bench.txt "$@"
+        ;;
+    --compilers)
+        shift
+        configure_lean clang-release
+        make_target clang-release serval
+        measure bench/two_builds.py tools/requirements-bench.txt "$@"
         ;;
     --trees)
         shift

@@ -1,0 +1,5 @@
+#include "kernels/tanh_table.h"
+
+_Alignas(64) const sv_tanh_columns sv_tanh_table = {
+#include "kernels/tanh_table.inc"
+};
