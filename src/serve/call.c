@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "serve/lane.h"
+#include "serve/order.h"
 #include "serve/shadow.h"
 #include "serve/stream.h"
 
@@ -145,17 +146,41 @@ static sv_status take_result(sv_call *call, sv_request *request)
     return sv_text_status(&call->answer, "the answer");
 }
 
+/* Nothing is waited for any more. */
+static void end(sv_call *call)
+{
+    const char *type = call->content_type ? call->content_type : "application/json";
+    sv_status failure = call->turn ? sv_order_end(call) : SV_OK;
+    sv_call_clear_deadline(call);
+    sv_call_leave(call);
+    if (failure != SV_OK)
+        sv_call_fail(call, 0, failure);
+    else if (sv_call_is_waiting(call))
+        sv_call_reply(call, 200, type, &call->answer);
+    if (call->part) sv_part_settle(call);
+}
+
+void sv_call_settle(sv_call *call)
+{
+    sv_exchange *x = call->x;
+    if (--call->open == 0)
+        end(call);
+    else if (call->turn && !sv_call_is_waiting(call))
+        sv_order_leave(call);
+    sv_exchange_release(x);
+}
+
 static void request_done(sv_request *request)
 {
     sv_call *call = request->user;
-    sv_exchange *x = call->x;
     note_times(call, request);
     sv_status status = take_result(call, request);
     if (request->refused) {
         call->shed = true;
         call->x->retry_after = request->retry_after_s;
     }
-    if (status != SV_OK) sv_call_fail(call, request->refused ? 503 : 0, status);
+    if (status != SV_OK && (request->refused || !sv_order_keep(call, status)))
+        sv_call_fail(call, request->refused ? 503 : 0, status);
     for (sv_request **at = &call->request; *at; at = &(*at)->sibling) {
         if (*at != request) continue;
         *at = request->sibling;
@@ -163,14 +188,7 @@ static void request_done(sv_request *request)
     }
     if (status == SV_OK) sv_shadow_ask(call, request);
     sv_request_release(request);
-    if (--call->open == 0) {
-        sv_call_clear_deadline(call);
-        sv_call_leave(call);
-        const char *type = call->content_type ? call->content_type : "application/json";
-        if (sv_call_is_waiting(call)) sv_call_reply(call, 200, type, &call->answer);
-        if (call->part) sv_part_settle(call);
-    }
-    sv_exchange_release(x);
+    sv_call_settle(call);
 }
 
 sv_status sv_call_charge(sv_call *call, size_t bytes)
@@ -221,6 +239,7 @@ sv_status sv_call_submit(sv_call *call)
         return sv_error(SV_CODE_DEADLINE_EXCEEDED,
                         "request: expected time to run it, found its deadline passed");
     SV_TRY(charge(call));
+    SV_TRY(sv_order_enter(call));
     sv_text_init(&call->answer, sv_loop_allocator(call->x->loop));
     uint64_t deadline = now + sv_service_timeout_ns(call->service);
     if (call->x->deadline && call->x->deadline < deadline) deadline = call->x->deadline;
@@ -234,6 +253,7 @@ void sv_call_cancel(sv_call *call)
 {
     for (sv_request *r = call->request; r; r = r->sibling)
         sv_request_cancel(r);
+    sv_order_leave(call);
 }
 
 void sv_call_abandon(sv_call *call)

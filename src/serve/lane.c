@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "serve/order.h"
 #include "serve/wait.h"
 #include <sys/random.h>
 
@@ -247,6 +248,7 @@ sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index)
     lane->loop = loop;
     lane->index = index;
     lane->work.run = lane_work;
+    lane->call_up.run = sv_order_call_up;
     /* Ids of spans must differ between processes too; without randomness the clock must do. */
     if (getrandom(&lane->span, sizeof lane->span, GRND_NONBLOCK) != sizeof lane->span) {
         lane->span = sv_clock_ns();

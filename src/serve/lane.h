@@ -78,6 +78,9 @@ typedef struct sv_lane {
     sv_task flush;             /* writes the access log's lines of a round */
     sv_timer *flush_timer;     /* tries again while nobody reads them */
     bool flush_planned;
+    struct sv_turn *called; /* whose turn it is (serve/order.h) */
+    sv_task call_up;        /* tells them */
+    bool call_planned;
     uint32_t shadows; /* requests to shadows that are under way (serve/shadow.h) */
     sv_request *first_expiring, *last_expiring; /* that wait in the queue, by expires_ns */
     sv_timer *queue_timer;                      /* of these */

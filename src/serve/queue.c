@@ -35,6 +35,12 @@ sv_flow *sv_queue_flow_at(sv_queue *queue, uint32_t index)
                                   : NULL;
 }
 
+static void free_flow(sv_flow *flow)
+{
+    if (flow) sv_order_release(&flow->order);
+    free(flow);
+}
+
 sv_flow *sv_queue_flow(sv_queue *queue, const sv_served *version)
 {
     /* So many models that they share flows are served right all the same. */
@@ -45,8 +51,9 @@ sv_flow *sv_queue_flow(sv_queue *queue, const sv_served *version)
     if (!flow) return NULL;
     flow->slot = version->slot;
     snprintf(flow->name, sizeof flow->name, "%s", version->name);
+    sv_order_init(&flow->order);
     if (atomic_compare_exchange_strong(place, &none, flow)) return flow;
-    free(flow);
+    free_flow(flow);
     return none;
 }
 
@@ -280,7 +287,7 @@ void sv_queue_destroy(sv_queue *queue)
     pthread_cond_destroy(&queue->wake);
     pthread_mutex_destroy(&queue->lock);
     for (uint32_t i = 0; i < SV_QUEUE_FLOWS; i++)
-        free(sv_queue_flow_at(queue, i));
+        free_flow(sv_queue_flow_at(queue, i));
     free(queue);
 }
 

@@ -509,6 +509,7 @@ CONFIG_POLICY ModelConfig.version_policy, CONFIG_MAX_BATCH ModelConfig.max_batch
 CONFIG_INPUT ModelConfig.input, CONFIG_OUTPUT ModelConfig.output,
 CONFIG_GROUP ModelConfig.instance_group, CONFIG_FILE ModelConfig.default_model_filename,
 CONFIG_BATCHING ModelConfig.dynamic_batching, CONFIG_BACKEND ModelConfig.backend,
+BATCHING_ORDER ModelDynamicBatching.preserve_ordering,
 POLICY_LATEST ModelVersionPolicy.latest, PORT_NAME ModelInput.name, PORT_TYPE ModelInput.data_type,
 INPUT_DIMS ModelInput.dims, INPUT_OPTIONAL ModelInput.optional, OUTPUT_DIMS ModelOutput.dims,
 GROUP_COUNT ModelInstanceGroup.count, GROUP_KIND ModelInstanceGroup.kind"""
