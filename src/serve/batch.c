@@ -174,9 +174,11 @@ static sv_status run(sv_batch *batch)
     SV_TRY(take_session(batch));
     if (batch->joint) batch->joint->session = batch->session;
     SV_TRY(batch->assembled ? bind_joined(batch) : bind_single(batch));
+    sv_halt_enter(batch->halt, batch->session);
     batch->started_ns = sv_clock_ns();
     sv_status status = sv_session_run(batch->session);
     batch->finished_ns = sv_clock_ns();
+    batch->halted = sv_halt_leave(batch->halt) && status != SV_OK;
     if (status == SV_OK) count_run(batch);
     return status;
 }
@@ -230,6 +232,7 @@ static void share(const sv_batch *batch)
         part->session = batch->session;
         part->started_ns = batch->started_ns;
         part->finished_ns = batch->finished_ns;
+        part->halted = batch->halted;
         if (batch->status != SV_OK) {
             part->status =
                 sv_error(sv_status_code(batch->status), "%s", sv_status_message(batch->status));
@@ -308,21 +311,32 @@ static sv_status take_outputs(const sv_batch *batch, sv_request *r, int64_t firs
     return SV_OK;
 }
 
+static sv_status cancelled_status(void)
+{
+    return sv_error(SV_CODE_CANCELLED, "request: expected an answer, found it cancelled");
+}
+
 static void finish_request(const sv_batch *batch, sv_request *r, sv_status status)
 {
     r->started_ns = batch->started_ns;
     r->finished_ns = batch->finished_ns;
-    if (r->cancelled && status == SV_OK) {
-        status = sv_error(SV_CODE_CANCELLED, "request: expected an answer, found it cancelled");
-    }
+    if (r->cancelled && status == SV_OK) status = cancelled_status();
     if (!batch->run_count) sv_flow_count_refused(batch->flow, SV_REFUSED_CANCELLED, 1);
     sv_lane_end(r, status);
+}
+
+/* A run whose members are still wanted is broken off for one reason only. */
+static sv_status halted_status(const sv_request *r)
+{
+    if (r->cancelled) return cancelled_status();
+    return sv_error(SV_CODE_UNAVAILABLE, "the server is shutting down");
 }
 
 /* The status of a batch of one goes to its member; it is asked for once. */
 static sv_status member_status(sv_batch *batch, sv_request *r, int64_t first)
 {
     sv_status status = batch->status;
+    if (batch->halted) return halted_status(r);
     batch->status = SV_OK;
     if (status == SV_OK && !r->cancelled) status = take_outputs(batch, r, first);
     return status;
@@ -332,7 +346,7 @@ static sv_status member_status(sv_batch *batch, sv_request *r, int64_t first)
  * one. Without a session it was taken back from the queue, since nobody wants it any more. */
 static bool splits(const sv_batch *batch)
 {
-    if (!batch->assembled) return false;
+    if (!batch->assembled || batch->halted) return false;
     if (batch->status != SV_OK) return true;
     if (!batch->session) return false;
     sv_buffer output;
@@ -359,6 +373,8 @@ static void finish_members(sv_batch *batch)
         finish_request(batch, r, member_status(batch, r, first));
         first += rows;
     }
+    sv_status_free(batch->status);
+    batch->status = SV_OK;
 }
 
 void sv_batch_finish(sv_batch *batch)

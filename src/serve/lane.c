@@ -140,7 +140,9 @@ void sv_lane_end(sv_request *request, sv_status status)
 /* Small work runs here and now, as far as the round and the model allow. */
 static bool may_run_here(const sv_batch *batch)
 {
-    if (!batch->cost_ns || sv_flow_waits(batch->version)) return false;
+    /* Nothing breaks off a run on the loop. */
+    if (!batch->cost_ns || batch->version->open_ended || sv_flow_waits(batch->version))
+        return false;
     if (!sv_flow_enter(batch->flow, batch->version)) return false;
     if (sv_loop_take_inline(batch->lane->loop, batch->cost_ns)) return true;
     if (batch->version->tuning.instances)

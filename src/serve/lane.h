@@ -7,6 +7,7 @@
 #define SV_SERVE_LANE_H
 
 #include "net/exchange.h"
+#include "serve/halt.h"
 #include "serve/pad.h"
 #include "serve/request.h"
 #include "serve/service.h"
@@ -43,6 +44,8 @@ typedef struct sv_batch {
     bool hopeless;                  /* given back without a run: it would have come too late */
     uint64_t cost_ns, queued_ns;    /* an estimate of its run; since when it waits */
     uint64_t deadline_ns, begin_ns; /* when it must have ended or begun; 0: at any time */
+    sv_halt *halt;                  /* of the worker that has taken it; NULL: none yet */
+    uint64_t run;                   /* which of that one's runs it is part of */
     struct sv_batch *newer, *older; /* in the flow; `newer` also links free batches */
     struct sv_batch *mate;          /* the next part of the same run */
 
@@ -52,6 +55,7 @@ typedef struct sv_batch {
     uint32_t run_count;  /* of all members; 0: there was no run */
     int64_t run_rows, first_row;
     bool assembled;    /* its inputs are copies, and members get parts of its outputs */
+    bool halted;       /* the run was broken off */
     sv_lengths target; /* that padded members have in the run */
     sv_status status;
     uint64_t started_ns, finished_ns;

@@ -88,7 +88,8 @@ SV_MUST_USE sv_status sv_request_check(const sv_request *request);
 
 /* Queues the run. on_done follows, in any case but an error. */
 SV_MUST_USE sv_status sv_request_submit(sv_request *request);
-/* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended.
+/* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended,
+ * which it does soon if nobody wants any other that runs with it.
  * Idempotent, in any state. */
 void sv_request_cancel(sv_request *request);
 /* Gives everything back; not while it is submitted or queued. */
