@@ -65,11 +65,9 @@ static sv_status bind_single(sv_batch *batch)
 
 sv_extent sv_batch_run_extent(const sv_batch *batch)
 {
-    sv_extent sum = sv_batch_extent(batch);
-    for (const sv_batch *part = batch->mate; part; part = part->mate) {
-        sv_extent more = sv_batch_extent(part);
-        sum = sv_extent_sum(&sum, &more);
-    }
+    sv_extent sum = batch->extent;
+    for (const sv_batch *part = batch->mate; part; part = part->mate)
+        sv_extent_add(batch->version, &sum, &part->extent);
     return sum;
 }
 
@@ -183,10 +181,17 @@ static sv_status run(sv_batch *batch)
     return status;
 }
 
-/* Whether a run's members, of which there may be one only, are copied to be joined or padded. */
-static bool must_assemble(const sv_batch *batch, uint32_t count, const sv_lengths *target)
+/* Says how long members are in the run; whether they are copied to be joined or padded. */
+static bool set_target(sv_batch *batch, uint32_t count)
 {
-    return count > 1 || (batch->joins && memcmp(target, &batch->most, sizeof *target) != 0);
+    const sv_padding *padding = batch->version->padding;
+    if (!padding) return count > 1;
+    sv_extent extent = sv_batch_run_extent(batch);
+    sv_lengths target = sv_extent_target(padding, &extent);
+    for (sv_batch *part = batch; part; part = part->mate)
+        part->target = target;
+    bool longer = memcmp(&target, &batch->extent.most, sizeof target) != 0;
+    return count > 1 || (batch->joins && longer);
 }
 
 /* Says of each part which rows of the run are its own, and how long they are. */
@@ -196,17 +201,14 @@ static uint32_t add_up(sv_batch *batch)
     int64_t rows = 0;
     for (sv_batch *part = batch; part; part = part->mate) {
         part->first_row = rows;
-        rows += part->rows;
+        rows += part->extent.rows;
         count += part->count;
         parts++;
     }
-    sv_extent extent = sv_batch_run_extent(batch);
-    sv_lengths target = sv_extent_target(batch->version, &extent);
-    bool assembled = must_assemble(batch, count, &target);
+    bool assembled = set_target(batch, count);
     for (sv_batch *part = batch; part; part = part->mate) {
         part->run_rows = rows;
         part->run_count = count;
-        part->target = target;
         part->assembled = assembled;
     }
     return parts;

@@ -24,9 +24,7 @@ typedef struct sv_batch {
     sv_request *members; /* by their `next`, in the order of submission */
     sv_request *last;
     uint32_t count;
-    int64_t rows;
-    size_t bytes;       /* as the members brought them */
-    sv_lengths most;    /* where members are padded: the longest of each */
+    sv_extent extent;   /* what the members come to */
     sv_served *version; /* of the members */
     uint64_t given;
     bool poolable; /* as of the members */
@@ -56,7 +54,7 @@ typedef struct sv_batch {
     int64_t run_rows, first_row;
     bool assembled;    /* its inputs are copies, and members get parts of its outputs */
     bool halted;       /* the run was broken off */
-    sv_lengths target; /* that padded members have in the run */
+    sv_lengths target; /* that members have in the run, where they are padded */
     sv_status status;
     uint64_t started_ns, finished_ns;
 } sv_batch;
@@ -98,11 +96,7 @@ void sv_batch_post(sv_batch *batch);
 /* On the loop's thread: hands outputs to the members, calls their on_done, frees the batch. */
 void sv_batch_finish(sv_batch *batch);
 
-/* What the members, or those of the run as well, come to. */
-static inline sv_extent sv_batch_extent(const sv_batch *batch)
-{
-    return (sv_extent){batch->rows, batch->bytes, batch->most};
-}
+/* What the members of all parts of a run come to. */
 sv_extent sv_batch_run_extent(const sv_batch *batch);
 
 /* Makes a batch of each request of a list, which have run before, and runs or queues it. */

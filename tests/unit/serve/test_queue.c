@@ -76,7 +76,7 @@ static sv_batch *make(sv_served *version, uint64_t cost_ns)
                        .flow = sv_queue_flow(queue, version),
                        .level = 1,
                        .count = 1,
-                       .rows = 1,
+                       .extent.rows = 1,
                        .cost_ns = cost_ns};
     return made;
 }
@@ -333,7 +333,7 @@ static void *push_and_unlink(void *argument)
                            .flow = flow,
                            .level = 1 + (uint32_t)i % 3,
                            .count = 1,
-                           .rows = 1,
+                           .extent.rows = 1,
                            .cost_ns = 1000,
                            .joins = true};
         if (sv_queue_push(queue, made, &wait) != SV_REFUSED_NOT) {
