@@ -65,39 +65,21 @@ sv_status sv_call_begin_beside(sv_call *call, const sv_request *other, sv_reques
     return begin(call, sv_served_ref(other->version), out);
 }
 
-/* ---- deadlines: most calls wait equally long, so most are put at the end of a sorted list --- */
+/* ---- deadlines --------------------------------------------------------------------------- */
 
 void sv_call_clear_deadline(sv_call *call)
 {
-    sv_lane *lane = call->lane;
-    if (!call->deadline) return;
-    *(call->older ? &call->older->newer : &lane->oldest) = call->newer;
-    *(call->newer ? &call->newer->older : &lane->newest) = call->older;
-    call->newer = call->older = NULL;
-    call->deadline = 0;
-}
-
-static void list_insert(sv_call *call, uint64_t deadline)
-{
-    sv_lane *lane = call->lane;
-    sv_call *older = lane->newest;
-    while (older && older->deadline > deadline)
-        older = older->older;
-    call->deadline = deadline;
-    call->older = older;
-    call->newer = older ? older->newer : lane->oldest;
-    *(older ? &older->newer : &lane->oldest) = call;
-    *(call->newer ? &call->newer->older : &lane->newest) = call;
+    sv_due_remove(&call->lane->deadlines, &call->deadline);
 }
 
 void sv_call_set_deadline(sv_call *call, uint64_t deadline)
 {
     sv_lane *lane = call->lane;
-    if (call->deadline && call->deadline <= deadline) return;
+    if (call->deadline.at && call->deadline.at <= deadline) return;
     sv_call_clear_deadline(call);
-    list_insert(call, deadline);
+    sv_due_insert(&lane->deadlines, &call->deadline, deadline);
     /* One setting serves many calls: the timer sets itself for those that come later. */
-    if (lane->timer_set && lane->oldest != call) return;
+    if (lane->timer_set && lane->deadlines.first != &call->deadline) return;
     lane->timer_set = true;
     sv_timer_set(lane->timer, deadline);
 }
@@ -120,10 +102,11 @@ void sv_lane_expire(sv_timer *timer, void *user)
 {
     sv_lane *lane = user;
     uint64_t now = sv_clock_ns();
-    while (lane->oldest && lane->oldest->deadline <= now)
-        expire(lane->oldest);
-    lane->timer_set = lane->oldest != NULL;
-    if (lane->oldest) sv_timer_set(timer, lane->oldest->deadline);
+    const sv_due *first;
+    while ((first = lane->deadlines.first) && first->at <= now)
+        expire((sv_call *)((char *)first - offsetof(sv_call, deadline)));
+    lane->timer_set = first != NULL;
+    if (first) sv_timer_set(timer, first->at);
 }
 
 /* ---- results ----------------------------------------------------------------------------- */

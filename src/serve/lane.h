@@ -71,7 +71,7 @@ typedef struct sv_lane {
     uint32_t free_request_count;
     sv_batch *free_batches; /* by `newer` */
     uint32_t free_batch_count;
-    sv_call *oldest, *newest; /* calls that wait for results, by deadline */
+    sv_due_list deadlines; /* of calls that wait for results */
     sv_timer *timer;
     bool timer_set;
     uint64_t span;             /* the last trace span's id */
@@ -83,9 +83,9 @@ typedef struct sv_lane {
     struct sv_turn *called; /* whose turn it is (serve/order.h) */
     sv_task call_up;        /* tells them */
     bool call_planned;
-    uint32_t shadows; /* requests to shadows that are under way (serve/shadow.h) */
-    sv_request *first_expiring, *last_expiring; /* that wait in the queue, by expires_ns */
-    sv_timer *queue_timer;                      /* of these */
+    uint32_t shadows;      /* requests to shadows that are under way (serve/shadow.h) */
+    sv_due_list expiries;  /* of requests that wait in the queue */
+    sv_timer *queue_timer; /* of these */
 } sv_lane;
 
 /* Runs a batch and its mates on the calling thread: takes a session, binds, runs. Sets status and

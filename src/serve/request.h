@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "net/loop.h"
+#include "serve/due.h"
 #include "store/store.h"
 
 typedef struct sv_request sv_request;
@@ -63,8 +64,7 @@ struct sv_request {
     uint64_t given;
     bool poolable;           /* its session may be kept for others */
     struct sv_flow *bounded; /* where it counts among its model's requests; NULL: nowhere */
-    uint64_t expires_ns;     /* when it will have waited too long; 0: not in the lane's list */
-    sv_request *sooner, *later;
+    sv_due expiry;           /* in the lane's list: when it will have waited too long */
 };
 
 /* Makes room for `bytes` bytes of the input, keeping what is there; the result is 64-byte aligned.
