@@ -188,17 +188,20 @@ def test_the_urgent_go_first():
 
 def test_who_waits_too_long_is_refused():
     with scratch() as folder:
-        text = "models:\n  slow: {path: slow.onnx, default_timeout_microseconds: 300000}\n"
-        with serve_slow(folder, text) as server:
-            running = block(server)
+        models.write(folder, "trips.onnx", models.trips())
+        config = write_config(folder, "models:\n"
+                              "  trips: {path: trips.onnx, default_timeout_microseconds: 300000}\n")
+        with Server("--config", config, "--threads", "1", "--timeout", "600") as server:
+            endless = send_trips(server, models.FOR_EVER)
             # Nothing is known about how long runs take but a guess, so either refusal is right.
-            answer = server.post("/v2/models/slow/infer", slow_body())
+            answer = server.post(TRIPS, models.trips_body(1))
             assert answer.status == 503, answer
-            assert running.is_alive()
             shed = sum(metric(server, "serval_requests_shed_total", reason=reason)
                        for reason in ("timeout", "deadline"))
             assert shed == 1
-            assert running.wait().status == 200
+            endless.close()
+            wait_until(lambda: metric(server, "serval_requests_running") == 0, "the run to end")
+            assert server.post(TRIPS, models.trips_body(1)).status == 200
 
 
 def test_a_request_may_say_how_long_it_waits():
