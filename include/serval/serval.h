@@ -1,9 +1,9 @@
 /* Serval's public API: load a model once, run it from as many threads as there are sessions.
  *
- *   sv_runtime  the process's engine: threads, CPU level, limits.           thread-safe
- *   sv_model    a loaded model: graph, packed weights, plans.               immutable, thread-safe,
- * counted sv_session  one caller's running state: memory, bound tensors.          one thread at a
- * time
+ *   sv_runtime  the process's engine: threads, CPU level, limits; thread-safe
+ *   sv_model    a loaded model: graph, packed weights, plans; immutable, thread-safe, counted
+ *   sv_session  one caller's running state: memory, bound tensors; used by one thread at a time,
+ *               but for sv_session_interrupt
  *
  * A pointer is borrowed unless its comment says "takes" or "returns owned". Every error is an
  * sv_status (types.h). A run that repeats a known shape allocates nothing. */
@@ -117,6 +117,7 @@ typedef struct sv_model_stats {
     uint64_t packed_bytes; /* of the packed copies that runs read */
     uint32_t nodes;        /* after optimisation */
     bool from_plan_cache;  /* the packed copies are a file's that was there before */
+    bool open_ended;       /* a loop runs as often as the data says: no estimate holds for runs */
 } sv_model_stats;
 SV_API void sv_model_get_stats(const sv_model *model, sv_model_stats *out);
 
@@ -157,6 +158,11 @@ SV_API SV_MUST_USE sv_status sv_session_bind_output(sv_session *session, size_t 
 /* Runs. Data errors (an index out of range) come back with the node's name; nothing is skipped.
  * The floating-point state of the calling thread is restored. */
 SV_API SV_MUST_USE sv_status sv_session_run(sv_session *session);
+
+/* The one call that another thread may make while the session runs: with `on`, the run that goes on
+ * ends with CANCELLED before its next step or iteration, without results, and so does each that
+ * begins later, until this is called without `on`. A step that has begun is not broken off. */
+SV_API void sv_session_interrupt(sv_session *session, bool on);
 
 /* The output of the last successful run; its data is valid until the next run or bind. */
 SV_API SV_MUST_USE sv_status sv_session_output(const sv_session *session, size_t index,

@@ -134,6 +134,7 @@ static sv_status compile(sv_model *model, const sv_model_source *from)
     SV_TRY(make_ports(model, program, program->in, program->n_in, &model->in));
     SV_TRY(make_ports(model, program, program->out, program->n_out, &model->out));
     model->stats.packed_bytes = model->compiled->store->bytes;
+    model->stats.open_ended = sv_program_is_open_ended(program);
     model->stats.nodes = model->compiled->module->entry[0].graph->n_node;
     if (from->file) SV_TRY(sv_file_unchanged(from->file));
     if (runtime->kept) note(model, keep(model, &key));

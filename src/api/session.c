@@ -166,6 +166,11 @@ sv_status sv_session_run(sv_session *session)
     return sv_exec_run(session->exec);
 }
 
+void sv_session_interrupt(sv_session *session, bool on)
+{
+    sv_exec_interrupt(session->exec, on);
+}
+
 sv_status sv_session_output(const sv_session *session, size_t index, sv_buffer *out)
 {
     SV_TRY(check_index("output", index, session->model->n_out));

@@ -128,6 +128,11 @@ static sv_status read_override(sv_config_reader *r, sv_tuning *out)
     return read_choice(r, "true or false", "true", "false", &out->policy.fixed);
 }
 
+static sv_status read_order(sv_config_reader *r, sv_tuning *out)
+{
+    return read_choice(r, "true or false", "false", "true", &out->preserve_ordering);
+}
+
 static sv_status read_pad_name(sv_config_reader *r, const char *expected, char *out)
 {
     const char *text;
@@ -211,6 +216,7 @@ static const struct tuning_key {
     {"pad_values", SV_TUNING_PAD_VALUES, read_pad_values},
     {"pad_variable_length_inputs", SV_TUNING_PAD, read_padding},
     {"preferred_batch_size", SV_TUNING_PREFERRED_SIZES, read_preferred},
+    {"preserve_ordering", SV_TUNING_ORDER, read_order},
     {"priority_levels", SV_TUNING_PRIORITY_LEVELS, read_levels},
     {"timeout_action", SV_TUNING_TIMEOUT_ACTION, read_action},
 };

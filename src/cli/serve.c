@@ -27,6 +27,7 @@ enum {
     OPT_BODY_LIMIT,
     OPT_CONFIG,
     OPT_DRAIN_GRACE,
+    OPT_DRAIN_LIMIT,
     OPT_EXACT,
     OPT_LATENCY_TARGET,
     OPT_LISTEN,
@@ -66,6 +67,8 @@ static const sv_option options[] = {
     [OPT_CONFIG] = {SV_CONFIG_OPTION, "FILE", false, "Read options and models from a YAML file"},
     [OPT_DRAIN_GRACE] = {"drain-grace", "SECONDS", false,
                          "On SIGTERM, wait this long before new connections are refused; 0"},
+    [OPT_DRAIN_LIMIT] = {"drain-limit", "SECONDS", false,
+                         "Then wait this long for running requests before they are broken off; 30"},
     [OPT_EXACT] = {"exact", NULL, false, SV_EXACT_TEXT},
     [OPT_LATENCY_TARGET] = {"latency-target", "MS", false,
                             "Join requests as far as 99 % of them are answered within this time"},
@@ -125,7 +128,8 @@ typedef struct serve_state {
     sv_regions *regions; /* NULL: memory is not shared */
     sv_service *service;
     sv_server *server;
-    uint64_t threads, drain_grace, max_connections, max_requests, body_limit, memory_limit, timeout;
+    uint64_t threads, max_connections, max_requests, body_limit, memory_limit, timeout;
+    uint64_t drain_grace, drain_limit;
     uint64_t spin;                      /* in microseconds */
     uint64_t max_queue, latency_target; /* in milliseconds; 0: none */
     uint64_t poll;                      /* seconds; 0: never */
@@ -227,6 +231,7 @@ static sv_status read_options(serve_state *s)
     SV_TRY(sv_args_u64(args, OPT_THREADS, 1, 1024, sv_cpu_granted(), &s->threads));
     SV_TRY(sv_args_u64(args, OPT_SPIN, 0, 1000, default_spin(), &s->spin));
     SV_TRY(sv_args_u64(args, OPT_DRAIN_GRACE, 0, 3600, 0, &s->drain_grace));
+    SV_TRY(sv_args_u64(args, OPT_DRAIN_LIMIT, 1, 3600, 0, &s->drain_limit));
     SV_TRY(sv_args_u64(args, OPT_MAX_CONNECTIONS, 1, 1000000, 0, &s->max_connections));
     SV_TRY(sv_args_u64(args, OPT_LATENCY_TARGET, 1, 3600000, 0, &s->latency_target));
     SV_TRY(sv_args_u64(args, OPT_MAX_QUEUE, 1, 1000000, 0, &s->max_queue));
@@ -375,6 +380,11 @@ static void on_drain(void *self)
     sv_service_set_ready(self, false);
 }
 
+static void on_limit(void *self)
+{
+    sv_service_close(self);
+}
+
 static void on_hangup(void *self)
 {
     sv_keeper_reread(self);
@@ -428,6 +438,9 @@ static sv_status create_server(serve_state *s)
         .drain_grace_ms = (uint32_t)(s->drain_grace * 1000),
         .on_drain = on_drain,
         .on_drain_self = s->service,
+        .drain_limit_ms = (uint32_t)(s->drain_limit * 1000),
+        .on_limit = on_limit,
+        .on_limit_self = s->service,
         .on_hangup = on_hangup,
         .on_hangup_self = s->keeper,
     };
@@ -579,9 +592,9 @@ const sv_command_page sv_page_serve = {
         "503 at once. A mapping of 'models' or Triton's config.pbtxt may say more:\n"
         "max_batch_size, preferred_batch_size, max_queue_delay_microseconds, latency_target_ms,\n"
         "max_queue_size, max_requests, instances, priority_levels, default_priority_level,\n"
-        "default_timeout_microseconds, timeout_action, allow_timeout_override; a mapping of\n"
-        "'models' also pad_variable_length_inputs, pad_values and pad_bucket, so that requests of\n"
-        "different lengths share a run.\n"
+        "default_timeout_microseconds, timeout_action, allow_timeout_override, preserve_ordering;\n"
+        "a mapping of 'models' also pad_variable_length_inputs, pad_values and pad_bucket, so\n"
+        "that requests of different lengths share a run.\n"
         "\n"
         "One port speaks HTTP/1.1, HTTP/2 and gRPC. Over HTTP: TensorFlow Serving's REST\n"
         "(/v1/models/NAME:predict), the Open Inference Protocol (/v2/models/NAME/infer),\n"
@@ -589,8 +602,10 @@ const sv_command_page sv_page_serve = {
         "JSON (/predict, /predict/NAME); /docs is a page to try them by hand, /openapi.json\n"
         "describes them. Over gRPC: the first two's services, health and reflection. /healthz and\n"
         "/readyz are for probes, /metrics for Prometheus. SIGTERM ends it in order: /readyz turns\n"
-        "false, running requests finish. A second one cuts them off and waits only for the model\n"
-        "that is running; a third ends the process whatever runs.\n"
+        "false, running requests finish. What still runs after --drain-limit, or at a second\n"
+        "SIGTERM, is broken off between two steps of its model, and answered 503; a third ends "
+        "the\n"
+        "process whatever runs.\n"
         "\n"
         "With --tls-cert and --tls-key all TCP addresses speak TLS (1.2 and 1.3); sockets in the\n"
         "file system (unix:PATH) stay plain. The files are read again when they change: new\n"

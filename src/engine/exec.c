@@ -87,6 +87,7 @@ sv_status sv_exec_create(sv_compiled *compiled, sv_team *team, uint32_t threads,
     exec->threads = threads == 0 || threads > most ? most : threads;
     sv_arena_init(&exec->own_arena, allocator);
     exec->arena = &exec->own_arena;
+    exec->interrupted = &exec->own_interrupted;
     sv_status status = allocate(exec);
     if (status != SV_OK) {
         sv_exec_destroy(exec);
@@ -342,6 +343,8 @@ static sv_status move_outputs(sv_exec *exec)
 
 static sv_status run_plan(sv_exec *exec, const sv_plan *plan)
 {
+    if (atomic_load_explicit(exec->interrupted, memory_order_relaxed))
+        return sv_exec_interrupted_error();
     SV_TRY(sv_exec_reserve(exec, &exec->slab[plan->segment], plan->slab, "activations"));
     SV_TRY(prepare_outputs(exec, plan));
     if (exec->profile) {
@@ -429,6 +432,16 @@ static sv_status run_segments(sv_exec *exec, bool *retry)
     }
     atomic_store_explicit(&exec->compiled->cost_ns, (uint64_t)cost + 1, memory_order_relaxed);
     return SV_OK;
+}
+
+void sv_exec_interrupt(sv_exec *exec, bool on)
+{
+    atomic_store_explicit(&exec->own_interrupted, on, memory_order_relaxed);
+}
+
+sv_status sv_exec_interrupted_error(void)
+{
+    return sv_error(SV_CODE_CANCELLED, "run: expected its end, found it interrupted");
 }
 
 sv_status sv_exec_run(sv_exec *exec)

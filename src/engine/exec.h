@@ -19,6 +19,9 @@ void sv_exec_bind_input(sv_exec *exec, uint32_t index, const sv_datum *value);
 void sv_exec_bind_output(sv_exec *exec, uint32_t index, void *data, size_t size);
 
 SV_MUST_USE sv_status sv_exec_run(sv_exec *exec);
+/* Any thread, also during a run: with `on`, runs end with CANCELLED where the next step or
+ * iteration would begin, until it is called without. */
+void sv_exec_interrupt(sv_exec *exec, bool on);
 
 /* Of the last successful run; valid until the next one. FAILED_PRECONDITION before that. */
 SV_MUST_USE sv_status sv_exec_output(const sv_exec *exec, uint32_t index, sv_datum *out);

@@ -64,6 +64,8 @@ struct sv_exec {
     size_t key_size;
     sv_fault *fault; /* [threads] */
     bool done;       /* outputs are valid */
+    _Atomic bool own_interrupted;
+    const _Atomic bool *interrupted; /* own_interrupted; of a body, that of the exec around it */
     bool profile;
     sv_memory times; /* of sv_exec_time */
     uint32_t n_time;
@@ -83,6 +85,8 @@ void sv_exec_release(const sv_exec *exec, sv_memory *memory);
 SV_MUST_USE sv_status sv_exec_extend(sv_exec *exec, sv_memory *memory, size_t used, size_t size,
                                      const char *what);
 
+/* CANCELLED: the run has ended before its time. */
+SV_MUST_USE sv_status sv_exec_interrupted_error(void);
 /* Runs the steps of the plan, whose memory is ready. A data error comes back as a status. */
 SV_MUST_USE sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan);
 /* Where the run makes an output. */

@@ -20,12 +20,13 @@ static const sv_program_node *caller(const sv_program *program, uint32_t b)
     return NULL;
 }
 
-/* What a body makes lives as long as the results of the whole run. */
-static void share_arena(sv_exec *exec, sv_arena *arena)
+/* What a body makes lives as long as the results of the whole run, and it ends with that. */
+static void share(sv_exec *exec, const sv_exec *around)
 {
-    exec->arena = arena;
+    exec->arena = around->arena;
+    exec->interrupted = around->interrupted;
     for (uint32_t b = 0; b < exec->compiled->program->n_body; b++)
-        share_arena(exec->body[b].exec, arena);
+        share(exec->body[b].exec, around);
 }
 
 static sv_status create_body(sv_exec *exec, uint32_t b)
@@ -35,7 +36,7 @@ static sv_status create_body(sv_exec *exec, uint32_t b)
     sv_loop loop = sv_loop_of(caller(exec->compiled->program, b)->node);
     size_t n_in = (size_t)loop.n_state + loop.n_item_in + 1, n_out = (size_t)loop.n_item_out + 1;
     SV_TRY(sv_exec_create(exec->compiled->body[b], exec->team, exec->threads, &body->exec));
-    share_arena(body->exec, exec->arena);
+    share(body->exec, exec);
     body->value = sv_alloc_zero(a, n_in * sizeof(*body->value));
     body->memory = sv_alloc_zero(a, n_in * sizeof(*body->memory));
     body->stack = sv_alloc_zero(a, n_out * sizeof(*body->stack));

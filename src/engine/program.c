@@ -2,6 +2,7 @@
 #include "engine/program.h"
 
 #include "base/status.h"
+#include "ops/op.h"
 
 #include <string.h>
 
@@ -289,4 +290,18 @@ sv_status sv_program_create(const sv_module *module, const sv_graph *graph, sv_a
 {
     SV_TRY(sv_module_check(module));
     return make_program(module, graph, arena, out);
+}
+
+bool sv_program_is_open_ended(const sv_program *program)
+{
+    for (uint32_t i = 0; i < program->n_node; i++) {
+        const sv_program_node *node = &program->node[i];
+        if (node->kind != SV_PROGRAM_CALL || node->body == SV_NO_INDEX) continue;
+        uint32_t count = node->in[0];
+        if (node->node->op == SV_OP_Loop &&
+            (count == SV_NO_VALUE || program->value[count].constant == SV_NO_INDEX))
+            return true;
+        if (sv_program_is_open_ended(program->body[node->body])) return true;
+    }
+    return false;
 }

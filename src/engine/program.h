@@ -63,5 +63,7 @@ struct sv_program {
 /* Memory comes from the arena. UNIMPLEMENTED lists every operator that cannot run, by name. */
 SV_MUST_USE sv_status sv_program_create(const sv_module *module, const sv_graph *graph,
                                         sv_arena *arena, sv_program **out);
+/* Whether a run may take any time, whatever its shapes are: a Loop's count is no constant. */
+bool sv_program_is_open_ended(const sv_program *program);
 
 #endif

@@ -82,6 +82,7 @@ void *sv_exec_address(const sv_exec *exec, const sv_operand *operand)
 typedef struct sv_region {
     sv_exec *exec;
     const sv_plan *plan;
+    _Atomic uint32_t end; /* the step at which an interrupted run ends: a barrier's */
 } sv_region;
 
 /* This thread's share of `units`: nearly equal, in order, the same for the same numbers. */
@@ -134,9 +135,28 @@ static uint32_t next_step(const sv_exec *exec, const sv_plan *plan, uint32_t s)
     return *condition ? s + 1 : step->target;
 }
 
+/* The first thread looks whether the run has been interrupted, and then ends it here. */
+static void look(sv_region *region, uint32_t s)
+{
+    if (atomic_load_explicit(region->exec->interrupted, memory_order_relaxed))
+        atomic_store_explicit(&region->end, s, memory_order_relaxed);
+}
+
+/* Whether step `s` begins: not where the run ends. Several threads end at a barrier: what the first
+ * says before it is what all find behind it, and who is still behind an earlier one finds a later
+ * step, and goes on to that. */
+static bool may_begin(sv_region *region, uint32_t s, uint32_t thread, uint32_t threads)
+{
+    bool together = region->plan->step[s].flags & SV_STEP_BARRIER;
+    if (threads > 1 && !together) return true;
+    if (thread == 0) look(region, s);
+    if (together) sv_team_barrier(region->exec->team, thread, threads);
+    return atomic_load_explicit(&region->end, memory_order_relaxed) > s;
+}
+
 static void run_thread(void *argument, uint32_t thread, uint32_t threads)
 {
-    const sv_region *region = argument;
+    sv_region *region = argument;
     sv_exec *exec = region->exec;
     const sv_plan *plan = region->plan;
     uint64_t state = float_state_enter(exec->compiled->options.keep_denormals);
@@ -150,7 +170,7 @@ static void run_thread(void *argument, uint32_t thread, uint32_t threads)
     bool stamps = exec->profile && thread == 0;
     sv_exec_time *time = stamps ? (sv_exec_time *)exec->times.data + exec->n_time : NULL;
     for (uint32_t s = 0; s < plan->n_step; s = next_step(exec, plan, s)) {
-        if (plan->step[s].flags & SV_STEP_BARRIER) sv_team_barrier(exec->team, thread, threads);
+        if (!may_begin(region, s, thread, threads)) break;
         if (plan->step[s].flags & (SV_STEP_BRANCH | SV_STEP_JUMP)) continue;
         uint64_t start = stamps ? sv_clock_ns() : 0;
         run_step(region, s, &call, thread, threads);
@@ -175,7 +195,7 @@ static sv_status first_fault(const sv_exec *exec, const sv_plan *plan, uint32_t 
 
 sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan)
 {
-    sv_region region = {exec, plan};
+    sv_region region = {exec, plan, UINT32_MAX};
     uint32_t threads = plan->cost_ns < parallel_ns ? 1 : exec->threads;
     size_t scratch = sv_size_align(plan->scratch, 64) * exec->threads;
     SV_TRY(sv_exec_reserve(exec, &exec->scratch, scratch, "scratch"));
@@ -187,5 +207,6 @@ sv_status sv_exec_region(sv_exec *exec, const sv_plan *plan)
     } else {
         run_thread(&region, 0, 1);
     }
+    if (region.end != UINT32_MAX) return sv_exec_interrupted_error();
     return first_fault(exec, plan, exec->threads);
 }

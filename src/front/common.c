@@ -48,6 +48,15 @@ sv_status sv_front_json(sv_string body, sv_arena *arena, sv_json *out)
     return SV_OK;
 }
 
+sv_status sv_front_members(const sv_call *call, sv_string body, const sv_json_member *members,
+                           size_t count, const char *others, void *into, uint64_t *seen)
+{
+    sv_json json;
+    SV_TRY(sv_front_json(body, call->arena, &json));
+    SV_TRY(sv_json_members(&json, members, count, others, into, seen));
+    return sv_json_end(&json);
+}
+
 sv_status sv_front_describe(const sv_call *call, sv_model_status *out)
 {
     return sv_store_describe(sv_service_store(call->service), call->model.data, call->model.size,

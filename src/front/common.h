@@ -25,5 +25,9 @@ SV_MUST_USE sv_status sv_front_describe(const sv_call *call, sv_model_status *ou
 /* Starts reading a body as JSON; texts with escapes go to `arena`. An empty body is an error that
  * says so. */
 SV_MUST_USE sv_status sv_front_json(sv_string body, sv_arena *arena, sv_json *out);
+/* A whole body that is an object, as sv_json_members. Texts are valid as long as the call. */
+SV_MUST_USE sv_status sv_front_members(const sv_call *call, sv_string body,
+                                       const sv_json_member *members, size_t count,
+                                       const char *others, void *into, uint64_t *seen);
 
 #endif

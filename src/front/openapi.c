@@ -31,6 +31,18 @@ static const char *const method_names[] = {
     [SV_METHOD_DELETE] = "delete", [SV_METHOD_OPTIONS] = "options", [SV_METHOD_PATCH] = "patch",
 };
 
+/* What changes what is served, and takes a body. */
+static const struct {
+    const char *name;
+    bool needed;
+    const char *schema;
+} changes[] = {
+#define CHANGE(name, needed, schema) {"change." #name, needed, schema},
+#include "front/openapi_changes.inc"
+#undef CHANGE
+};
+#define CHANGES (sizeof changes / sizeof changes[0])
+
 /* A document on its way. */
 typedef struct document {
     sv_call *call;
@@ -62,6 +74,12 @@ static sv_operation extra_operation(const sv_front *front, const sv_route *route
         runs ? "any" : NULL, runs ? "any_answer" : OBJECT};
 }
 
+/* Whether it takes what a form of a model says: such operations run it. */
+static bool takes_form(const sv_operation *o)
+{
+    return o->takes && *o->takes != '?' && strncmp(o->takes, "change.", 7) != 0;
+}
+
 /* ---- one operation ----------------------------------------------------------------------- */
 
 static void put_ref(sv_text *out, const char *model, const char *form)
@@ -82,6 +100,25 @@ static void put_request(document *d, const sv_operation *o, const char *model)
     }
     if (open) sv_text_puts(out, ",\"application/octet-stream\":{\"schema\":{}}");
     sv_text_puts(out, "}}");
+}
+
+/* A query parameter, or a body that has nothing to do with a model's inputs. */
+static void put_change(const char *takes, sv_text *out)
+{
+    if (*takes == '?') {
+        sv_text_printf(out,
+                       ",\"parameters\":[{\"name\":\"%s\",\"in\":\"query\",\"required\":true,"
+                       "\"schema\":{\"type\":\"string\",\"minLength\":1}}]",
+                       takes + 1);
+        return;
+    }
+    for (size_t i = 0; i < CHANGES; i++) {
+        if (strcmp(changes[i].name, takes) != 0) continue;
+        sv_text_printf(out,
+                       ",\"requestBody\":{\"required\":%s,\"content\":{\"application/json\":"
+                       "{\"schema\":{\"$ref\":\"#/components/schemas/%s\"}}}}",
+                       changes[i].needed ? "true" : "false", takes);
+    }
 }
 
 static void put_success(document *d, const sv_operation *o, const char *model)
@@ -138,7 +175,7 @@ static void put_errors(document *d, const sv_operation *o)
         {"415", "Another content type or coding is expected", false},
         {"429", "Too much is asked for", false},
         {"431", "The head is too large", false},
-        {"501", "The model's values have no form here", true},
+        {"501", "The model, or the form of its values, is not supported", true},
         {"503", "Busy, or ending: try again later", false},
         {"504", "The time limit has passed", true},
     };
@@ -185,7 +222,10 @@ static void put_operation(document *d, const sv_operation *o, const sv_served *s
     if (served && strstr(o->pattern, "{version}")) put_versions(d, served);
     if (strstr(o->pattern, "{label}")) put_name(d, "label");
     if (strstr(o->pattern, "{region}")) put_name(d, "region");
-    if (o->takes) put_request(d, o, served->name);
+    if (takes_form(o))
+        put_request(d, o, served->name);
+    else if (o->takes)
+        put_change(o->takes, out);
     sv_text_puts(out, ",\"responses\":{");
     if (strcmp(o->gives, REFUSED) != 0) put_success(d, o, served ? served->name : "");
     put_errors(d, o);
@@ -245,7 +285,7 @@ static void put_pattern(document *d, const char *pattern, const sv_served *serve
 static bool runs_only_model(const sv_front *front, const sv_route *route)
 {
     const sv_operation *operation = find_operation(front, route);
-    return operation ? operation->takes != NULL : route->flags & SV_ROUTE_INFER;
+    return operation ? takes_form(operation) : route->flags & SV_ROUTE_INFER;
 }
 
 static void put_paths(document *d)
@@ -289,6 +329,8 @@ static void put_components(document *d)
         "\"string\"},\"message\":{\"type\":\"string\"}},\"required\":[\"error_code\","
         "\"message\"]}";
     sv_text_puts(&d->out, fixed);
+    for (size_t i = 0; i < CHANGES; i++)
+        sv_text_printf(&d->out, ",\"%s\":%s", changes[i].name, changes[i].schema);
     for (size_t i = 0; i < d->count; i++) {
         sv_text_putc(&d->out, ',');
         sv_openapi_put_forms(d->model[i], &d->out);

@@ -19,6 +19,7 @@
 #define LOOPS_MAX 8
 #define MS_NS ((uint64_t)1000000)
 #define DRAIN_LIMIT_MS 30000
+#define LAST_ANSWERS_MS UINT64_C(1000)
 /* Descriptors left to everything else in the process: files, models, logs. */
 #define RESERVED_DESCRIPTORS 16
 
@@ -151,6 +152,8 @@ sv_status sv_server_create(const sv_server_options *options, const sv_handler *h
     server->drain_limit_ms = options->drain_limit_ms ? options->drain_limit_ms : DRAIN_LIMIT_MS;
     server->on_drain = options->on_drain;
     server->on_drain_self = options->on_drain_self;
+    server->on_limit = options->on_limit;
+    server->on_limit_self = options->on_limit_self;
     server->on_hangup = options->on_hangup;
     server->on_hangup_self = options->on_hangup_self;
     pthread_mutex_init(&server->mutex, NULL);
@@ -210,6 +213,20 @@ static void close_doors(sv_server *server)
         sv_hub_post_drain(server->hubs[i]);
 }
 
+/* The wait is over, but for the answers that say so. */
+static void end_wait(sv_server *server)
+{
+    if (server->stopping) return;
+    if (!server->on_limit || server->limited) {
+        stop_now(server);
+        return;
+    }
+    if (server->listening) close_doors(server);
+    server->limited = true;
+    server->on_limit(server->on_limit_self);
+    sv_timer_set(server->drain_timer, sv_clock_ns() + LAST_ANSWERS_MS * MS_NS);
+}
+
 static void on_drain_timer(sv_timer *timer, void *user)
 {
     sv_server *server = user;
@@ -217,7 +234,7 @@ static void on_drain_timer(sv_timer *timer, void *user)
     if (server->listening)
         close_doors(server);
     else
-        stop_now(server);
+        end_wait(server);
 }
 
 static void begin_drain(sv_server *server)
@@ -250,8 +267,8 @@ static void on_signal(evutil_socket_t number, short what, void *user)
     else if (!server->draining)
         begin_drain(server);
     else {
-        stop_now(server);
-        /* A run cannot be broken off: who will not wait for it may end the process. */
+        end_wait(server);
+        /* A step of a run cannot be broken off: who will not wait for it may end the process. */
         unwatch_signals(server);
     }
 }

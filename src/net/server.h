@@ -46,11 +46,15 @@ typedef struct sv_server_options {
     const char *tls_cert, *tls_key;
     sv_net_limits limits;
     bool signals;            /* SIGTERM and SIGINT drain, also between creation and run; a second
-                                one stops at once; a third ends the process, whatever runs, unless
-                                it was ignored before */
+                                one ends the wait as the limit does; a third ends the process,
+                                whatever runs, unless it was ignored before */
     uint32_t drain_grace_ms; /* between on_drain and the end of listening: time for a balancer to
                                 see that readiness has turned false; 0: none */
     uint32_t drain_limit_ms; /* what still runs then is cut off; 0: 30 s */
+    void (*on_limit)(void *self); /* the limit has passed, what runs should be answered now: who has
+                                     not read the answer a second later is cut off; on the first
+                                     loop's thread; NULL: everybody is cut off at once */
+    void *on_limit_self;
     void (*on_drain)(void *self); /* the drain begins: on the first loop's thread; may be NULL */
     void *on_drain_self;
     void (*on_hangup)(void *self); /* SIGHUP, with `signals`: on the first loop's thread; NULL: the

@@ -19,6 +19,8 @@ struct sv_server {
     uint32_t drain_grace_ms, drain_limit_ms;
     void (*on_drain)(void *self);
     void *on_drain_self;
+    void (*on_limit)(void *self);
+    void *on_limit_self;
     void (*on_hangup)(void *self);
     void *on_hangup_self;
     sv_hub **hubs;
@@ -34,8 +36,8 @@ struct sv_server {
 
     /* The first loop's thread only, but for the flags. */
     struct event signal_events[3];
-    sv_timer *drain_timer; /* the grace time, then the limit */
-    bool draining, listening, stopping;
+    sv_timer *drain_timer; /* the grace time, then the limit, then the time for last answers */
+    bool draining, listening, limited, stopping;
     _Atomic uint32_t hubs_left; /* that have not reported that they are done */
     sv_timer *retry_timer;      /* accepting is tried again while it is paused */
     uint32_t max_connections;

@@ -12,8 +12,7 @@
 #include <string.h>
 
 #define FLUSH_BYTES ((size_t)32 << 10)
-#define MAX_TEXT 1024 /* of one client-chosen field */
-#define HELD_BYTES SV_ACCESS_LOG_HELD
+#define MAX_TEXT 1024     /* of one client-chosen field */
 #define LAST_WAIT_MS 1000 /* for a slow reader, at the end */
 
 struct sv_access_log {
@@ -113,11 +112,12 @@ static size_t put_lines(sv_access_log *log, const char *text, size_t size, int *
 /* Keeps whole lines while there is room for them, and loses the others. */
 static void hold(sv_access_log *log, const char *text, size_t size)
 {
-    size_t room = HELD_BYTES > log->held.size ? HELD_BYTES - log->held.size : 0;
+    size_t room = SV_ACCESS_LOG_HELD > log->held.size ? SV_ACCESS_LOG_HELD - log->held.size : 0;
     size_t keep = size < room ? size : room;
     while (keep && text[keep - 1] != '\n')
         keep--;
-    if (log->held.capacity < HELD_BYTES && !sv_text_reserve(&log->held, HELD_BYTES)) keep = 0;
+    if (log->held.capacity < SV_ACCESS_LOG_HELD && !sv_text_reserve(&log->held, SV_ACCESS_LOG_HELD))
+        keep = 0;
     sv_text_append(&log->held, text, keep);
     atomic_store_explicit(&log->stalled, true, memory_order_relaxed);
     if (keep == size) return;

@@ -65,11 +65,9 @@ static sv_status bind_single(sv_batch *batch)
 
 sv_extent sv_batch_run_extent(const sv_batch *batch)
 {
-    sv_extent sum = sv_batch_extent(batch);
-    for (const sv_batch *part = batch->mate; part; part = part->mate) {
-        sv_extent more = sv_batch_extent(part);
-        sum = sv_extent_sum(&sum, &more);
-    }
+    sv_extent sum = batch->extent;
+    for (const sv_batch *part = batch->mate; part; part = part->mate)
+        sv_extent_add(batch->version, &sum, &part->extent);
     return sum;
 }
 
@@ -174,17 +172,26 @@ static sv_status run(sv_batch *batch)
     SV_TRY(take_session(batch));
     if (batch->joint) batch->joint->session = batch->session;
     SV_TRY(batch->assembled ? bind_joined(batch) : bind_single(batch));
+    sv_halt_enter(batch->halt, batch->session);
     batch->started_ns = sv_clock_ns();
     sv_status status = sv_session_run(batch->session);
     batch->finished_ns = sv_clock_ns();
+    batch->halted = sv_halt_leave(batch->halt) && status != SV_OK;
     if (status == SV_OK) count_run(batch);
     return status;
 }
 
-/* Whether a run's members, of which there may be one only, are copied to be joined or padded. */
-static bool must_assemble(const sv_batch *batch, uint32_t count, const sv_lengths *target)
+/* Says how long members are in the run; whether they are copied to be joined or padded. */
+static bool set_target(sv_batch *batch, uint32_t count)
 {
-    return count > 1 || (batch->joins && memcmp(target, &batch->most, sizeof *target) != 0);
+    const sv_padding *padding = batch->version->padding;
+    if (!padding) return count > 1;
+    sv_extent extent = sv_batch_run_extent(batch);
+    sv_lengths target = sv_extent_target(padding, &extent);
+    for (sv_batch *part = batch; part; part = part->mate)
+        part->target = target;
+    bool longer = memcmp(&target, &batch->extent.most, sizeof target) != 0;
+    return count > 1 || (batch->joins && longer);
 }
 
 /* Says of each part which rows of the run are its own, and how long they are. */
@@ -194,17 +201,14 @@ static uint32_t add_up(sv_batch *batch)
     int64_t rows = 0;
     for (sv_batch *part = batch; part; part = part->mate) {
         part->first_row = rows;
-        rows += part->rows;
+        rows += part->extent.rows;
         count += part->count;
         parts++;
     }
-    sv_extent extent = sv_batch_run_extent(batch);
-    sv_lengths target = sv_extent_target(batch->version, &extent);
-    bool assembled = must_assemble(batch, count, &target);
+    bool assembled = set_target(batch, count);
     for (sv_batch *part = batch; part; part = part->mate) {
         part->run_rows = rows;
         part->run_count = count;
-        part->target = target;
         part->assembled = assembled;
     }
     return parts;
@@ -230,6 +234,7 @@ static void share(const sv_batch *batch)
         part->session = batch->session;
         part->started_ns = batch->started_ns;
         part->finished_ns = batch->finished_ns;
+        part->halted = batch->halted;
         if (batch->status != SV_OK) {
             part->status =
                 sv_error(sv_status_code(batch->status), "%s", sv_status_message(batch->status));
@@ -308,21 +313,32 @@ static sv_status take_outputs(const sv_batch *batch, sv_request *r, int64_t firs
     return SV_OK;
 }
 
+static sv_status cancelled_status(void)
+{
+    return sv_error(SV_CODE_CANCELLED, "request: expected an answer, found it cancelled");
+}
+
 static void finish_request(const sv_batch *batch, sv_request *r, sv_status status)
 {
     r->started_ns = batch->started_ns;
     r->finished_ns = batch->finished_ns;
-    if (r->cancelled && status == SV_OK) {
-        status = sv_error(SV_CODE_CANCELLED, "request: expected an answer, found it cancelled");
-    }
+    if (r->cancelled && status == SV_OK) status = cancelled_status();
     if (!batch->run_count) sv_flow_count_refused(batch->flow, SV_REFUSED_CANCELLED, 1);
     sv_lane_end(r, status);
+}
+
+/* A run whose members are still wanted is broken off for one reason only. */
+static sv_status halted_status(const sv_request *r)
+{
+    if (r->cancelled) return cancelled_status();
+    return sv_error(SV_CODE_UNAVAILABLE, "the server is shutting down");
 }
 
 /* The status of a batch of one goes to its member; it is asked for once. */
 static sv_status member_status(sv_batch *batch, sv_request *r, int64_t first)
 {
     sv_status status = batch->status;
+    if (batch->halted) return halted_status(r);
     batch->status = SV_OK;
     if (status == SV_OK && !r->cancelled) status = take_outputs(batch, r, first);
     return status;
@@ -332,7 +348,7 @@ static sv_status member_status(sv_batch *batch, sv_request *r, int64_t first)
  * one. Without a session it was taken back from the queue, since nobody wants it any more. */
 static bool splits(const sv_batch *batch)
 {
-    if (!batch->assembled) return false;
+    if (!batch->assembled || batch->halted) return false;
     if (batch->status != SV_OK) return true;
     if (!batch->session) return false;
     sv_buffer output;
@@ -359,6 +375,8 @@ static void finish_members(sv_batch *batch)
         finish_request(batch, r, member_status(batch, r, first));
         first += rows;
     }
+    sv_status_free(batch->status);
+    batch->status = SV_OK;
 }
 
 void sv_batch_finish(sv_batch *batch)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "serve/lane.h"
+#include "serve/order.h"
 #include "serve/shadow.h"
 #include "serve/stream.h"
 
@@ -64,39 +65,21 @@ sv_status sv_call_begin_beside(sv_call *call, const sv_request *other, sv_reques
     return begin(call, sv_served_ref(other->version), out);
 }
 
-/* ---- deadlines: most calls wait equally long, so most are put at the end of a sorted list --- */
+/* ---- deadlines --------------------------------------------------------------------------- */
 
 void sv_call_clear_deadline(sv_call *call)
 {
-    sv_lane *lane = call->lane;
-    if (!call->deadline) return;
-    *(call->older ? &call->older->newer : &lane->oldest) = call->newer;
-    *(call->newer ? &call->newer->older : &lane->newest) = call->older;
-    call->newer = call->older = NULL;
-    call->deadline = 0;
-}
-
-static void list_insert(sv_call *call, uint64_t deadline)
-{
-    sv_lane *lane = call->lane;
-    sv_call *older = lane->newest;
-    while (older && older->deadline > deadline)
-        older = older->older;
-    call->deadline = deadline;
-    call->older = older;
-    call->newer = older ? older->newer : lane->oldest;
-    *(older ? &older->newer : &lane->oldest) = call;
-    *(call->newer ? &call->newer->older : &lane->newest) = call;
+    sv_due_remove(&call->lane->deadlines, &call->deadline);
 }
 
 void sv_call_set_deadline(sv_call *call, uint64_t deadline)
 {
     sv_lane *lane = call->lane;
-    if (call->deadline && call->deadline <= deadline) return;
+    if (call->deadline.at && call->deadline.at <= deadline) return;
     sv_call_clear_deadline(call);
-    list_insert(call, deadline);
+    sv_due_insert(&lane->deadlines, &call->deadline, deadline);
     /* One setting serves many calls: the timer sets itself for those that come later. */
-    if (lane->timer_set && lane->oldest != call) return;
+    if (lane->timer_set && lane->deadlines.first != &call->deadline) return;
     lane->timer_set = true;
     sv_timer_set(lane->timer, deadline);
 }
@@ -119,10 +102,11 @@ void sv_lane_expire(sv_timer *timer, void *user)
 {
     sv_lane *lane = user;
     uint64_t now = sv_clock_ns();
-    while (lane->oldest && lane->oldest->deadline <= now)
-        expire(lane->oldest);
-    lane->timer_set = lane->oldest != NULL;
-    if (lane->oldest) sv_timer_set(timer, lane->oldest->deadline);
+    const sv_due *first;
+    while ((first = lane->deadlines.first) && first->at <= now)
+        expire((sv_call *)((char *)first - offsetof(sv_call, deadline)));
+    lane->timer_set = first != NULL;
+    if (first) sv_timer_set(timer, first->at);
 }
 
 /* ---- results ----------------------------------------------------------------------------- */
@@ -145,17 +129,41 @@ static sv_status take_result(sv_call *call, sv_request *request)
     return sv_text_status(&call->answer, "the answer");
 }
 
+/* Nothing is waited for any more. */
+static void end(sv_call *call)
+{
+    const char *type = call->content_type ? call->content_type : "application/json";
+    sv_status failure = call->turn ? sv_order_end(call) : SV_OK;
+    sv_call_clear_deadline(call);
+    sv_call_leave(call);
+    if (failure != SV_OK)
+        sv_call_fail(call, 0, failure);
+    else if (sv_call_is_waiting(call))
+        sv_call_reply(call, 200, type, &call->answer);
+    if (call->part) sv_part_settle(call);
+}
+
+void sv_call_settle(sv_call *call)
+{
+    sv_exchange *x = call->x;
+    if (--call->open == 0)
+        end(call);
+    else if (call->turn && !sv_call_is_waiting(call))
+        sv_order_leave(call);
+    sv_exchange_release(x);
+}
+
 static void request_done(sv_request *request)
 {
     sv_call *call = request->user;
-    sv_exchange *x = call->x;
     note_times(call, request);
     sv_status status = take_result(call, request);
     if (request->refused) {
         call->shed = true;
         call->x->retry_after = request->retry_after_s;
     }
-    if (status != SV_OK) sv_call_fail(call, request->refused ? 503 : 0, status);
+    if (status != SV_OK && (request->refused || !sv_order_keep(call, status)))
+        sv_call_fail(call, request->refused ? 503 : 0, status);
     for (sv_request **at = &call->request; *at; at = &(*at)->sibling) {
         if (*at != request) continue;
         *at = request->sibling;
@@ -163,14 +171,7 @@ static void request_done(sv_request *request)
     }
     if (status == SV_OK) sv_shadow_ask(call, request);
     sv_request_release(request);
-    if (--call->open == 0) {
-        sv_call_clear_deadline(call);
-        sv_call_leave(call);
-        const char *type = call->content_type ? call->content_type : "application/json";
-        if (sv_call_is_waiting(call)) sv_call_reply(call, 200, type, &call->answer);
-        if (call->part) sv_part_settle(call);
-    }
-    sv_exchange_release(x);
+    sv_call_settle(call);
 }
 
 sv_status sv_call_charge(sv_call *call, size_t bytes)
@@ -221,6 +222,7 @@ sv_status sv_call_submit(sv_call *call)
         return sv_error(SV_CODE_DEADLINE_EXCEEDED,
                         "request: expected time to run it, found its deadline passed");
     SV_TRY(charge(call));
+    SV_TRY(sv_order_enter(call));
     sv_text_init(&call->answer, sv_loop_allocator(call->x->loop));
     uint64_t deadline = now + sv_service_timeout_ns(call->service);
     if (call->x->deadline && call->x->deadline < deadline) deadline = call->x->deadline;
@@ -234,6 +236,7 @@ void sv_call_cancel(sv_call *call)
 {
     for (sv_request *r = call->request; r; r = r->sibling)
         sv_request_cancel(r);
+    sv_order_leave(call);
 }
 
 void sv_call_abandon(sv_call *call)

@@ -18,6 +18,9 @@ void sv_call_set_deadline(sv_call *call, uint64_t deadline);
 void sv_call_clear_deadline(sv_call *call);
 /* Answers what decode said: its error, if it is one. */
 void sv_call_decode(sv_call *call, sv_string body);
+/* A request of the call is done, or its turn has come: answers it when that was the last. The call
+ * may be gone afterwards. */
+void sv_call_settle(sv_call *call);
 /* A lane's timer: ends the calls whose deadline has passed. `user` is the lane. */
 void sv_lane_expire(sv_timer *timer, void *user);
 

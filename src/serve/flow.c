@@ -142,8 +142,8 @@ static bool goes_with(const flow_offer *offer, const sv_extent *extent, const sv
                       sv_extent *sum)
 {
     if (!sv_flow_fits(offer->first, part)) return false;
-    sv_extent more = sv_batch_extent(part);
-    *sum = sv_extent_sum(extent, &more);
+    *sum = *extent;
+    sv_extent_add(part->version, sum, &part->extent);
     return !sv_extent_wastes(part->version, sum);
 }
 
@@ -152,7 +152,7 @@ static flow_offer look(const sv_flow *flow)
     flow_cursor c = {.flow = flow};
     sv_batch *first = step(&c), *part;
     flow_offer offer = {.first = first,
-                        .extent = sv_batch_extent(first),
+                        .extent = first->extent,
                         .most = sv_flow_max_rows(first->version),
                         .oldest_ns = first->queued_ns};
     sv_extent sum;
@@ -201,7 +201,7 @@ sv_batch *sv_flow_take(sv_flow *flow)
     flow_offer offer = look(flow);
     int64_t wanted = preferred(&offer.first->version->tuning, offer.extent.rows);
     sv_batch *first = offer.first, *last = first, *next;
-    sv_extent extent = sv_batch_extent(first), sum;
+    sv_extent extent = first->extent, sum;
     if (wanted) offer.most = wanted;
     flow_cursor c = {.flow = flow};
     (void)step(&c);

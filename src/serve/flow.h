@@ -6,6 +6,7 @@
 #define SV_SERVE_FLOW_H
 
 #include "serve/lane.h"
+#include "serve/order.h"
 #include "serve/pace.h"
 #include <stdatomic.h>
 
@@ -38,6 +39,7 @@ struct sv_flow {
     uint32_t queued_runs; /* of this flow that workers have begun */
     uint64_t tag;         /* virtual time of its last run (serve/queue.c) */
     sv_pace pace;
+    sv_order order;            /* of answers, with a lock of its own */
     _Atomic uint32_t waiting;  /* requests, in all lists */
     _Atomic uint32_t running;  /* runs, where the model bounds them */
     _Atomic uint32_t open;     /* requests, where the model bounds them */

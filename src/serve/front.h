@@ -6,6 +6,7 @@
 #define SV_SERVE_FRONT_H
 
 #include "net/exchange.h"
+#include "serve/due.h"
 #include "serve/regions.h"
 #include "serve/request.h"
 
@@ -81,13 +82,13 @@ struct sv_call {
 
     /* The core's own. */
     struct sv_lane *lane;
-    uint32_t open;            /* requests that are submitted and not done */
+    uint32_t open;            /* requests that are submitted and not done, and its turn */
     sv_text answer;           /* what encode has appended so far */
-    sv_call *newer, *older;   /* calls that wait for results, by deadline */
-    uint64_t deadline;        /* monotonic; 0: not in that list */
+    sv_due deadline;          /* in the lane's list, while results are waited for */
     bool admitted;            /* counted among those that run */
     struct sv_stream *stream; /* of a stream's first call, which stands for all of it */
     struct sv_part *part;     /* of a call for one message */
+    struct sv_turn *turn;     /* among those that are answered in order; NULL: at any time */
     sv_served *served;        /* the first that was found, a reference, for metrics and the log */
     bool ran;
     bool shed; /* refused for want of room or time, which says nothing about the version */

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/status.h"
+#include "serve/order.h"
 #include "serve/wait.h"
 #include <sys/random.h>
 
@@ -79,7 +80,7 @@ static bool may_share(const sv_lane *lane, const sv_request *request, sv_extent 
     const sv_served *version = request->version;
     *out = (sv_extent){.rows = rows_of(request), .bytes = request->bytes};
     return version->batches && sv_service_batches(lane->service) && request->poolable &&
-           rows_agree(request) && sv_pad_lengths(request, &out->most) &&
+           rows_agree(request) && (!version->padding || sv_pad_lengths(request, &out->most)) &&
            out->rows <= sv_flow_max_rows(version) &&
            sv_extent_bytes(version, out) <= sv_flow_max_bytes(version);
 }
@@ -96,8 +97,8 @@ static bool may_join(const sv_lane *lane, const sv_request *request, sv_extent *
 static bool has_room(const sv_batch *batch, const sv_request *request, const sv_extent *more)
 {
     if (batch->version != request->version || batch->given != request->given) return false;
-    sv_extent own = sv_batch_extent(batch);
-    sv_extent sum = sv_extent_sum(&own, more);
+    sv_extent sum = batch->extent;
+    sv_extent_add(batch->version, &sum, more);
     return sum.rows <= sv_flow_max_rows(batch->version) &&
            sv_extent_bytes(batch->version, &sum) <= sv_flow_max_bytes(batch->version) &&
            !sv_extent_wastes(batch->version, &sum);
@@ -105,8 +106,6 @@ static bool has_room(const sv_batch *batch, const sv_request *request, const sv_
 
 static void add_member(sv_batch *batch, sv_request *request, const sv_extent *more)
 {
-    sv_extent own = sv_batch_extent(batch);
-    sv_extent sum = sv_extent_sum(&own, more);
     request->next = NULL;
     request->batch = batch;
     if (batch->last) {
@@ -120,9 +119,7 @@ static void add_member(sv_batch *batch, sv_request *request, const sv_extent *mo
     batch->last = request;
     batch->apart |= sv_wait_is_special(request);
     batch->count++;
-    batch->rows = sum.rows;
-    batch->bytes = sum.bytes;
-    batch->most = sum.most;
+    sv_extent_add(batch->version, &batch->extent, more);
 }
 
 void sv_lane_end(sv_request *request, sv_status status)
@@ -139,7 +136,9 @@ void sv_lane_end(sv_request *request, sv_status status)
 /* Small work runs here and now, as far as the round and the model allow. */
 static bool may_run_here(const sv_batch *batch)
 {
-    if (!batch->cost_ns || sv_flow_waits(batch->version)) return false;
+    /* Nothing breaks off a run on the loop. */
+    if (!batch->cost_ns || batch->version->open_ended || sv_flow_waits(batch->version))
+        return false;
     if (!sv_flow_enter(batch->flow, batch->version)) return false;
     if (sv_loop_take_inline(batch->lane->loop, batch->cost_ns)) return true;
     if (batch->version->tuning.instances)
@@ -158,8 +157,8 @@ static void run_here(sv_batch *batch)
 
 static void dispatch(sv_batch *batch)
 {
-    sv_extent extent = sv_batch_extent(batch);
-    size_t bytes = batch->joins ? sv_extent_bytes(batch->version, &extent) : batch->bytes;
+    const sv_extent *extent = &batch->extent;
+    size_t bytes = batch->joins ? sv_extent_bytes(batch->version, extent) : extent->bytes;
     batch->cost_ns = sv_served_estimate_ns(batch->version, bytes);
     if (may_run_here(batch))
         run_here(batch);
@@ -247,6 +246,7 @@ sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index)
     lane->loop = loop;
     lane->index = index;
     lane->work.run = lane_work;
+    lane->call_up.run = sv_order_call_up;
     /* Ids of spans must differ between processes too; without randomness the clock must do. */
     if (getrandom(&lane->span, sizeof lane->span, GRND_NONBLOCK) != sizeof lane->span) {
         lane->span = sv_clock_ns();

@@ -7,6 +7,7 @@
 #define SV_SERVE_LANE_H
 
 #include "net/exchange.h"
+#include "serve/halt.h"
 #include "serve/pad.h"
 #include "serve/request.h"
 #include "serve/service.h"
@@ -23,9 +24,7 @@ typedef struct sv_batch {
     sv_request *members; /* by their `next`, in the order of submission */
     sv_request *last;
     uint32_t count;
-    int64_t rows;
-    size_t bytes;       /* as the members brought them */
-    sv_lengths most;    /* where members are padded: the longest of each */
+    sv_extent extent;   /* what the members come to */
     sv_served *version; /* of the members */
     uint64_t given;
     bool poolable; /* as of the members */
@@ -43,6 +42,8 @@ typedef struct sv_batch {
     bool hopeless;                  /* given back without a run: it would have come too late */
     uint64_t cost_ns, queued_ns;    /* an estimate of its run; since when it waits */
     uint64_t deadline_ns, begin_ns; /* when it must have ended or begun; 0: at any time */
+    sv_halt *halt;                  /* of the worker that has taken it; NULL: none yet */
+    uint64_t run;                   /* which of that one's runs it is part of */
     struct sv_batch *newer, *older; /* in the flow; `newer` also links free batches */
     struct sv_batch *mate;          /* the next part of the same run */
 
@@ -52,7 +53,8 @@ typedef struct sv_batch {
     uint32_t run_count;  /* of all members; 0: there was no run */
     int64_t run_rows, first_row;
     bool assembled;    /* its inputs are copies, and members get parts of its outputs */
-    sv_lengths target; /* that padded members have in the run */
+    bool halted;       /* the run was broken off */
+    sv_lengths target; /* that members have in the run, where they are padded */
     sv_status status;
     uint64_t started_ns, finished_ns;
 } sv_batch;
@@ -69,7 +71,7 @@ typedef struct sv_lane {
     uint32_t free_request_count;
     sv_batch *free_batches; /* by `newer` */
     uint32_t free_batch_count;
-    sv_call *oldest, *newest; /* calls that wait for results, by deadline */
+    sv_due_list deadlines; /* of calls that wait for results */
     sv_timer *timer;
     bool timer_set;
     uint64_t span;             /* the last trace span's id */
@@ -78,9 +80,12 @@ typedef struct sv_lane {
     sv_task flush;             /* writes the access log's lines of a round */
     sv_timer *flush_timer;     /* tries again while nobody reads them */
     bool flush_planned;
-    uint32_t shadows; /* requests to shadows that are under way (serve/shadow.h) */
-    sv_request *first_expiring, *last_expiring; /* that wait in the queue, by expires_ns */
-    sv_timer *queue_timer;                      /* of these */
+    struct sv_turn *called; /* whose turn it is (serve/order.h) */
+    sv_task call_up;        /* tells them */
+    bool call_planned;
+    uint32_t shadows;      /* requests to shadows that are under way (serve/shadow.h) */
+    sv_due_list expiries;  /* of requests that wait in the queue */
+    sv_timer *queue_timer; /* of these */
 } sv_lane;
 
 /* Runs a batch and its mates on the calling thread: takes a session, binds, runs. Sets status and
@@ -91,11 +96,7 @@ void sv_batch_post(sv_batch *batch);
 /* On the loop's thread: hands outputs to the members, calls their on_done, frees the batch. */
 void sv_batch_finish(sv_batch *batch);
 
-/* What the members, or those of the run as well, come to. */
-static inline sv_extent sv_batch_extent(const sv_batch *batch)
-{
-    return (sv_extent){batch->rows, batch->bytes, batch->most};
-}
+/* What the members of all parts of a run come to. */
 sv_extent sv_batch_run_extent(const sv_batch *batch);
 
 /* Makes a batch of each request of a list, which have run before, and runs or queues it. */

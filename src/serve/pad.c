@@ -22,13 +22,11 @@ bool sv_pad_lengths(const sv_request *request, sv_lengths *out)
     return true;
 }
 
-sv_extent sv_extent_sum(const sv_extent *a, const sv_extent *b)
+void sv_lengths_raise(sv_lengths *lengths, const sv_lengths *other)
 {
-    sv_extent sum = {.rows = a->rows + b->rows, .bytes = a->bytes + b->bytes, .most = a->most};
     for (size_t i = 0; i < SV_PAD_LENGTHS; i++) {
-        if (b->most.of[i] > sum.most.of[i]) sum.most.of[i] = b->most.of[i];
+        if (other->of[i] > lengths->of[i]) lengths->of[i] = other->of[i];
     }
-    return sum;
 }
 
 /* SIZE_MAX: more than can be. */
@@ -44,9 +42,8 @@ static size_t port_bytes(const sv_padded_port *port, int64_t rows, const sv_leng
     return bytes;
 }
 
-static size_t bytes_at(const sv_served *version, int64_t rows, const sv_lengths *lengths)
+static size_t bytes_at(const sv_padding *padding, int64_t rows, const sv_lengths *lengths)
 {
-    const sv_padding *padding = version->padding;
     size_t bytes = 0;
     for (size_t i = 0; i < padding->inputs; i++) {
         size_t more = port_bytes(&padding->input[i], rows, lengths);
@@ -55,12 +52,11 @@ static size_t bytes_at(const sv_served *version, int64_t rows, const sv_lengths 
     return bytes;
 }
 
-sv_lengths sv_extent_target(const sv_served *version, const sv_extent *extent)
+sv_lengths sv_extent_target(const sv_padding *padding, const sv_extent *extent)
 {
     sv_lengths target = extent->most;
-    if (!version->padding) return target;
-    int64_t bucket = version->padding->bucket;
-    for (size_t i = 0; bucket > 1 && i < version->padding->lengths; i++) {
+    int64_t bucket = padding->bucket;
+    for (size_t i = 0; bucket > 1 && i < padding->lengths; i++) {
         int64_t rest = target.of[i] % bucket;
         int64_t up;
         if (rest && !__builtin_add_overflow(target.of[i], bucket - rest, &up)) target.of[i] = up;
@@ -68,17 +64,15 @@ sv_lengths sv_extent_target(const sv_served *version, const sv_extent *extent)
     return target;
 }
 
-size_t sv_extent_bytes(const sv_served *version, const sv_extent *extent)
+size_t sv_extent_padded_bytes(const sv_padding *padding, const sv_extent *extent)
 {
-    if (!version->padding) return extent->bytes;
-    sv_lengths target = sv_extent_target(version, extent);
-    return bytes_at(version, extent->rows, &target);
+    sv_lengths target = sv_extent_target(padding, extent);
+    return bytes_at(padding, extent->rows, &target);
 }
 
-bool sv_extent_wastes(const sv_served *version, const sv_extent *extent)
+bool sv_extent_is_mostly_padding(const sv_padding *padding, const sv_extent *extent)
 {
-    if (!version->padding) return false;
-    return bytes_at(version, extent->rows, &extent->most) / MOST_PADDING > extent->bytes;
+    return bytes_at(padding, extent->rows, &extent->most) / MOST_PADDING > extent->bytes;
 }
 
 void sv_pad_shape(const sv_padded_port *port, const sv_lengths *lengths, sv_buffer *buffer)

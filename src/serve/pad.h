@@ -23,13 +23,33 @@ typedef struct sv_extent {
  * or one is empty, so that it must run alone. */
 bool sv_pad_lengths(const sv_request *request, sv_lengths *out);
 
-sv_extent sv_extent_sum(const sv_extent *a, const sv_extent *b);
+/* Each is the longer of two. */
+void sv_lengths_raise(sv_lengths *lengths, const sv_lengths *other);
+/* The lengths that all members get, where members are padded. */
+sv_lengths sv_extent_target(const sv_padding *padding, const sv_extent *extent);
+/* For versions that pad, what the two below are for all. */
+size_t sv_extent_padded_bytes(const sv_padding *padding, const sv_extent *extent);
+bool sv_extent_is_mostly_padding(const sv_padding *padding, const sv_extent *extent);
+
+/* Adds what comes to a run. */
+static inline void sv_extent_add(const sv_served *version, sv_extent *sum, const sv_extent *more)
+{
+    sum->rows += more->rows;
+    sum->bytes += more->bytes;
+    if (version->padding) sv_lengths_raise(&sum->most, &more->most);
+}
+
 /* The bytes of all inputs with their padding; SIZE_MAX where there is no such number. */
-size_t sv_extent_bytes(const sv_served *version, const sv_extent *extent);
+static inline size_t sv_extent_bytes(const sv_served *version, const sv_extent *extent)
+{
+    return version->padding ? sv_extent_padded_bytes(version->padding, extent) : extent->bytes;
+}
+
 /* Whether most of the run would be padding: a long member must not make many short ones long. */
-bool sv_extent_wastes(const sv_served *version, const sv_extent *extent);
-/* The lengths that all members get. */
-sv_lengths sv_extent_target(const sv_served *version, const sv_extent *extent);
+static inline bool sv_extent_wastes(const sv_served *version, const sv_extent *extent)
+{
+    return version->padding && sv_extent_is_mostly_padding(version->padding, extent);
+}
 
 /* Gives the padded axes of a buffer's shape these lengths, and `size` what follows. */
 void sv_pad_shape(const sv_padded_port *port, const sv_lengths *lengths, sv_buffer *buffer);

@@ -10,6 +10,12 @@
 
 #define UNKNOWN_COST_NS 1000
 
+typedef struct sv_worker {
+    sv_queue *queue;
+    pthread_t thread;
+    sv_halt halt;
+} sv_worker;
+
 struct sv_queue {
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -22,9 +28,10 @@ struct sv_queue {
     uint64_t running_ns; /* of runs that have */
     uint64_t alarm_ns;   /* what some worker sleeps for; UINT64_MAX: none does */
     bool stop;
+    bool closed;
     uint32_t workers; /* started */
     _Atomic(sv_flow *) flow[SV_QUEUE_FLOWS];
-    pthread_t thread[];
+    sv_worker worker[];
 };
 
 /* ---- flows ---------------------------------------------------------------------------------- */
@@ -33,6 +40,12 @@ sv_flow *sv_queue_flow_at(sv_queue *queue, uint32_t index)
 {
     return index < SV_QUEUE_FLOWS ? atomic_load_explicit(&queue->flow[index], memory_order_acquire)
                                   : NULL;
+}
+
+static void free_flow(sv_flow *flow)
+{
+    if (flow) sv_order_release(&flow->order);
+    free(flow);
 }
 
 sv_flow *sv_queue_flow(sv_queue *queue, const sv_served *version)
@@ -45,8 +58,9 @@ sv_flow *sv_queue_flow(sv_queue *queue, const sv_served *version)
     if (!flow) return NULL;
     flow->slot = version->slot;
     snprintf(flow->name, sizeof flow->name, "%s", version->name);
+    sv_order_init(&flow->order);
     if (atomic_compare_exchange_strong(place, &none, flow)) return flow;
-    free(flow);
+    free_flow(flow);
     return none;
 }
 
@@ -86,7 +100,7 @@ static sv_flow *choose(const sv_queue *queue, uint64_t now, uint64_t *wake)
     for (sv_flow *flow = queue->active; flow; flow = flow->next) {
         const sv_batch *first = sv_flow_first(flow);
         if (is_bounded(flow, first)) continue;
-        uint64_t ready = sv_flow_ready(flow);
+        uint64_t ready = queue->closed ? 0 : sv_flow_ready(flow);
         uint64_t end = flow->tag + first->cost_ns;
         if (ready > now) {
             if (ready < *wake) *wake = ready;
@@ -122,8 +136,21 @@ static sv_batch *give_up(sv_queue *queue, sv_flow *flow, sv_batch *first)
     return first;
 }
 
+/* Says of all parts who runs them. */
+static void begin_run(sv_halt *halt, sv_batch *batch)
+{
+    uint32_t parts = 0;
+    for (const sv_batch *part = batch; part; part = part->mate)
+        parts++;
+    uint64_t run = sv_halt_begin(halt, parts);
+    for (sv_batch *part = batch; part; part = part->mate) {
+        part->halt = halt;
+        part->run = run;
+    }
+}
+
 /* Takes the next run out, or a batch that is hopeless; NULL: there is none before *wake. */
-static sv_batch *take(sv_queue *queue, uint64_t *wake)
+static sv_batch *take(sv_queue *queue, sv_halt *halt, uint64_t *wake)
 {
     sv_flow *flow;
     /* Loops begin runs of small models without our lock: what could run may have come to its bound
@@ -137,6 +164,7 @@ static sv_batch *take(sv_queue *queue, uint64_t *wake)
     uint32_t before = flow->parts;
     sv_batch *batch = sv_flow_take(flow);
     uint64_t cost = cost_of(batch);
+    begin_run(halt, batch);
     queue->parts -= before - flow->parts;
     queue->waiting_ns -= cost;
     queue->running_ns += cost;
@@ -220,12 +248,13 @@ static void sleep_until(sv_queue *queue, uint64_t wake)
 
 static void *worker_run(void *argument)
 {
-    sv_queue *queue = argument;
+    sv_worker *worker = argument;
+    sv_queue *queue = worker->queue;
     uint64_t wake;
     bool rested = true;
     pthread_mutex_lock(&queue->lock);
     while (!queue->stop) {
-        sv_batch *batch = take(queue, &wake);
+        sv_batch *batch = take(queue, &worker->halt, &wake);
         if (batch)
             work(queue, batch, !rested);
         else
@@ -245,24 +274,36 @@ static void init_wake(pthread_cond_t *wake)
     pthread_condattr_destroy(&attributes);
 }
 
+static sv_status start_worker(sv_queue *queue)
+{
+    sv_worker *worker = &queue->worker[queue->workers];
+    char name[16];
+    snprintf(name, sizeof name, "worker-%u", (unsigned)queue->workers % 100000);
+    worker->queue = queue;
+    sv_halt_init(&worker->halt);
+    sv_status status = sv_thread_start(&worker->thread, name, worker_run, worker);
+    if (status == SV_OK)
+        queue->workers++;
+    else
+        sv_halt_release(&worker->halt);
+    return status;
+}
+
 sv_status sv_queue_create(const sv_queue_options *options, sv_queue **out)
 {
-    size_t size = sizeof(sv_queue) + options->workers * sizeof(pthread_t);
+    size_t size = sizeof(sv_queue) + options->workers * sizeof(sv_worker);
     sv_queue *queue = calloc(1, size);
     if (!queue) return sv_error_memory("the queue", size);
     queue->options = *options;
     queue->alarm_ns = UINT64_MAX;
     pthread_mutex_init(&queue->lock, NULL);
     init_wake(&queue->wake);
-    for (uint32_t i = 0; i < options->workers; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "worker-%u", (unsigned)i % 100000);
-        sv_status status = sv_thread_start(&queue->thread[i], name, worker_run, queue);
-        if (status != SV_OK) {
-            sv_queue_destroy(queue);
-            return status;
-        }
-        queue->workers++;
+    sv_status status = SV_OK;
+    while (status == SV_OK && queue->workers < options->workers)
+        status = start_worker(queue);
+    if (status != SV_OK) {
+        sv_queue_destroy(queue);
+        return status;
     }
     *out = queue;
     return SV_OK;
@@ -276,11 +317,13 @@ void sv_queue_destroy(sv_queue *queue)
     pthread_cond_broadcast(&queue->wake);
     pthread_mutex_unlock(&queue->lock);
     for (uint32_t i = 0; i < queue->workers; i++)
-        pthread_join(queue->thread[i], NULL);
+        pthread_join(queue->worker[i].thread, NULL);
+    for (uint32_t i = 0; i < queue->workers; i++)
+        sv_halt_release(&queue->worker[i].halt);
     pthread_cond_destroy(&queue->wake);
     pthread_mutex_destroy(&queue->lock);
     for (uint32_t i = 0; i < SV_QUEUE_FLOWS; i++)
-        free(sv_queue_flow_at(queue, i));
+        free_flow(sv_queue_flow_at(queue, i));
     free(queue);
 }
 
@@ -371,6 +414,23 @@ bool sv_queue_unlink(sv_queue *queue, sv_batch *batch)
     }
     pthread_mutex_unlock(&queue->lock);
     return found;
+}
+
+void sv_queue_forgo(sv_queue *queue, sv_batch *batch)
+{
+    pthread_mutex_lock(&queue->lock);
+    if (batch->halt) sv_halt_forgo(batch->halt, batch->run);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+void sv_queue_close(sv_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->closed = true;
+    for (uint32_t i = 0; i < queue->workers; i++)
+        sv_halt_close(&queue->worker[i].halt);
+    pthread_cond_broadcast(&queue->wake);
+    pthread_mutex_unlock(&queue->lock);
 }
 
 void sv_queue_put_off(sv_queue *queue, sv_batch *batch)

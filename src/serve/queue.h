@@ -36,6 +36,11 @@ sv_flow *sv_queue_flow_at(sv_queue *queue, uint32_t index);
 sv_refusal sv_queue_push(sv_queue *queue, sv_batch *batch, uint64_t *wait_ns);
 /* Takes a batch out that no worker has begun; false: it is too late. */
 bool sv_queue_unlink(sv_queue *queue, sv_batch *batch);
+/* Nobody waits for a batch that sv_queue_unlink came too late for; once for each. Its run is broken
+ * off when that holds for all its parts. */
+void sv_queue_forgo(sv_queue *queue, sv_batch *batch);
+/* Time is up: runs are broken off, and so are those that would follow. */
+void sv_queue_close(sv_queue *queue);
 /* Has a batch that waits wait behind the others of its priority. */
 void sv_queue_put_off(sv_queue *queue, sv_batch *batch);
 /* A run that sv_flow_enter let begin outside the queue has ended. */

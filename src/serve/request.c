@@ -346,4 +346,6 @@ void sv_request_cancel(sv_request *request)
     struct sv_queue *queue = sv_service_queue(request->lane->service);
     if (sv_queue_unlink(queue, batch))
         sv_loop_defer(batch->lane->loop, SV_PHASE_DONE, &batch->task);
+    else
+        sv_queue_forgo(queue, batch);
 }

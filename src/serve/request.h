@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "net/loop.h"
+#include "serve/due.h"
 #include "store/store.h"
 
 typedef struct sv_request sv_request;
@@ -63,8 +64,7 @@ struct sv_request {
     uint64_t given;
     bool poolable;           /* its session may be kept for others */
     struct sv_flow *bounded; /* where it counts among its model's requests; NULL: nowhere */
-    uint64_t expires_ns;     /* when it will have waited too long; 0: not in the lane's list */
-    sv_request *sooner, *later;
+    sv_due expiry;           /* in the lane's list: when it will have waited too long */
 };
 
 /* Makes room for `bytes` bytes of the input, keeping what is there; the result is 64-byte aligned.
@@ -88,7 +88,8 @@ SV_MUST_USE sv_status sv_request_check(const sv_request *request);
 
 /* Queues the run. on_done follows, in any case but an error. */
 SV_MUST_USE sv_status sv_request_submit(sv_request *request);
-/* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended.
+/* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended,
+ * which it does soon if nobody wants any other that runs with it.
  * Idempotent, in any state. */
 void sv_request_cancel(sv_request *request);
 /* Gives everything back; not while it is submitted or queued. */

@@ -57,6 +57,11 @@ void sv_service_set_ready(sv_service *service, bool ready)
     atomic_store(&service->ready, ready);
 }
 
+void sv_service_close(sv_service *service)
+{
+    sv_queue_close(service->queue);
+}
+
 sv_store *sv_service_store(const sv_service *service)
 {
     return service->options.store;

@@ -40,5 +40,8 @@ const sv_handler *sv_service_handler(const sv_service *service);
 void sv_service_set_server(sv_service *service, const sv_server *server);
 /* Any thread: whether sv_service_ready says so (the drain of a server sets it to false). */
 void sv_service_set_ready(sv_service *service, bool ready);
+/* Any thread: time is up (the limit of a server's drain). Runs are broken off between two steps,
+ * and their requests, like those that wait, are answered UNAVAILABLE. */
+void sv_service_close(sv_service *service);
 
 #endif

@@ -50,30 +50,16 @@ sv_status sv_wait_count(sv_request *request)
                     request->version->name, (unsigned)most);
 }
 
-/* ---- time limits: most requests of a loop wait equally long, so most are put at the end ----- */
-
-static void list_insert(sv_request *request, uint64_t expires_ns)
+static void set_expiry(sv_request *request, uint64_t expires_ns)
 {
     sv_lane *lane = request->lane;
-    sv_request *sooner = lane->last_expiring;
-    while (sooner && sooner->expires_ns > expires_ns)
-        sooner = sooner->sooner;
-    request->expires_ns = expires_ns;
-    request->sooner = sooner;
-    request->later = sooner ? sooner->later : lane->first_expiring;
-    *(sooner ? &sooner->later : &lane->first_expiring) = request;
-    *(request->later ? &request->later->sooner : &lane->last_expiring) = request;
-    if (lane->first_expiring == request) sv_timer_set(lane->queue_timer, expires_ns);
+    sv_due_insert(&lane->expiries, &request->expiry, expires_ns);
+    if (lane->expiries.first == &request->expiry) sv_timer_set(lane->queue_timer, expires_ns);
 }
 
 void sv_wait_forget(sv_request *request)
 {
-    sv_lane *lane = request->lane;
-    if (!request->expires_ns) return;
-    *(request->sooner ? &request->sooner->later : &lane->first_expiring) = request->later;
-    *(request->later ? &request->later->sooner : &lane->last_expiring) = request->sooner;
-    request->sooner = request->later = NULL;
-    request->expires_ns = 0;
+    sv_due_remove(&request->lane->expiries, &request->expiry);
 }
 
 /* ---- refusals ------------------------------------------------------------------------------- */
@@ -131,8 +117,8 @@ static void prepare(sv_batch *batch)
     const sv_queue_policy *policy = sv_tuning_policy(&batch->version->tuning, batch->level);
     uint64_t patience = patience_us(first, policy);
     if (!patience) return;
-    list_insert(first, first->submitted_ns + patience * 1000);
-    if (!policy->delays) batch->begin_ns = first->expires_ns;
+    set_expiry(first, first->submitted_ns + patience * 1000);
+    if (!policy->delays) batch->begin_ns = first->expiry.at;
 }
 
 static void push(sv_batch *batch);
@@ -203,7 +189,8 @@ void sv_wait_time_out(sv_timer *timer, void *user)
 {
     sv_lane *lane = user;
     uint64_t now = sv_clock_ns();
-    while (lane->first_expiring && lane->first_expiring->expires_ns <= now)
-        time_out(lane->first_expiring);
-    if (lane->first_expiring) sv_timer_set(timer, lane->first_expiring->expires_ns);
+    const sv_due *first;
+    while ((first = lane->expiries.first) && first->at <= now)
+        time_out((sv_request *)((char *)first - offsetof(sv_request, expiry)));
+    if (first) sv_timer_set(timer, first->at);
 }

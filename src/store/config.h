@@ -99,6 +99,7 @@ typedef struct sv_tuning {
     uint32_t instances;          /* runs at once */
     uint32_t priority_levels;    /* 1 is the most urgent; 0 or 1: there is one only */
     uint32_t default_priority;
+    bool preserve_ordering; /* answers go in the order in which requests came */
     sv_queue_policy policy;
     sv_queue_policy level_policy[SV_TUNING_LEVELS]; /* of level i + 1 */
     uint32_t level_policies;                        /* bit i: level i + 1 has its own */
@@ -121,6 +122,7 @@ typedef enum sv_tuning_field {
     SV_TUNING_PAD,
     SV_TUNING_PAD_VALUES,
     SV_TUNING_PAD_BUCKET,
+    SV_TUNING_ORDER,
     SV_TUNING_FIELDS
 } sv_tuning_field;
 

@@ -109,6 +109,9 @@ static sv_status load_record(const sv_served_source *source, served_record *reco
     SV_TRY(sv_padding_create(&record->version.tuning.pad, record->version.model,
                              record->version.name, &padding));
     record->version.padding = padding;
+    sv_model_stats stats;
+    sv_model_get_stats(record->version.model, &stats);
+    record->version.open_ended = stats.open_ended;
     record->version.load_ns = sv_clock_ns() - start;
     record->version.loaded_us = sv_clock_wall_us();
     return SV_OK;

@@ -27,6 +27,7 @@ struct sv_served {
     int64_t loaded_us; /* wall clock */
     const struct sv_signatures *signatures; /* of the side file (store/signatures.h); NULL: none */
     const struct sv_padding *padding;       /* of inputs that differ in length; NULL: never */
+    bool open_ended;                        /* as of sv_model_stats */
     bool batches; /* rows of the first dimension do not depend on each other (sv_served_warm) */
     sv_tuning tuning;
     uint64_t signature, config_signature; /* of its files, as of sv_version_file */

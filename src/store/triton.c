@@ -192,6 +192,11 @@ static sv_status batching_level_policy(sv_triton_reader *r, void *into)
     return SV_OK;
 }
 
+static sv_status batching_order(sv_triton_reader *r, void *into)
+{
+    return sv_pbtxt_bool(&r->text, &((sv_tuning *)into)->preserve_ordering);
+}
+
 static const sv_triton_field batching_fields[] = {
     {"preferred_batch_size", batching_preferred, true},
     {"max_queue_delay_microseconds", batching_delay, false},
@@ -199,7 +204,7 @@ static const sv_triton_field batching_fields[] = {
     {"default_priority_level", batching_default_level, false},
     {"default_queue_policy", batching_policy, false},
     {"priority_queue_policy", batching_level_policy, true},
-    {"preserve_ordering", NULL, false},
+    {"preserve_ordering", batching_order, false},
 };
 
 static sv_status read_batching(sv_triton_reader *r, void *into)

@@ -36,6 +36,7 @@ static const tuning_part parts[] = {
     PART(SV_TUNING_PAD_VALUES, pad.values),
     PART(SV_TUNING_PAD_VALUES, pad.value),
     PART(SV_TUNING_PAD_BUCKET, pad.bucket),
+    PART(SV_TUNING_ORDER, preserve_ordering),
 };
 #define PARTS (sizeof parts / sizeof parts[0])
 
@@ -76,6 +77,24 @@ const sv_queue_policy *sv_tuning_policy(const sv_tuning *tuning, uint32_t level)
     return &tuning->policy;
 }
 
+/* As Triton has it: the order in which requests run must be that in which they came. */
+static sv_status check_order(const sv_tuning *tuning, const char *name)
+{
+    bool delays = tuning->policy.delays;
+    if (!tuning->preserve_ordering) return SV_OK;
+    if (tuning->priority_levels > 1) {
+        return sv_error_invalid("model '%s': expected one priority level beside preserve_ordering, "
+                                "found %u",
+                                name, (unsigned)tuning->priority_levels);
+    }
+    for (uint32_t i = 0; i < SV_TUNING_LEVELS; i++)
+        delays |= tuning->level_policies >> i & 1 && tuning->level_policy[i].delays;
+    if (!delays) return SV_OK;
+    return sv_error_invalid("model '%s': expected the timeout action to be reject beside "
+                            "preserve_ordering, found delay",
+                            name);
+}
+
 sv_status sv_tuning_check(const sv_tuning *tuning, const char *name)
 {
     uint32_t levels = tuning->priority_levels;
@@ -92,6 +111,7 @@ sv_status sv_tuning_check(const sv_tuning *tuning, const char *name)
             "model '%s': expected a default priority level from 1 to %u, found none", name,
             (unsigned)levels);
     }
+    SV_TRY(check_order(tuning, name));
     if (!tuning->pad.on && (tuning->pad.values || tuning->pad.bucket)) {
         return sv_error_invalid("model '%s': expected pad_variable_length_inputs beside pad_values "
                                 "or pad_bucket, found none",

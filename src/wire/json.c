@@ -167,6 +167,27 @@ sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, sv_string *k
     return SV_OK;
 }
 
+sv_status sv_json_members(sv_json *json, const sv_json_member *members, size_t count,
+                          const char *others, void *into, uint64_t *seen)
+{
+    const char *names[SV_JSON_MEMBERS];
+    sv_json_fields fields = {.names = names, .count = count};
+    sv_string key;
+    size_t index;
+    bool more;
+    for (size_t i = 0; i < count; i++)
+        names[i] = members[i].name;
+    SV_TRY(sv_json_object_begin(json));
+    for (;;) {
+        SV_TRY(sv_json_field_next(json, &fields, &key, &index, &more));
+        if (!more) break;
+        if (index == count && others) return sv_json_error(json, "%s", others);
+        SV_TRY(index == count ? sv_json_skip(json) : members[index].read(json, into));
+    }
+    if (seen) *seen = fields.seen;
+    return SV_OK;
+}
+
 static bool literal(sv_json *json, const char *word)
 {
     size_t size = strlen(word);

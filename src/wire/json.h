@@ -63,6 +63,18 @@ typedef struct sv_json_fields {
 SV_MUST_USE sv_status sv_json_field_next(sv_json *json, sv_json_fields *fields, sv_string *key,
                                          size_t *index, bool *more);
 
+/* What is known of an object's keys: how the value of one is read into what the caller gives. */
+typedef struct sv_json_member {
+    const char *name;
+    sv_status (*read)(sv_json *json, void *into);
+} sv_json_member;
+#define SV_JSON_MEMBERS 16
+/* Reads an object with at most SV_JSON_MEMBERS known keys, each at most once. `others` says what
+ * was expected where a key is another one; NULL: such are stepped over. *seen (may be NULL): bit i
+ * for members[i]. */
+SV_MUST_USE sv_status sv_json_members(sv_json *json, const sv_json_member *members, size_t count,
+                                      const char *others, void *into, uint64_t *seen);
+
 /* Values. Strings are borrowed from the text where they have no escapes, else lie in the arena.
  * Numbers are rounded correctly; what the type cannot hold is an error, fractions for integers too.
  */

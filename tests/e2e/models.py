@@ -79,6 +79,29 @@ def scalar():
                  [value_info("y", FLOAT, [])], [floats("one", [], [1.0])])
 
 
+def trips():
+    """y = x + 1 + 1 .., n times: a run as long as its request says."""
+    scalar_of = {"i": INT64, "go": BOOL, "s": FLOAT, "going": BOOL, "next": FLOAT}
+    info = {name: value_info(name, dtype, [1] if dtype == FLOAT else [])
+            for name, dtype in scalar_of.items()}
+    body = (field(1, [node("Identity", ["go"], ["going"]), node("Add", ["s", "one"], ["next"])]) +
+            field(2, "body") + field(11, [info["i"], info["go"], info["s"]]) +
+            field(12, [info["going"], info["next"]]))
+    loop = node("Loop", ["n", "", "x"], ["y"], [field(1, "body") + field(6, body) + field(20, 5)])
+    return model([loop], [value_info("n", INT64, [1]), value_info("x", FLOAT, [1])],
+                 [value_info("y", FLOAT, [1])], [floats("one", [1], [1.0])])
+
+
+FOR_EVER = 1 << 50  # trips that end long after everybody has gone
+
+
+def trips_body(count, **parameters):
+    """A request to it in the Open Inference Protocol."""
+    return {"inputs": [{"name": "n", "shape": [1], "datatype": "INT64", "data": [count]},
+                       {"name": "x", "shape": [1], "datatype": "FP32", "data": [0.5]}],
+            "parameters": parameters}
+
+
 def row_mixer():
     """y = x divided by the sum of its column: rows of a batch depend on each other."""
     return model(

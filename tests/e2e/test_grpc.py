@@ -163,6 +163,60 @@ def test_triton_scheduling():
                   lambda: c.infer("slow", [tensor], timeout=-1), "parameter 'timeout'")
 
 
+def trips_inputs(count):
+    n, x = triton.InferInput("n", [1], "INT64"), triton.InferInput("x", [1], "FP32")
+    n.set_data_from_numpy(np.array([count], np.int64))
+    x.set_data_from_numpy(np.array([0.5], np.float32))
+    return [n, x]
+
+
+def test_triton_order():
+    """Calls and streams of several clients wait for those that came before, and for no longer than
+    somebody wants them."""
+    with scratch() as folder:
+        os.makedirs(f"{folder}/trips/1")
+        models.write(f"{folder}/trips/1", "model.onnx", models.trips())
+        with open(f"{folder}/trips/config.pbtxt", "w") as f:
+            f.write("instance_group { count: 2 }\ndynamic_batching { preserve_ordering: true }\n")
+        with Server("--repository", folder, "--threads", "2", "--timeout", "600") as server, \
+                triton.InferenceServerClient(address(server)) as first, \
+                triton.InferenceServerClient(address(server)) as second:
+            assert first.get_model_config("trips").config.dynamic_batching.preserve_ordering
+            results = queue.Queue()
+            first.start_stream(callback=lambda result, error: None)
+            first.async_stream_infer("trips", trips_inputs(models.FOR_EVER))
+            wait_until(lambda: b"serval_requests_running 1" in server.get("/metrics").body,
+                       "the first to run")
+            second.start_stream(callback=lambda result, error: results.put((result, error)))
+            for i in range(10):
+                second.async_stream_infer("trips", trips_inputs(i), request_id=f"stream {i}")
+                second.async_infer("trips", trips_inputs(i), request_id=f"call {i}",
+                                   callback=lambda result, error: results.put((result, error)))
+            ran = lambda: second.get_inference_statistics("trips").model_stats[0].execution_count
+            wait_until(lambda: ran() == 20, "all others to run")
+            assert results.empty()
+            first.stop_stream(cancel_requests=True)
+            streamed = []
+            for _ in range(20):
+                result, error = results.get(timeout=60)
+                assert error is None, error
+                kind, i = result.get_response().id.split()
+                assert result.as_numpy("y").tolist() == [int(i) + 0.5]
+                streamed += [i] if kind == "stream" else []
+            assert streamed == [str(i) for i in range(10)]
+            second.stop_stream()
+
+
+def test_deadline_ends_the_run():
+    with scratch() as folder:
+        path = models.write(folder, "trips.onnx", models.trips())
+        with Server(path, "--threads", "1", "--timeout", "600") as server, \
+                triton.InferenceServerClient(address(server)) as c:
+            fails(grpc.StatusCode.DEADLINE_EXCEEDED,
+                  lambda: c.infer("trips", trips_inputs(models.FOR_EVER), client_timeout=0.5))
+            assert c.infer("trips", trips_inputs(4)).as_numpy("y").tolist() == [4.5]
+
+
 def test_triton_large():
     """Several times the windows of stream and connection, both ways."""
     with scratch() as folder:
@@ -509,6 +563,7 @@ CONFIG_POLICY ModelConfig.version_policy, CONFIG_MAX_BATCH ModelConfig.max_batch
 CONFIG_INPUT ModelConfig.input, CONFIG_OUTPUT ModelConfig.output,
 CONFIG_GROUP ModelConfig.instance_group, CONFIG_FILE ModelConfig.default_model_filename,
 CONFIG_BATCHING ModelConfig.dynamic_batching, CONFIG_BACKEND ModelConfig.backend,
+BATCHING_ORDER ModelDynamicBatching.preserve_ordering,
 POLICY_LATEST ModelVersionPolicy.latest, PORT_NAME ModelInput.name, PORT_TYPE ModelInput.data_type,
 INPUT_DIMS ModelInput.dims, INPUT_OPTIONAL ModelInput.optional, OUTPUT_DIMS ModelOutput.dims,
 GROUP_COUNT ModelInstanceGroup.count, GROUP_KIND ModelInstanceGroup.kind"""

@@ -1,6 +1,7 @@
 """Start, drain, cancel, and files that change under a running service.
 
 ctest: timeout=240"""
+import json
 import os
 import shutil
 import signal
@@ -82,27 +83,69 @@ def test_small_requests_are_answered_while_a_large_one_runs():
             assert result["answer"].status == 200, result
 
 
-def test_a_client_that_goes_away_cancels():
+def test_clients_that_go_away_cancel():
+    """What runs is broken off, what waits is dropped: the only worker is free again."""
     with scratch() as folder:
-        path = models.write(folder, "slow.onnx", models.slow())
-        with Server(path, "--threads", "1") as server:
-            body = b'{"inputs":[[1.0]]}'
-            request = (b"POST /v1/models/slow:predict HTTP/1.1\r\nHost: x\r\n"
-                       b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        path = models.write(folder, "trips.onnx", models.trips())
+        with Server(path, "--threads", "1", "--timeout", "600") as server:
+            body = json.dumps(models.trips_body(models.FOR_EVER)).encode()
             connections = [server.connect() for _ in range(8)]
             for s in connections:
-                s.sendall(request)
+                s.sendall(b"POST /v2/models/trips/infer HTTP/1.1\r\nHost: x\r\n"
+                          b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
             wait_until(lambda: running(server) == 8, "all requests to be in")
-            start = time.monotonic()
             for s in connections:
                 s.close()
-            # What waits is dropped at once; at most the one that runs is waited for.
             wait_until(lambda: running(server) == 0, "the requests to go")
-            took = time.monotonic() - start
-            alone = time.monotonic()
-            assert server.post("/v1/models/slow:predict", {"inputs": [[1.0]]}).status == 200
-            alone = time.monotonic() - alone
-            assert took < 5 * alone + 1, (took, alone)
+            answer = server.post("/v2/models/trips/infer", models.trips_body(3))
+            assert answer.json["outputs"][0]["data"] == [3.5], answer
+
+
+def test_a_time_limit_ends_runs():
+    with scratch() as folder:
+        path = models.write(folder, "trips.onnx", models.trips())
+        with Server(path, "--threads", "1", "--timeout", "1") as server:
+            for _ in range(2):
+                answer = server.post("/v2/models/trips/infer", models.trips_body(models.FOR_EVER))
+                assert answer.status == 504, answer
+            answer = server.post("/v2/models/trips/infer", models.trips_body(3))
+            assert answer.json["outputs"][0]["data"] == [3.5], answer
+
+
+def ask_trips(server, count):
+    return post_in_background(server, "/v2/models/trips/infer", models.trips_body(count))
+
+
+def check_ends_in_order(server, asked):
+    for thread, result in asked:
+        thread.join(60)
+        answer = result["answer"]
+        assert answer.status == 503 and "shutting down" in answer.json["error"], answer
+        assert answer.headers["Connection"] == "close"
+    assert server.wait() == 0, server.lines
+
+
+def test_the_limit_of_a_drain_ends_runs():
+    """One that runs and one that waits behind it are told why."""
+    with scratch() as folder:
+        path = models.write(folder, "trips.onnx", models.trips())
+        server = Server(path, "--threads", "1", "--timeout", "600", "--drain-limit", "1")
+        asked = [ask_trips(server, models.FOR_EVER) for _ in range(2)]
+        wait_until(lambda: running(server) == 2, "both to be in")
+        server.signal(signal.SIGTERM)
+        check_ends_in_order(server, asked)
+
+
+def test_a_second_signal_ends_runs():
+    with scratch() as folder:
+        path = models.write(folder, "trips.onnx", models.trips())
+        server = Server(path, "--threads", "2", "--timeout", "600", "--drain-grace", "60")
+        asked = [ask_trips(server, models.FOR_EVER) for _ in range(3)]
+        wait_until(lambda: running(server) == 3, "all to be in")
+        server.signal(signal.SIGTERM)
+        wait_until(lambda: server.get("/readyz").status == 503, "the drain to begin")
+        server.signal(signal.SIGTERM)
+        check_ends_in_order(server, asked)
 
 
 def test_busy():

@@ -6,10 +6,12 @@ import functools
 import json
 import os
 import re
+import select
 import socket
 import threading
 import time
 
+import _h2
 import models
 from serving import (DIGITS, Server, best, digits_expected, digits_images, main, run, scratch,
                      wait_until)
@@ -186,17 +188,20 @@ def test_the_urgent_go_first():
 
 def test_who_waits_too_long_is_refused():
     with scratch() as folder:
-        text = "models:\n  slow: {path: slow.onnx, default_timeout_microseconds: 300000}\n"
-        with serve_slow(folder, text) as server:
-            running = block(server)
+        models.write(folder, "trips.onnx", models.trips())
+        config = write_config(folder, "models:\n"
+                              "  trips: {path: trips.onnx, default_timeout_microseconds: 300000}\n")
+        with Server("--config", config, "--threads", "1", "--timeout", "600") as server:
+            endless = send_trips(server, models.FOR_EVER)
             # Nothing is known about how long runs take but a guess, so either refusal is right.
-            answer = server.post("/v2/models/slow/infer", slow_body())
+            answer = server.post(TRIPS, models.trips_body(1))
             assert answer.status == 503, answer
-            assert running.is_alive()
             shed = sum(metric(server, "serval_requests_shed_total", reason=reason)
                        for reason in ("timeout", "deadline"))
             assert shed == 1
-            assert running.wait().status == 200
+            endless.close()
+            wait_until(lambda: metric(server, "serval_requests_running") == 0, "the run to end")
+            assert server.post(TRIPS, models.trips_body(1)).status == 200
 
 
 def test_a_request_may_say_how_long_it_waits():
@@ -332,6 +337,94 @@ def test_triton_config_decides():
             asking = [Asking(server, "/predict", IMAGES[i:i + 1]) for i in range(4)]
             assert all(a.wait().status == 200 for a in asking)
             assert metric(server, "serval_batch_rows_count", model="digits") == 1
+
+
+# ---- answers in order ---------------------------------------------------------------------------
+
+TRIPS = "/v2/models/trips/infer"
+
+
+def triton_trips(folder, batching):
+    """Two instances of a model that runs as long as it is asked to."""
+    os.makedirs(f"{folder}/trips/1")
+    models.write(f"{folder}/trips/1", "model.onnx", models.trips())
+    with open(f"{folder}/trips/config.pbtxt", "w") as f:
+        f.write("instance_group { count: 2 kind: KIND_CPU }\ndynamic_batching { %s }\n" % batching)
+    return Server("--repository", folder, "--threads", "2", "--timeout", "600")
+
+
+def send_trips(server, count):
+    """A request on a connection of its own, once it is in."""
+    before = metric(server, "serval_requests_running")
+    body = json.dumps(models.trips_body(count)).encode()
+    s = server.connect()
+    s.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" %
+              (TRIPS.encode(), len(body), body))
+    wait_until(lambda: metric(server, "serval_requests_running") > before, "the request to be in")
+    return s
+
+
+def runs(server):
+    return server.get("/v2/models/trips/stats").json["model_stats"][0]["execution_count"]
+
+
+def test_answers_wait_for_those_before():
+    with scratch() as folder, triton_trips(folder, "preserve_ordering: true") as server:
+        assert not any("preserve_ordering" in line for line in server.lines), server.lines
+        config = server.get("/v2/models/trips/config").json
+        assert config["dynamic_batching"]["preserve_ordering"] is True
+        endless = send_trips(server, models.FOR_EVER)
+        short = [send_trips(server, count) for count in range(5)]
+        # All have run, on the other instance, and none is answered ..
+        wait_until(lambda: runs(server) == len(short), "the short ones to run")
+        assert not select.select(short, [], [], 0.05)[0]
+        # .. until nobody waits for the first any more.
+        endless.close()
+        for count, s in enumerate(short):
+            head, _, body = s.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            assert json.loads(body)["outputs"][0]["data"] == [count + 0.5]
+            s.close()
+
+
+def test_answers_overtake_where_they_may():
+    with scratch() as folder, triton_trips(folder, "") as server:
+        endless = send_trips(server, models.FOR_EVER)
+        answer = server.post(TRIPS, models.trips_body(2))
+        assert answer.json["outputs"][0]["data"] == [2.5], answer
+        endless.close()
+
+
+def test_answers_of_one_connection_in_order():
+    """Streams of HTTP/2, the longest first: its answer is the first all the same."""
+    with scratch() as folder, triton_trips(folder, "preserve_ordering: true") as server:
+        c = _h2.Connection(server.connect())
+        streams = list(range(1, 41, 2))
+        for i, stream in enumerate(streams):
+            count = 20000 if i % 5 == 0 else i
+            c.send(_h2.post(stream, TRIPS.encode(), json.dumps(models.trips_body(count)).encode()))
+        answered = []
+        while len(answered) < len(streams):
+            kind, _, stream, _ = c.read()
+            if kind == _h2.HEADERS:
+                answered.append(stream)
+        assert answered == streams, answered
+        c.close()
+
+
+def test_a_deadline_lets_those_behind_go():
+    with scratch() as folder:
+        models.write(folder, "trips.onnx", models.trips())
+        config = write_config(folder, "models:\n"
+                              "  trips: {path: trips.onnx, instances: 2, preserve_ordering: true}\n")
+        with Server("--config", config, "--threads", "2", "--timeout", "2") as server:
+            endless = send_trips(server, models.FOR_EVER)
+            first = Asking(server, TRIPS, models.trips_body(models.FOR_EVER))
+            wait_until(lambda: metric(server, "serval_requests_running") == 2, "both to be in")
+            endless.close()
+            assert first.wait().status == 504, first.answer
+            answer = server.post(TRIPS, models.trips_body(1))
+            assert answer.json["outputs"][0]["data"] == [1.5], answer
 
 
 def test_what_is_shed_does_not_blame_the_version():

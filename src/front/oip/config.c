@@ -55,6 +55,12 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Order is said within it, also where requests never share a run. */
+static bool has_batching(const sv_served *served, uint32_t batch)
+{
+    return batch || served->tuning.preserve_ordering;
+}
+
 sv_status sv_oip_config(sv_call *call)
 {
     sv_served *served;
@@ -74,9 +80,11 @@ sv_status sv_oip_config(sv_call *call)
     put_ports(served->model, false, batch > 0, &text);
     sv_text_puts(&text, "],\"default_model_filename\":");
     sv_front_put_string(&text, file_name(served->path));
-    if (batch) {
-        sv_text_puts(&text, ",\"dynamic_batching\":{\"preferred_batch_size\":[],"
-                            "\"max_queue_delay_microseconds\":0}");
+    if (has_batching(served, batch)) {
+        sv_text_printf(&text,
+                       ",\"dynamic_batching\":{\"preferred_batch_size\":[],"
+                       "\"max_queue_delay_microseconds\":0,\"preserve_ordering\":%s}",
+                       served->tuning.preserve_ordering ? "true" : "false");
     }
     sv_text_puts(&text, ",\"instance_group\":[{\"kind\":\"KIND_CPU\",\"count\":1}],"
                         "\"parameters\":{}}");
@@ -118,6 +126,14 @@ static void put_port_messages(const sv_model *model, bool batched, sv_text *out)
         put_port_message(sv_model_output(model, i), false, batched, out);
 }
 
+static void put_batching_message(const sv_served *served, uint32_t batch, sv_text *out)
+{
+    if (!has_batching(served, batch)) return;
+    size_t mark = sv_pb_begin(out, SV_OIP_CONFIG_BATCHING);
+    if (served->tuning.preserve_ordering) sv_pb_put_int(out, SV_OIP_BATCHING_ORDER, 1);
+    sv_pb_end(out, mark);
+}
+
 static void put_message(const sv_served *served, uint32_t batch, sv_text *out)
 {
     sv_pb_put_text(out, SV_OIP_CONFIG_NAME, served->name);
@@ -134,7 +150,7 @@ static void put_message(const sv_served *served, uint32_t batch, sv_text *out)
     sv_pb_put_int(out, SV_OIP_GROUP_KIND, SV_OIP_KIND_CPU);
     sv_pb_end(out, group);
     sv_pb_put_text(out, SV_OIP_CONFIG_FILE, file_name(served->path));
-    if (batch) sv_pb_end(out, sv_pb_begin(out, SV_OIP_CONFIG_BATCHING));
+    put_batching_message(served, batch, out);
     sv_pb_put_text(out, SV_OIP_CONFIG_BACKEND, BACKEND);
 }
 

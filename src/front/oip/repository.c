@@ -11,23 +11,16 @@
 
 /* ---- index ---------------------------------------------------------------------------------- */
 
-static sv_status read_index(sv_call *call, sv_string body, bool *ready)
+static sv_status read_ready(sv_json *json, void *into)
 {
-    static const char *const names[] = {"ready"};
-    sv_json_fields fields = {.names = names, .count = 1};
-    sv_json json;
-    sv_string key;
-    size_t index;
-    bool more;
+    return sv_json_bool(json, into);
+}
+
+static sv_status read_index(const sv_call *call, sv_string body, bool *ready)
+{
+    static const sv_json_member members[] = {{"ready", read_ready}};
     *ready = false;
-    if (!body.size) return SV_OK;
-    SV_TRY(sv_front_json(body, call->arena, &json));
-    SV_TRY(sv_json_object_begin(&json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(&json, &fields, &key, &index, &more));
-        if (!more) return sv_json_end(&json);
-        SV_TRY(index == 0 ? sv_json_bool(&json, ready) : sv_json_skip(&json));
-    }
+    return body.size ? sv_front_members(call, body, members, 1, NULL, ready, NULL) : SV_OK;
 }
 
 static const char *state_name(sv_version_state state)
@@ -146,10 +139,11 @@ static sv_status check_parameter(sv_string key)
         (int)(key.size < 64 ? key.size : 64), key.data);
 }
 
-static sv_status read_parameters(sv_json *json)
+static sv_status read_parameters(sv_json *json, void *into)
 {
     sv_string key;
     bool more;
+    (void)into;
     SV_TRY(sv_json_object_begin(json));
     for (;;) {
         SV_TRY(sv_json_object_next(json, &key, &more));
@@ -159,22 +153,10 @@ static sv_status read_parameters(sv_json *json)
     }
 }
 
-static sv_status read_change(sv_call *call, sv_string body)
+static sv_status read_change(const sv_call *call, sv_string body)
 {
-    static const char *const names[] = {"parameters"};
-    sv_json_fields fields = {.names = names, .count = 1};
-    sv_json json;
-    sv_string key;
-    size_t index;
-    bool more;
-    if (!body.size) return SV_OK;
-    SV_TRY(sv_front_json(body, call->arena, &json));
-    SV_TRY(sv_json_object_begin(&json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(&json, &fields, &key, &index, &more));
-        if (!more) return sv_json_end(&json);
-        SV_TRY(index == 0 ? read_parameters(&json) : sv_json_skip(&json));
-    }
+    static const sv_json_member members[] = {{"parameters", read_parameters}};
+    return body.size ? sv_front_members(call, body, members, 1, NULL, NULL, NULL) : SV_OK;
 }
 
 static sv_status changed(sv_call *call)

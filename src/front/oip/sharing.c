@@ -60,24 +60,26 @@ static sv_status write_answer(const sharing *s, sv_oip_sharing what, put_list *p
 
 /* ---- JSON ---------------------------------------------------------------------------------- */
 
-static sv_status read_body(sv_call *call, sv_string body, sharing *out)
+static sv_status read_size(sv_json *json, void *into)
 {
-    static const char *const names[] = {"byte_size", "key", "offset"};
-    sv_json_fields fields = {.names = names, .count = 3};
-    sv_json json;
-    sv_string key;
-    size_t index;
-    bool more;
-    SV_TRY(sv_front_json(body, call->arena, &json));
-    SV_TRY(sv_json_object_begin(&json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(&json, &fields, &key, &index, &more));
-        if (!more) return sv_json_end(&json);
-        SV_TRY(index == 0   ? sv_json_u64(&json, &out->size)
-               : index == 1 ? sv_json_string(&json, &out->key)
-               : index == 2 ? sv_json_u64(&json, &out->offset)
-                            : sv_json_skip(&json));
-    }
+    return sv_json_u64(json, &((sharing *)into)->size);
+}
+
+static sv_status read_key(sv_json *json, void *into)
+{
+    return sv_json_string(json, &((sharing *)into)->key);
+}
+
+static sv_status read_offset(sv_json *json, void *into)
+{
+    return sv_json_u64(json, &((sharing *)into)->offset);
+}
+
+static sv_status read_body(const sv_call *call, sv_string body, sharing *out)
+{
+    static const sv_json_member members[] = {
+        {"byte_size", read_size}, {"key", read_key}, {"offset", read_offset}};
+    return sv_front_members(call, body, members, 3, NULL, out, NULL);
 }
 
 static void put_json(const sv_region_info *info, size_t count, sv_text *out)

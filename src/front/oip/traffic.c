@@ -106,11 +106,18 @@ static sv_status read_version(sv_json *json, int64_t *out)
     return *out > 0 ? SV_OK : sv_json_error(json, "expected a version's number, found another");
 }
 
-static sv_status read_shares(sv_json *json, sv_traffic *traffic)
+static bool is_null(sv_json *json)
 {
+    return sv_json_peek(json) == SV_JSON_NULL;
+}
+
+static sv_status read_shares(sv_json *json, void *into)
+{
+    sv_traffic *traffic = into;
     sv_string key;
     int64_t weight;
     bool more;
+    if (is_null(json)) return sv_json_null(json);
     SV_TRY(sv_json_object_begin(json));
     for (;;) {
         SV_TRY(sv_json_object_next(json, &key, &more));
@@ -132,55 +139,45 @@ static sv_status read_shares(sv_json *json, sv_traffic *traffic)
     }
 }
 
-static sv_status read_guard(sv_json *json, sv_guard *guard)
+static sv_status read_errors(sv_json *json, void *into)
 {
-    static const char *const names[] = {"errors", "latency", "requests"};
-    sv_json_fields fields = {.names = names, .count = 3};
-    sv_string key;
-    size_t index;
+    return sv_json_f64(json, &((sv_guard *)into)->errors);
+}
+
+static sv_status read_latency(sv_json *json, void *into)
+{
+    return sv_json_f64(json, &((sv_guard *)into)->latency);
+}
+
+static sv_status read_requests(sv_json *json, void *into)
+{
     int64_t requests;
-    bool more;
-    *guard = SV_GUARD_DEFAULT;
-    SV_TRY(sv_json_object_begin(json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(json, &fields, &key, &index, &more));
-        if (!more) break;
-        if (index == 3) return sv_json_error(json, "guard: expected errors, latency or requests");
-        if (index < 2) {
-            SV_TRY(sv_json_f64(json, index ? &guard->latency : &guard->errors));
-            continue;
-        }
-        SV_TRY(sv_json_i64(json, &requests));
-        if (requests < 1 || requests > UINT32_MAX) {
-            return sv_json_error(json, "guard: expected at least one request, found %lld",
-                                 (long long)requests);
-        }
-        guard->requests = (uint32_t)requests;
+    SV_TRY(sv_json_i64(json, &requests));
+    if (requests < 1 || requests > UINT32_MAX) {
+        return sv_json_error(json, "guard: expected at least one request, found %lld",
+                             (long long)requests);
     }
+    ((sv_guard *)into)->requests = (uint32_t)requests;
+    return SV_OK;
+}
+
+static sv_status read_guard(sv_json *json, void *into)
+{
+    static const sv_json_member members[] = {
+        {"errors", read_errors}, {"latency", read_latency}, {"requests", read_requests}};
+    sv_guard *guard = &((sv_traffic *)into)->guard;
+    if (is_null(json)) return sv_json_null(json);
+    *guard = SV_GUARD_DEFAULT;
+    SV_TRY(sv_json_members(json, members, 3, "guard: expected errors, latency or requests", guard,
+                           NULL));
     if (guard->errors >= 0 && guard->latency >= 0) return SV_OK;
     return sv_json_error(json, "guard: expected numbers of at least 0");
 }
 
-static sv_status read_traffic(sv_json *json, sv_traffic *out)
+static sv_status read_shadow(sv_json *json, void *into)
 {
-    static const char *const names[] = {"guard", "shadow", "traffic"};
-    sv_json_fields fields = {.names = names, .count = 3};
-    sv_string key;
-    size_t index;
-    bool more;
-    SV_TRY(sv_json_object_begin(json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(json, &fields, &key, &index, &more));
-        if (!more) return sv_json_end(json);
-        if (index == 3) return sv_json_error(json, "expected guard, shadow or traffic");
-        if (sv_json_peek(json) == SV_JSON_NULL) {
-            SV_TRY(sv_json_null(json));
-        } else {
-            SV_TRY(index == 0   ? read_guard(json, &out->guard)
-                   : index == 1 ? read_version(json, &out->shadow)
-                                : read_shares(json, out));
-        }
-    }
+    if (is_null(json)) return sv_json_null(json);
+    return read_version(json, &((sv_traffic *)into)->shadow);
 }
 
 /* Answers with what is now. */
@@ -191,10 +188,11 @@ static sv_status changed(sv_call *call)
 
 sv_status sv_oip_set_traffic(sv_call *call, sv_string body)
 {
+    static const sv_json_member members[] = {
+        {"guard", read_guard}, {"shadow", read_shadow}, {"traffic", read_shares}};
     sv_traffic traffic = {.count = 0};
-    sv_json json;
-    SV_TRY(sv_front_json(body, &call->x->arena, &json));
-    SV_TRY(read_traffic(&json, &traffic));
+    SV_TRY(sv_front_members(call, body, members, 3, "expected guard, shadow or traffic", &traffic,
+                            NULL));
     return sv_call_manage(call, SV_KEEPER_TRAFFIC, call->model, &traffic, changed);
 }
 
@@ -209,36 +207,34 @@ static sv_status find_label(const sv_call *call, sv_string label, int64_t *out)
     return SV_OK;
 }
 
-static sv_status read_promotion(sv_call *call, sv_json *json, int64_t *out)
+/* What a promotion names: a version's number, or a text, which may be a label. */
+typedef struct promotion {
+    int64_t number;
+    sv_string text;
+} promotion;
+
+static sv_status read_promoted(sv_json *json, void *into)
 {
-    static const char *const names[] = {"version"};
-    sv_json_fields fields = {.names = names, .count = 1};
-    sv_string key, text = {NULL, 0};
-    size_t index;
-    bool more;
-    SV_TRY(sv_json_object_begin(json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(json, &fields, &key, &index, &more));
-        if (!more) break;
-        if (index) return sv_json_error(json, "expected version");
-        if (sv_json_peek(json) == SV_JSON_NUMBER) {
-            SV_TRY(read_version(json, out));
-        } else {
-            SV_TRY(sv_json_string(json, &text));
-        }
-    }
-    SV_TRY(sv_json_end(json));
-    if (!fields.seen) return sv_error_invalid("body: expected a key \"version\", found none");
-    if (text.data) *out = number_of(text);
-    return *out ? SV_OK : find_label(call, text, out);
+    promotion *p = into;
+    if (sv_json_peek(json) == SV_JSON_NUMBER) return read_version(json, &p->number);
+    return sv_json_string(json, &p->text);
+}
+
+static sv_status read_promotion(const sv_call *call, sv_string body, int64_t *out)
+{
+    static const sv_json_member members[] = {{"version", read_promoted}};
+    promotion p = {.number = 0};
+    uint64_t seen;
+    SV_TRY(sv_front_members(call, body, members, 1, "expected version", &p, &seen));
+    if (!seen) return sv_error_invalid("body: expected a key \"version\", found none");
+    *out = p.text.data ? number_of(p.text) : p.number;
+    return *out ? SV_OK : find_label(call, p.text, out);
 }
 
 sv_status sv_oip_promote(sv_call *call, sv_string body)
 {
-    sv_json json;
-    int64_t number = 0;
-    SV_TRY(sv_front_json(body, &call->x->arena, &json));
-    SV_TRY(read_promotion(call, &json, &number));
+    int64_t number;
+    SV_TRY(read_promotion(call, body, &number));
     sv_traffic traffic = {.share = {{number, 1}}, .count = 1};
     return sv_call_manage(call, SV_KEEPER_TRAFFIC, call->model, &traffic, changed);
 }

@@ -59,25 +59,19 @@ static sv_status reply_model(sv_call *call)
 
 /* ---- models that come and go ------------------------------------------------------------- */
 
+static sv_status read_text(sv_json *json, void *into)
+{
+    return sv_json_string(json, into);
+}
+
 static sv_status read_name(sv_call *call, sv_string body)
 {
-    static const char *const names[] = {"model_name"};
-    sv_json_fields fields = {.names = names, .count = 1};
-    sv_json json;
-    sv_string key;
-    size_t index;
-    bool more;
-    SV_TRY(sv_front_json(body, call->arena, &json));
-    SV_TRY(sv_json_object_begin(&json));
-    for (;;) {
-        SV_TRY(sv_json_field_next(&json, &fields, &key, &index, &more));
-        if (!more) break;
-        SV_TRY(index == 0 ? sv_json_string(&json, &call->model) : sv_json_skip(&json));
-    }
-    if (!fields.seen) return sv_error_invalid("body: expected a key \"model_name\", found none");
+    static const sv_json_member members[] = {{"model_name", read_text}};
+    uint64_t seen;
+    SV_TRY(sv_front_members(call, body, members, 1, NULL, &call->model, &seen));
+    if (!seen) return sv_error_invalid("body: expected a key \"model_name\", found none");
     call->model.data = sv_arena_copy_text(call->arena, call->model.data, call->model.size);
-    if (!call->model.data) return sv_error_memory("a name", call->model.size);
-    return sv_json_end(&json);
+    return call->model.data ? SV_OK : sv_error_memory("a name", call->model.size);
 }
 
 static sv_status done(sv_call *call)

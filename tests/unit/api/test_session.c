@@ -189,6 +189,25 @@ static void *run_many(void *argument)
     return NULL;
 }
 
+static void test_an_interrupted_session_does_not_run(void **state)
+{
+    (void)state;
+    fixture x;
+    start(&x);
+    float data[4];
+    count_up(data, 4);
+    sv_buffer in = buffer_of(data, 2, (int64_t[]){2, 2}), out;
+    CHECK_OK(sv_session_bind_input(x.session, 0, &in));
+    sv_session_interrupt(x.session, true);
+    CHECK_FAILS(sv_session_run(x.session), SV_CODE_CANCELLED, "interrupted");
+    CHECK_FAILS(sv_session_output(x.session, 0, &out), SV_CODE_FAILED_PRECONDITION, "found none");
+    sv_session_interrupt(x.session, false);
+    CHECK_OK(sv_session_run(x.session));
+    CHECK_OK(sv_session_output(x.session, 0, &out));
+    check_rows(&out, 2);
+    stop(&x);
+}
+
 static void test_sessions_share_a_model(void **state)
 {
     (void)state;
@@ -211,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_an_input_with_a_default_may_be_bound),
         cmocka_unit_test(test_no_rows_are_a_size_too),
         cmocka_unit_test(test_a_session_keeps_its_model_and_runtime),
+        cmocka_unit_test(test_an_interrupted_session_does_not_run),
         cmocka_unit_test(test_sessions_share_a_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,7 @@ static void test_reads_scheduling(void **state)
                    "    default_timeout_microseconds: 7000\n"
                    "    timeout_action: delay\n"
                    "    allow_timeout_override: false\n"
+                   "    preserve_ordering: true\n"
                    "    pad_variable_length_inputs: [sequence, width]\n"
                    "    pad_values: {ids: 1, mask: -0.5}\n"
                    "    pad_bucket: 8\n"
@@ -195,7 +196,7 @@ static void test_reads_scheduling(void **state)
     assert_true(a->max_queue_delay_us == 500 && a->policy.max_size == 32 && a->instances == 2);
     assert_true(a->max_requests == 64 && a->priority_levels == 3 && a->default_priority == 2);
     assert_true(a->policy.timeout_us == 7000 && a->policy.delays && a->policy.fixed);
-    assert_true(a->batching && !a->no_batching);
+    assert_true(a->batching && !a->no_batching && a->preserve_ordering);
     assert_true(a->pad.on && a->pad.dims == 2 && a->pad.bucket == 8 && a->pad.values == 2);
     assert_string_equal(a->pad.dim[1], "width");
     assert_string_equal(a->pad.value[1].input, "mask");

@@ -1,7 +1,12 @@
 /* Loops: bodies with captures, states that change their shapes, items, what can go wrong. */
 #include "fixture.h"
 
+#include "support/check.h"
+
+#include <pthread.h>
+#include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A body of Loop: iteration, condition, and states of these ranks of any size. */
 static sv_graph *loop_body(fixture *x, uint32_t n_state, const int32_t *rank, sv_value_id *state)
@@ -195,12 +200,82 @@ static void test_memory_stays(void **state)
     fixture_stop(&x);
 }
 
+enum { LONG = 512, SIDE = 64, PRODUCTS = 3 };
+
+/* state = state x W x W x W, n times: products that two threads share, with barriers between. */
+static void products(fixture *x)
+{
+    static float w[SIDE * SIDE];
+    for (int i = 0; i < SIDE; i++)
+        w[i * SIDE + i] = 1;
+    fixture_start(x);
+    sv_value_id count = graph_input(x->graph, "n", SV_I64, 0, NULL);
+    sv_value_id start = graph_input(x->graph, "start", SV_F32, 2, (int64_t[]){LONG, SIDE});
+    sv_value_id weight = graph_constant(x->graph, w, 2, (int64_t[]){SIDE, SIDE});
+    sv_value_id value;
+    sv_graph *body = loop_body(x, 1, (int32_t[]){2}, &value);
+    sv_value_id captured = capture(body, weight);
+    for (int i = 0; i < PRODUCTS; i++)
+        value = graph_node(body, SV_OP_MatMul, 2, (sv_value_id[]){value, captured}, NULL);
+    must(sv_graph_add_output(body, value));
+    fixture_finish(x, loop_node(x, body, count, 1, &start)->out[0]);
+}
+
+typedef struct interruption {
+    sv_exec *exec;
+    _Atomic bool begun;
+    uint32_t after_us;
+} interruption;
+
+static void *interrupt(void *argument)
+{
+    interruption *x = argument;
+    while (!atomic_load(&x->begun))
+        sched_yield();
+    usleep(x->after_us);
+    sv_exec_interrupt(x->exec, true);
+    return NULL;
+}
+
+/* The loop would not end before the machine does; wherever it is interrupted, it can run again. */
+static void test_runs_end_when_they_are_interrupted(void **state)
+{
+    fixture x;
+    static float data[LONG * SIDE];
+    int64_t for_ever = INT64_MAX, twice = 2;
+    (void)state;
+    for (int i = 0; i < LONG * SIDE; i++)
+        data[i] = (float)(i % 7);
+    products(&x);
+    assert_true(sv_program_is_open_ended(x.compiled->program));
+    fixture_bind(&x, 1, SV_F32, 2, (int64_t[]){LONG, SIDE}, data);
+    for (uint32_t round = 0; round < 30; round++) {
+        pthread_t thread;
+        interruption other = {.exec = x.exec, .after_us = round * 137};
+        bind_count(&x, &for_ever);
+        must(sv_thread_start(&thread, "other", interrupt, &other));
+        atomic_store(&other.begun, true);
+        CHECK_FAILS(sv_exec_run(x.exec), SV_CODE_CANCELLED, "interrupted");
+        pthread_join(thread, NULL);
+        /* It stays so until it is called off. */
+        bind_count(&x, &twice);
+        CHECK_FAILS(sv_exec_run(x.exec), SV_CODE_CANCELLED, "interrupted");
+        sv_exec_interrupt(x.exec, false);
+        sv_tensor out = fixture_run(&x);
+        assert_memory_equal(out.data, data, sizeof data);
+    }
+    fixture_stop(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_states_may_grow),  cmocka_unit_test(test_items_stack_up),
-        cmocka_unit_test(test_captured_weights), cmocka_unit_test(test_items_must_agree),
+        cmocka_unit_test(test_states_may_grow),
+        cmocka_unit_test(test_items_stack_up),
+        cmocka_unit_test(test_captured_weights),
+        cmocka_unit_test(test_items_must_agree),
         cmocka_unit_test(test_memory_stays),
+        cmocka_unit_test(test_runs_end_when_they_are_interrupted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

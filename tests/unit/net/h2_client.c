@@ -40,6 +40,19 @@ void h2_close(h2_client *c)
     nghttp2_hd_inflate_del(c->inflater);
 }
 
+void h2_start(fixture *f, h2_client *c, const sv_server_options *options)
+{
+    static const sv_server_options standard = {.loops = 1};
+    fixture_start(f, options ? options : &standard);
+    h2_open(c, f->port, 0);
+}
+
+void h2_stop(fixture *f, h2_client *c)
+{
+    h2_close(c);
+    fixture_end(f);
+}
+
 void h2_send(h2_client *c, uint8_t type, uint8_t flags, int32_t stream, const void *data,
              size_t size)
 {

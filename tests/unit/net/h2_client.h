@@ -2,7 +2,7 @@
 #ifndef SV_TESTS_NET_H2_CLIENT_H
 #define SV_TESTS_NET_H2_CLIENT_H
 
-#include "support/check.h"
+#include "fixture.h"
 
 #include <nghttp2/nghttp2.h>
 #include <stdbool.h>
@@ -27,6 +27,9 @@ typedef struct h2_frame {
  * standard one. */
 void h2_open(h2_client *c, uint16_t port, uint32_t window);
 void h2_close(h2_client *c);
+/* A server (`options` NULL: with one loop) and a connection to it; both are ended in order. */
+void h2_start(fixture *f, h2_client *c, const sv_server_options *options);
+void h2_stop(fixture *f, h2_client *c);
 void h2_send(h2_client *c, uint8_t type, uint8_t flags, int32_t stream, const void *data,
              size_t size);
 void h2_send_data(h2_client *c, int32_t stream, const void *data, size_t size, bool last);

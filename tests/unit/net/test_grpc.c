@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <zlib.h>
 
-static const sv_server_options standard = {.loops = 1};
-
 #define GRPC "content-type", "application/grpc", "te", "trailers"
 
 static void open_call(h2_client *c, int32_t stream, const char *path)
@@ -96,8 +94,7 @@ static void test_unary(void **state)
     uint8_t byte;
     uint8_t message[64];
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     open_call(&c, 1, "/echo");
     send_message(&c, 1, "hello", true);
     h2_expect_grpc(&c, 1, "hello", 0);
@@ -119,8 +116,7 @@ static void test_unary(void **state)
     open_call(&c, 9, "/early");
     h2_expect_grpc(&c, 9, "no", 0);
     h2_expect_reset(&c, 9, NGHTTP2_NO_ERROR);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 static void test_bad_calls(void **state)
@@ -129,8 +125,7 @@ static void test_bad_calls(void **state)
     h2_client c;
     uint8_t bytes[256];
     (void)state;
-    fixture_start(&f, &(sv_server_options){.loops = 1, .limits.body_bytes = 100});
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, &(sv_server_options){.loops = 1, .limits.body_bytes = 100});
     h2_request(&c, 1, "GET", "/echo", true, GRPC, NULL);
     expect_status(&c, 1, 12, "expected POST");
     h2_request(&c, 3, "POST", "/echo", true, GRPC, "grpc-timeout", "soon", NULL);
@@ -162,8 +157,7 @@ static void test_bad_calls(void **state)
     open_call(&c, 19, "/messages");
     h2_send_data(&c, 19, "\0\0\0\0\3a", 6, true);
     expect_status(&c, 19, 3, "ends within it");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* gzip, as zlib writes it with windowBits 31. */
@@ -185,8 +179,7 @@ static void test_compression(void **state)
     static uint8_t packed[4096], message[4096], large[8192];
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     size_t size = pack(packed, sizeof packed, "small", 5);
     h2_request(&c, 1, "POST", "/echo", false, GRPC, "grpc-encoding", "gzip", NULL);
     h2_send_data(&c, 1, message, frame_message(message, 1, packed, size), true);
@@ -211,8 +204,7 @@ static void test_compression(void **state)
     h2_request(&c, 7, "POST", "/echo", false, GRPC, "grpc-encoding", "gzip", NULL);
     h2_send_data(&c, 7, message, frame_message(message, 1, packed, size - 9), true);
     expect_status(&c, 7, 3, "compressed body");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 static void test_streams(void **state)
@@ -221,8 +213,7 @@ static void test_streams(void **state)
     h2_client c;
     uint8_t bytes[256], *at = bytes;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     open_call(&c, 1, "/messages");
     send_message(&c, 1, "one ", false);
     at += frame_message(at, 0, "two ", 4);
@@ -252,8 +243,7 @@ static void test_streams(void **state)
     h2_send_data(&c, 9, "\0\0\0", 3, false);
     h2_reset(&c, 9);
     fixture_wait(&f.gone, 1);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* More in flight than the bound on output: the client's next messages wait, and nothing is lost. */
@@ -266,8 +256,7 @@ static void test_backpressure(void **state)
     h2_client c;
     size_t got = 0;
     (void)state;
-    fixture_start(&f, &(sv_server_options){.loops = 1, .limits.output_bytes = 20000});
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, &(sv_server_options){.loops = 1, .limits.output_bytes = 20000});
     /* With its answer the server's SETTINGS come, and with them its windows. */
     open_call(&c, 1, "/echo");
     send_message(&c, 1, "", true);
@@ -285,8 +274,7 @@ static void test_backpressure(void **state)
     }
     assert_int_equal(got, 60 * sizeof message);
     assert_non_null(strstr(frame.head, "grpc-status: 0\n"));
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* A stream without an end hears of the drain. */
@@ -296,8 +284,7 @@ static void test_drain(void **state)
     static h2_frame frame;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     open_call(&c, 1, "/messages");
     fixture_wait(&f.opened, 1);
     sv_server_drain(f.server);

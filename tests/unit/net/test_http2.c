@@ -15,8 +15,7 @@ static void test_bodies(void **state)
     static fixture f;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "GET", "/echo?a=b", true, NULL);
     h2_expect(&c, 1, 200, "");
     h2_request(&c, 3, "POST", "/echo", false, "content-length", "5", NULL);
@@ -38,8 +37,7 @@ static void test_bodies(void **state)
     h2_expect(&c, 9, 200, "5");
     h2_request(&c, 11, "HEAD", "/big?n=1000", true, NULL);
     h2_expect(&c, 11, 200, "");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
     assert_int_equal(f.done, 6);
     assert_int_equal(f.gone, 0);
 }
@@ -52,16 +50,14 @@ static void test_compressed_bodies(void **state)
     uLongf size = sizeof packed;
     (void)state;
     assert_int_equal(compress(packed, &size, (const Bytef *)"squeezed", 8), Z_OK);
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "POST", "/echo", false, "content-encoding", "deflate", NULL);
     h2_send_data(&c, 1, packed, size, true);
     h2_expect(&c, 1, 200, "squeezed");
     h2_request(&c, 3, "POST", "/echo", false, "content-encoding", "br", NULL);
     h2_expect(&c, 3, 415, NULL);
     h2_expect_reset(&c, 3, NGHTTP2_NO_ERROR);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* Answers come as they are ready, not in the order of the streams. */
@@ -83,8 +79,7 @@ static void test_streams_do_not_wait(void **state)
     h2_expect(&c, 3, 200, "second");
     fixture_pause(&f, false);
     h2_expect(&c, 1, 200, "slow");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* An answer beyond the window waits, and others pass it. */
@@ -114,8 +109,7 @@ static void test_windows(void **state)
         got += frame.size;
     }
     assert_int_equal(got, 100000);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* More than all windows and the bound on output hold at once. */
@@ -124,8 +118,7 @@ static void test_large_answers(void **state)
     static fixture f;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "GET", "/big?n=3000000", true, NULL);
     h2_expect(&c, 1, 200, NULL);
     static char body[300000];
@@ -134,8 +127,7 @@ static void test_large_answers(void **state)
     for (size_t at = 0; at < sizeof body; at += 15000)
         h2_send_data(&c, 3, body + at, 15000, at + 15000 == sizeof body);
     h2_expect(&c, 3, 200, "300000");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
     assert_int_equal(f.done_received, 300000);
 }
 
@@ -175,8 +167,7 @@ static void test_heads(void **state)
     h2_send_data(&c, 19, large, 2000, false);
     h2_expect(&c, 19, 413, NULL);
     h2_expect_reset(&c, 19, NGHTTP2_NO_ERROR);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
     /* The body that was too long, and the one that was not as long as it said. */
     assert_int_equal(f.gone, 2);
 }
@@ -259,15 +250,13 @@ static void test_continue(void **state)
     static h2_frame frame;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "POST", "/echo", false, "expect", "100-continue", NULL);
     assert_true(h2_read(&c, &frame));
     assert_non_null(strstr(frame.head, ":status: 100\n"));
     h2_send_data(&c, 1, "now", 3, true);
     h2_expect(&c, 1, 200, "now");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* Errors, added headers, early answers. */
@@ -277,8 +266,7 @@ static void test_answers(void **state)
     static h2_frame frame;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "POST", "/fail", true, NULL);
     assert_true(h2_read(&c, &frame));
     assert_non_null(strstr(frame.head, ":status: 405\n"));
@@ -293,8 +281,7 @@ static void test_answers(void **state)
     h2_send_data(&c, 5, "some", 4, false);
     h2_expect(&c, 5, 200, "enough");
     h2_expect_reset(&c, 5, NGHTTP2_NO_ERROR);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 static void test_resets_and_ends_cancel(void **state)
@@ -302,8 +289,7 @@ static void test_resets_and_ends_cancel(void **state)
     static fixture f;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "POST", "/hang", true, NULL);
     h2_request(&c, 3, "POST", "/hang", false, NULL);
     h2_request(&c, 5, "POST", "/hang", true, NULL);
@@ -323,8 +309,7 @@ static void test_end_behind_requests(void **state)
     static h2_frame frame;
     h2_client c;
     (void)state;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     fixture_block(&f);
     h2_request(&c, 1, "POST", "/async", false, NULL);
     h2_send_data(&c, 1, "last", 4, true);
@@ -337,8 +322,7 @@ static void test_end_behind_requests(void **state)
     assert_memory_equal(frame.data, "last", 4);
     while (h2_read(&c, &frame))
         ;
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
     assert_int_equal(f.lost, 0);
 }
 
@@ -380,15 +364,13 @@ static void flood(void (*attack)(h2_client *c), uint32_t error)
 {
     static fixture f;
     h2_client c;
-    fixture_start(&f, &standard);
-    h2_open(&c, f.port, 0);
+    h2_start(&f, &c, NULL);
     h2_request(&c, 1, "POST", "/hang", true, NULL);
     fixture_wait(&f.ended, 1);
     attack(&c);
     h2_expect_goaway(&c, error);
     fixture_wait(&f.gone, 1);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
     assert_true(f.lost >= 1);
 }
 
@@ -495,8 +477,7 @@ static void test_zero_window(void **state)
     h2_request(&c, 3, "POST", "/hang", true, NULL);
     fixture_wait(&f.gone, 1);
     h2_expect_goaway(&c, NGHTTP2_ENHANCE_YOUR_CALM);
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 static void test_slow_heads_and_idling(void **state)
@@ -533,8 +514,7 @@ static void test_slow_body(void **state)
     h2_expect_reset(&c, 1, NGHTTP2_NO_ERROR);
     h2_request(&c, 3, "GET", "/echo", true, NULL);
     h2_expect(&c, 3, 200, "");
-    h2_close(&c);
-    fixture_end(&f);
+    h2_stop(&f, &c);
 }
 
 /* The preface may come byte by byte, and what only begins like it is HTTP/1.1. */

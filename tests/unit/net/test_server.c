@@ -727,6 +727,31 @@ static void test_stop_and_drain_limit(void **state)
     assert_int_equal(f.gone, 1);
 }
 
+static void note_limit(void *self)
+{
+    atomic_fetch_add((_Atomic int *)self, 1);
+}
+
+/* Who is asked to answer when the limit has passed, and does not, is cut off all the same. */
+static void test_the_limit_is_told(void **state)
+{
+    static fixture f;
+    static client c;
+    _Atomic int told = 0;
+    (void)state;
+    fixture_start(&f, &(sv_server_options){
+                          .drain_limit_ms = 20, .on_limit = note_limit, .on_limit_self = &told});
+    client_open(&c, f.port);
+    client_puts(c.fd, GET("/hang"));
+    fixture_wait(&f.ended, 1);
+    sv_server_drain(f.server);
+    client_expect_end(&c);
+    client_close(&c);
+    fixture_join(&f);
+    assert_int_equal(f.gone, 1);
+    assert_int_equal(told, 1);
+}
+
 static void test_charges(void **state)
 {
     static fixture f;
@@ -828,6 +853,7 @@ int main(void)
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_signals_before_run),
         cmocka_unit_test(test_stop_and_drain_limit),
+        cmocka_unit_test(test_the_limit_is_told),
         cmocka_unit_test(test_charges),
         cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_a_loop_that_does_not_open),

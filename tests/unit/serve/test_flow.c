@@ -26,9 +26,9 @@ static sv_batch *add_at(uint32_t level, int64_t rows, uint64_t queued_ns)
     *batch = (sv_batch){.version = &version,
                         .flow = &flow,
                         .level = level,
-                        .rows = rows,
+                        .extent.rows = rows,
                         .count = 1,
-                        .bytes = 100,
+                        .extent.bytes = 100,
                         .cost_ns = 10,
                         .joins = true,
                         .queued_ns = queued_ns};
@@ -45,7 +45,7 @@ static int64_t rows_of(const sv_batch *batch)
 {
     int64_t rows = 0;
     for (; batch; batch = batch->mate)
-        rows += batch->rows;
+        rows += batch->extent.rows;
     return rows;
 }
 
@@ -103,11 +103,11 @@ static void test_bytes_are_bounded(void **state)
 {
     (void)state;
     for (int i = 0; i < 4; i++)
-        add(1, 1)->bytes = (size_t)100 << 10;
+        add(1, 1)->extent.bytes = (size_t)100 << 10;
     assert_int_equal(rows_of(sv_flow_take(&flow)), 2);
     version.tuning.batching = true;
     for (int i = 0; i < 4; i++)
-        add(1, 1)->bytes = (size_t)100 << 10;
+        add(1, 1)->extent.bytes = (size_t)100 << 10;
     assert_int_equal(rows_of(sv_flow_take(&flow)), 6);
 }
 

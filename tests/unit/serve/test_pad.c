@@ -118,16 +118,17 @@ static sv_extent extent(int64_t rows, int64_t length)
 static void test_extents(void **state)
 {
     (void)state;
-    sv_extent a = extent(2, 10), b = extent(1, 17), sum = sv_extent_sum(&a, &b);
+    sv_extent a = extent(2, 10), b = extent(1, 17), sum = a;
+    sv_extent_add(&version, &sum, &b);
     assert_true(sum.rows == 3 && sum.bytes == 37 * 4 && sum.most.of[0] == 17);
     assert_int_equal(sv_extent_bytes(&version, &sum), 3 * 17 * 4);
     padding.bucket = 8;
-    assert_int_equal(sv_extent_target(&version, &sum).of[0], 24);
+    assert_int_equal(sv_extent_target(&padding, &sum).of[0], 24);
     assert_int_equal(sv_extent_bytes(&version, &sum), 3 * 24 * 4);
     sv_extent huge = {1 << 20, 4, {{INT64_MAX / 2}}};
     assert_true(sv_extent_bytes(&version, &huge) == SIZE_MAX);
     huge.most.of[0] = INT64_MAX;
-    assert_true(sv_extent_target(&version, &huge).of[0] == INT64_MAX);
+    assert_true(sv_extent_target(&padding, &huge).of[0] == INT64_MAX);
     assert_true(sv_extent_wastes(&version, &huge));
 }
 
@@ -145,14 +146,11 @@ static void test_waste(void **state)
 
 static void add(sv_flow *flow, sv_batch *part, int64_t length)
 {
-    sv_extent e = extent(1, length);
     *part = (sv_batch){.version = &version,
                        .flow = flow,
                        .level = 1,
-                       .rows = 1,
+                       .extent = extent(1, length),
                        .count = 1,
-                       .bytes = e.bytes,
-                       .most = e.most,
                        .joins = true,
                        .queued_ns = 1};
     sv_flow_add(flow, part);

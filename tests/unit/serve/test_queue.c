@@ -76,7 +76,7 @@ static sv_batch *make(sv_served *version, uint64_t cost_ns)
                        .flow = sv_queue_flow(queue, version),
                        .level = 1,
                        .count = 1,
-                       .rows = 1,
+                       .extent.rows = 1,
                        .cost_ns = cost_ns};
     return made;
 }
@@ -253,6 +253,53 @@ static void test_a_delay_ends(void **state)
     sv_queue_destroy(queue);
 }
 
+static bool is_off(sv_halt *halt)
+{
+    pthread_mutex_lock(&halt->lock);
+    bool off = halt->off;
+    pthread_mutex_unlock(&halt->lock);
+    return off;
+}
+
+static void test_runs_that_nobody_wants_are_broken_off(void **state)
+{
+    (void)state;
+    start(1, 100);
+    model[0].batches = true;
+    push_some(&model[1], 1, MS);
+    wait_until(&inside, 1);
+    for (int i = 0; i < 2; i++) {
+        sv_batch *made = make(&model[0], MS);
+        made->joins = true;
+        assert_int_equal(push(made), SV_REFUSED_NOT);
+    }
+    let_run(3);
+    /* The two were one run: of another number than the first. */
+    assert_ptr_equal(batch[1].halt, batch[2].halt);
+    assert_true(batch[1].run == batch[2].run && batch[0].run < batch[1].run);
+    sv_queue_forgo(queue, &batch[0]);
+    sv_queue_forgo(queue, &batch[1]);
+    assert_false(is_off(batch[1].halt));
+    sv_queue_forgo(queue, &batch[2]);
+    assert_true(is_off(batch[1].halt));
+    sv_queue_destroy(queue);
+}
+
+static void test_a_close_lets_nothing_wait(void **state)
+{
+    (void)state;
+    start(1, 100);
+    model[0].batches = true;
+    model[0].tuning.max_queue_delay_us = UINT64_C(3600000000);
+    sv_batch *made = make(&model[0], MS);
+    made->joins = true;
+    assert_int_equal(push(made), SV_REFUSED_NOT);
+    sv_queue_close(queue);
+    let_run(1);
+    assert_true(is_off(made->halt));
+    sv_queue_destroy(queue);
+}
+
 /* ---- threads -------------------------------------------------------------------------------- */
 
 #define TURNS 400
@@ -286,7 +333,7 @@ static void *push_and_unlink(void *argument)
                            .flow = flow,
                            .level = 1 + (uint32_t)i % 3,
                            .count = 1,
-                           .rows = 1,
+                           .extent.rows = 1,
                            .cost_ns = 1000,
                            .joins = true};
         if (sv_queue_push(queue, made, &wait) != SV_REFUSED_NOT) {
@@ -332,6 +379,8 @@ int main(void)
         cmocka_unit_test(test_a_run_on_a_loop_counts_as_an_instance),
         cmocka_unit_test(test_unlink),
         cmocka_unit_test(test_a_delay_ends),
+        cmocka_unit_test(test_runs_that_nobody_wants_are_broken_off),
+        cmocka_unit_test(test_a_close_lets_nothing_wait),
         cmocka_unit_test(test_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

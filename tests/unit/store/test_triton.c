@@ -98,6 +98,15 @@ static void test_policies(void **state)
     assert_false(config.file_name);
 }
 
+static void test_order(void **state)
+{
+    (void)state;
+    CHECK_OK(parse("dynamic_batching { preserve_ordering: true }"));
+    assert_true(layout.tuning.preserve_ordering && layout.warning_count == 0);
+    CHECK_OK(parse("dynamic_batching { preserve_ordering: false }"));
+    assert_false(layout.tuning.preserve_ordering);
+}
+
 static void test_warm_up(void **state)
 {
     (void)state;
@@ -169,7 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_whole_model),    TEST(test_policies),
         TEST(test_warm_up),          TEST(test_warnings_name_what_is_not_heeded),
-        TEST(test_errors_say_where),
+        TEST(test_errors_say_where), TEST(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,19 @@ static void test_contradictions(void **state)
     CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT, "found none");
     tuning = (sv_tuning){.priority_levels = 17, .default_priority = 1};
     CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT, "at most 16");
+    tuning = (sv_tuning){.preserve_ordering = true, .priority_levels = 1, .default_priority = 1};
+    CHECK_OK(sv_tuning_check(&tuning, "m"));
+    tuning.priority_levels = 2;
+    CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT,
+                "one priority level beside preserve_ordering, found 2");
+    tuning.priority_levels = 0;
+    tuning.default_priority = 0;
+    tuning.policy.delays = true;
+    CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT, "found delay");
+    tuning.policy.delays = false;
+    tuning.level_policies = 1;
+    tuning.level_policy[0].delays = true;
+    CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT, "found delay");
     tuning = (sv_tuning){.max_batch_rows = 4, .preferred = {4, 8}, .preferred_count = 2};
     CHECK_FAILS(sv_tuning_check(&tuning, "m"), SV_CODE_INVALID_ARGUMENT, "at most 4, found 8");
     tuning.max_batch_rows = 8;

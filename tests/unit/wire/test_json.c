@@ -280,6 +280,37 @@ static void test_known_fields(void **state)
                 "the key \"data\" comes twice");
 }
 
+typedef struct pair {
+    uint64_t a, b;
+} pair;
+
+static sv_status read_a(sv_json *json, void *into)
+{
+    return sv_json_u64(json, &((pair *)into)->a);
+}
+
+static sv_status read_b(sv_json *json, void *into)
+{
+    return sv_json_u64(json, &((pair *)into)->b);
+}
+
+static void test_members(void **state)
+{
+    (void)state;
+    static const sv_json_member members[] = {{"a", read_a}, {"b", read_b}};
+    const char *text = "{\"b\":7,\"other\":[1,{}],\"a\":5} {\"b\":1} {\"c\":1}";
+    sv_json json;
+    pair p = {0};
+    uint64_t seen = 0;
+    sv_json_init(&json, text, strlen(text), "body", NULL, NULL);
+    CHECK_OK(sv_json_members(&json, members, 2, NULL, &p, &seen));
+    assert_true(p.a == 5 && p.b == 7 && seen == 3);
+    CHECK_OK(sv_json_members(&json, members, 2, "expected a or b", &p, &seen));
+    assert_true(p.b == 1 && seen == 2);
+    CHECK_FAILS(sv_json_members(&json, members, 2, "expected a or b", &p, &seen),
+                SV_CODE_INVALID_ARGUMENT, "expected a or b");
+}
+
 static void test_runs(void **state)
 {
     (void)state;
@@ -333,6 +364,7 @@ int main(void)
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_objects_and_arrays),
         cmocka_unit_test(test_known_fields),
+        cmocka_unit_test(test_members),
         cmocka_unit_test(test_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
