@@ -158,7 +158,13 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
     panel += (step);                                                                               \
     TILE_EACH_ROW(TILE_STEP)
         int64_t k = 0;
-        for (; ahead && k + TILE_AHEAD_STEPS <= depth;) {
+        if (mr <= TILE_AHEAD_ROWS && ahead && job->ahead_lines == TILE_AHEAD_STEPS) {
+            for (; k < depth; k++, ahead += TILE_LINE) {
+                __builtin_prefetch(ahead, 0, 2);
+                TILE_DEPTH(nv * SV_VF)
+            }
+        }
+        while (ahead && k + TILE_AHEAD_STEPS <= depth) {
             for (int64_t i = job->ahead_lines; i > 0; i--, ahead += TILE_LINE)
                 __builtin_prefetch(ahead, 0, 2);
 #pragma GCC unroll 4

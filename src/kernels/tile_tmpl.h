@@ -151,8 +151,10 @@ typedef struct tile_panel {
     bool resumed, unfinished;
 } tile_panel;
 
-/* Steps of depth that are done in one go where lines are read ahead. */
+/* Steps of depth that are done in one go where lines are read ahead. Where that is a line a step,
+ * tiles of up to TILE_AHEAD_ROWS have a register left to do it step by step. */
 #define TILE_AHEAD_STEPS 4
+#define TILE_AHEAD_ROWS 10
 
 /* Lets tile `i` of `n`, which all multiply the panel, read its part of `next` ahead, a panel of the
  * same size (NULL: nothing), evenly: in a burst, weights would come no faster than unasked. A
