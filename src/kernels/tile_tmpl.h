@@ -1,5 +1,5 @@
 /* The micro-kernel of every matrix-shaped family: a tile of rows times a panel of columns, over the
- * whole of K, then the epilogue.
+ * whole of K (or part after part of it), then the epilogue.
  *
  * A panel is [K][width], width TILE_NR columns, or TILE_NR / 2 in the last panel where that is
  * enough; columns beyond the last are 0. A row of the left side is given by a pointer per tap:

@@ -1,5 +1,6 @@
 /* GEMM of f32 at one CPU level: packed b (panels made at load) and raw b (panels made on the way,
- * or b read in place). A unit is a block of rows by a group of panels, or several small batches. */
+ * or b read in place). A unit is a block of rows by a group of panels, or several small batches;
+ * with packed b, neighbouring units of a thread are done as one area. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/panel_tmpl.h"
 #include "kernels/tile_tmpl.h"
@@ -10,12 +11,13 @@
 /* From this many rows on, raw b is copied into panels: then they are read often enough. */
 #define GEMM_PACK_ROWS (2 * TILE_MR)
 
-/* Large products: rows are taken by parts that stay in the second-level cache, beside the panel
- * read and the one to come, while all panels of the thread go by; of a depth whose rows take more,
- * a part at a time. So many rows go first: weights come from afar once for all of them. */
+/* Large products: a part of the rows stays in the second-level cache, beside the panel read and the
+ * one to come, while all panels of the thread go by. Up to GEMM_ONE_PART rows are one part, so that
+ * weights come from afar once; of more, a part has GEMM_NEAR_ROWS or more. Where that many are too
+ * deep, all panels meet a part of the depth before the next. */
 #define GEMM_NEAR_BYTES (1 << 19)
-#define GEMM_NEAR_ROWS 96
 #define GEMM_ONE_PART 144
+#define GEMM_NEAR_ROWS 96
 #define GEMM_NEAR_DEPTH 2048
 
 /* Rows that lie a multiple of so many bytes apart share few sets of the second-level cache: a part
@@ -77,7 +79,8 @@ static void gemm_parts_init(gemm_plan *plan)
     const int64_t fit = floats / rows < GEMM_NEAR_DEPTH ? floats / rows : GEMM_NEAR_DEPTH;
     if (shape->y_n == 1 && shape->k > fit) plan->depth_parts = (shape->k + fit - 1) / fit;
     const double depth = (double)(shape->k ? gemm_part_depth(plan) : 1);
-    const int64_t most = tile_clamp_count((double)floats / depth, GEMM_MOST_ROWS);
+    int64_t most = tile_clamp_count((double)floats / depth, GEMM_MOST_ROWS);
+    if (most < TILE_MR) most = TILE_MR;
     const int64_t parts = (shape->m + most - 1) / most;
     plan->near_blocks = (split->blocks + parts - 1) / parts;
     split->blocks = parts * plan->near_blocks;
