@@ -91,12 +91,12 @@ static void deep(void **state)
     (void)state;
     static const rig_layout layout[] = {RIG_DENSE, RIG_TRANSPOSED, RIG_PADDED, RIG_EVERY_OTHER};
     for (int i = 0; i < 16; i++) {
-        plain(29, 75, 4200, layout[i % 4], RIG_DENSE, layout[i / 4], i % 3 ? 1 : 0.25f);
+        plain(14, 75, 2100, layout[i % 4], RIG_DENSE, layout[i / 4], i % 3 ? 1 : 0.25f);
     }
-    plain(150, 40, 2100, RIG_DENSE, RIG_TRANSPOSED, RIG_DENSE, 1);
-    plain(150, 140, 2048, RIG_PADDED, RIG_DENSE, RIG_PADDED, 1);
-    plain(50, 530, 2048, RIG_DENSE, RIG_DENSE, RIG_DENSE, 1);
-    plain(50, 530, 2048, RIG_TRANSPOSED, RIG_DENSE, RIG_DENSE, 1);
+    plain(150, 70, 2100, RIG_DENSE, RIG_TRANSPOSED, RIG_PADDED, 1);
+    plain(29, 40, 4200, RIG_PADDED, RIG_DENSE, RIG_DENSE, 1);
+    plain(49, 515, 2048, RIG_DENSE, RIG_DENSE, RIG_DENSE, 1);
+    plain(49, 120, 2048, RIG_TRANSPOSED, RIG_DENSE, RIG_DENSE, 1);
 }
 
 /* y = alpha a b through a bias, a residual and so on: epilogues that tiles do, and that they do by
@@ -106,16 +106,16 @@ static void deep_epilogue(int kinds, int64_t n, float alpha)
     sv_gemm_param param = {.alpha = alpha};
     rig r;
     rig_init(&r, SV_FAMILY_gemm, &param, sizeof param, (uint64_t)(kinds * 1000 + n));
-    rig_add(&r, SV_F32, 2, (int64_t[]){26, 4200}, RIG_DENSE);
-    rig_add(&r, SV_F32, 2, (int64_t[]){4200, n}, RIG_DENSE);
-    rig_add(&r, SV_F32, 2, (int64_t[]){26, n}, RIG_DENSE);
+    rig_add(&r, SV_F32, 2, (int64_t[]){14, 2100}, RIG_DENSE);
+    rig_add(&r, SV_F32, 2, (int64_t[]){2100, n}, RIG_DENSE);
+    rig_add(&r, SV_F32, 2, (int64_t[]){14, n}, RIG_DENSE);
     const uint8_t bias = rig_add(&r, SV_F32, 1, (int64_t[]){n}, RIG_DENSE);
-    const uint8_t add = rig_add(&r, SV_F32, 2, (int64_t[]){26, n}, RIG_PADDED);
+    const uint8_t add = rig_add(&r, SV_F32, 2, (int64_t[]){14, n}, RIG_PADDED);
     if (kinds & 8) rig_epilogue(&r, SV_EPI_UNARY, 0, SV_UNARY_Tanh, 0, 0);
     if (kinds & 1) rig_epilogue(&r, SV_EPI_BIAS, bias, 0, 0, 0);
     if (kinds & 2) rig_epilogue(&r, SV_EPI_ADD, add, 0, 0, 0);
     if (kinds & 4) rig_epilogue(&r, SV_EPI_UNARY, 0, SV_UNARY_Relu, 0, 0);
-    rig_compare(&r, 2, sum_error(4200), 4 * eps);
+    rig_compare(&r, 2, sum_error(2100), 4 * eps);
     rig_release(&r);
 }
 
@@ -133,7 +133,7 @@ static void deep_epilogues(void **state)
 static void rows_alone(void **state)
 {
     (void)state;
-    enum { M = 40, N = 77, K = 4200 };
+    enum { M = 40, N = 77, K = 2100 };
     for (int level = SV_CPU_BASELINE; level <= (int)rig_level(); level++) {
         sv_gemm_param param = {.alpha = 1};
         rig r;
