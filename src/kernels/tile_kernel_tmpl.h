@@ -167,8 +167,10 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
         while (ahead && k + TILE_AHEAD_STEPS <= depth) {
             for (int64_t i = job->ahead_lines; i > 0; i--, ahead += TILE_LINE)
                 __builtin_prefetch(ahead, 0, 2);
-#pragma GCC unroll 4
-            for (int i = 0; i < TILE_AHEAD_STEPS; i++, k++) {
+            /* Unrolled, clang would no longer keep the sums in registers. */
+            const int64_t stop = k + TILE_AHEAD_STEPS;
+#pragma GCC unroll 1
+            for (; k < stop; k++) {
                 TILE_DEPTH(nv * SV_VF)
             }
         }
