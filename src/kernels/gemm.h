@@ -4,7 +4,8 @@
  * one rank R >= 2; leading dimensions are batch, of 1 or equal size (a dimension of 1 is repeated).
  * Any strides: transposition is a matter of strides. b may be packed (SV_FORMAT_gemm_panels) when
  * it is a constant of rank 2: then every row of a, over all batches, meets the same b, so that
- * equal leading strides merge into M. K = 0 gives zeros before the epilogue. */
+ * equal leading strides merge into M. K = 0 gives zeros before the epilogue. y overlaps no other
+ * operand: sums over parts of K wait in it. */
 #ifndef SV_KERNELS_GEMM_H
 #define SV_KERNELS_GEMM_H
 

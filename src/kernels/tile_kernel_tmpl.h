@@ -117,7 +117,7 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
     const tile_lanes lanes0 = tile_lanes_of(job->columns);
     const tile_lanes lanes1 = tile_lanes_of(nv > 1 ? job->columns - SV_VF : 0);
     sv_vf start0 = vf_zero(), start1 = vf_zero();
-    if (job->bias && !job->scaled) {
+    if (job->bias && !job->scaled && !job->resumed) {
         start0 = tile_load(job->bias, lanes0);
         if (nv > 1) start1 = tile_load(job->bias + SV_VF, lanes1);
     }
@@ -133,6 +133,14 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
         if (nv > 1) __builtin_prefetch(job->y[i] + job->column + SV_VF, 1, 3);                     \
     }
     TILE_EACH_ROW(TILE_CLAIM)
+#define TILE_RESUME(i)                                                                             \
+    if (i < mr) {                                                                                  \
+        c##i##_0 = tile_load(job->y[i] + job->column, lanes0);                                     \
+        if (nv > 1) c##i##_1 = tile_load(job->y[i] + job->column + SV_VF, lanes1);                 \
+    }
+    if (job->resumed) {
+        TILE_EACH_ROW(TILE_RESUME)
+    }
     for (int64_t tap = job->taps; tap > 0; tap--) {
 #define TILE_POINT(i) const float *x##i = x[i < mr ? i : 0] + job->x_offset;
         TILE_EACH_ROW(TILE_POINT)
@@ -143,21 +151,31 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
         c##i##_0 = vf_fma(a, b0, c##i##_0);                                                        \
         if (nv > 1) c##i##_1 = vf_fma(a, b1, c##i##_1);                                            \
     }
-#define TILE_DEPTH                                                                                 \
+#define TILE_DEPTH(step)                                                                           \
     const sv_vf b0 = vf_load(panel), b1 = nv > 1 ? vf_load(panel + SV_VF) : b0;                    \
-    if (TILE_NEAR) __builtin_prefetch(panel + TILE_NEAR * step, 0, 3);                             \
-    if (TILE_NEAR && nv > 1) __builtin_prefetch(panel + TILE_NEAR * step + SV_VF, 0, 3);           \
-    panel += step;                                                                                 \
+    if (TILE_NEAR) __builtin_prefetch(panel + TILE_NEAR * (step), 0, 3);                           \
+    if (TILE_NEAR && nv > 1) __builtin_prefetch(panel + TILE_NEAR * (step) + SV_VF, 0, 3);         \
+    panel += (step);                                                                               \
     TILE_EACH_ROW(TILE_STEP)
-        if (mr <= TILE_AHEAD_ROWS && ahead) {
-            for (int64_t k = 0; k < depth; k++, ahead += TILE_LINE) {
+        int64_t k = 0;
+        if (mr <= TILE_AHEAD_ROWS && ahead && job->ahead_lines == TILE_AHEAD_STEPS) {
+            for (; k < depth; k++, ahead += TILE_LINE) {
                 __builtin_prefetch(ahead, 0, 2);
-                TILE_DEPTH
+                TILE_DEPTH(nv * SV_VF)
             }
-            continue;
         }
-        for (int64_t k = 0; k < depth; k++) {
-            TILE_DEPTH
+        while (ahead && k + TILE_AHEAD_STEPS <= depth) {
+            for (int64_t i = job->ahead_lines; i > 0; i--, ahead += TILE_LINE)
+                __builtin_prefetch(ahead, 0, 2);
+            /* Unrolled, clang would no longer keep the sums in registers. */
+            const int64_t stop = k + TILE_AHEAD_STEPS;
+#pragma GCC unroll 1
+            for (; k < stop; k++) {
+                TILE_DEPTH(nv * SV_VF)
+            }
+        }
+        for (; k < depth; k++) {
+            TILE_DEPTH(step)
         }
     }
     if (job->scaled) {
@@ -192,9 +210,65 @@ TILE_EACH_HEIGHT(TILE_DEFINE)
 #define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
 static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
 
+/* Sums so far, of real columns; those beyond are 0. */
+static void tile_load_row(const float *from, float *to, int64_t columns, int64_t pitch)
+{
+    for (int64_t j = 0; j < pitch; j += SV_VF) {
+        const int64_t left = columns - j;
+        vf_store(to + j, left >= SV_VF ? vf_load(from + j) : vf_load_n(from + j, left));
+    }
+}
+
+/* A tile by way of a buffer: what the micro-kernel cannot do itself follows there. */
+static void tile_apply_buffered(tile_fn *kernel, tile_job *job, const tile_epilogue *epilogue,
+                                const tile_rows *rows, const tile_panel *panel, int64_t pitch)
+{
+    float x[TILE_BUFFER * TILE_NR] __attribute__((aligned(64))), *to[TILE_BUFFER];
+    for (int32_t i = 0; i < rows->n; i++) {
+        to[i] = x + i * pitch;
+        if (panel->resumed) tile_load_row(rows->y[i] + panel->column, to[i], panel->columns, pitch);
+    }
+    /* A leading bias starts the sums, unless it ends within a vector. */
+    const bool bias = epilogue->bias && panel->columns == pitch;
+    if (bias && !(job->scaled && panel->unfinished)) job->bias = epilogue->bias + panel->column;
+    job->scaled = job->scaled && !panel->unfinished;
+    job->y = to;
+    job->columns = (int32_t)pitch;
+    kernel(job);
+    if (!panel->unfinished) {
+        tile_epilogue_run(epilogue, bias ? 1 : 0, rows, panel, x, pitch);
+        return;
+    }
+    for (int32_t i = 0; i < rows->n; i++)
+        tile_store_row(to[i], rows->y[i] + panel->column, 1, panel->columns);
+}
+
+/* A tile straight into y, the whole epilogue with it. */
+static void tile_apply_direct(tile_fn *kernel, tile_job *job, const tile_epilogue *epilogue,
+                              const tile_rows *rows, const tile_panel *panel)
+{
+    job->y = rows->y;
+    job->column = panel->column;
+    job->columns = panel->columns;
+    job->bias = epilogue->bias ? epilogue->bias + panel->column : NULL;
+    if (panel->unfinished) {
+        if (job->scaled) job->bias = NULL;
+        job->scaled = false;
+        kernel(job);
+        return;
+    }
+    job->add = epilogue->add < 0 ? NULL : rows->side + epilogue->add * rows->n;
+    job->low = epilogue->low;
+    job->high = epilogue->high;
+    kernel(job);
+    if (epilogue->last)
+        tile_activate(epilogue->last, rows->y, rows->n, panel->column, panel->columns);
+}
+
 void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue, const tile_rows *rows,
                 const tile_panel *panel)
 {
+    const int64_t pitch = vectors * SV_VF;
     tile_job job = {.x = rows->x,
                     .panel = panel->at,
                     .step = panel->step,
@@ -202,35 +276,19 @@ void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue, con
                     .depth = panel->depth,
                     .x_offset = panel->x_offset,
                     .ahead = panel->ahead,
+                    .ahead_lines = panel->ahead_lines,
                     .real_columns = panel->columns,
                     .scaled = epilogue->alpha != 1.0f,
+                    .resumed = panel->resumed,
                     .alpha = epilogue->alpha,
                     .low = -__builtin_inff(),
                     .high = __builtin_inff()};
-    bool whole = TILE_MASKS || panel->columns == vectors * SV_VF;
+    const bool whole = TILE_MASKS || panel->columns == pitch;
     if (epilogue->direct && whole && panel->y_step == 1) {
-        job.y = rows->y;
-        job.add = epilogue->add < 0 ? NULL : rows->side + epilogue->add * rows->n;
-        job.bias = epilogue->bias ? epilogue->bias + panel->column : NULL;
-        job.column = panel->column;
-        job.columns = panel->columns;
-        job.low = epilogue->low;
-        job.high = epilogue->high;
-        kernel(&job);
-        if (epilogue->last)
-            tile_activate(epilogue->last, rows->y, rows->n, panel->column, panel->columns);
-        return;
+        tile_apply_direct(kernel, &job, epilogue, rows, panel);
+    } else {
+        tile_apply_buffered(kernel, &job, epilogue, rows, panel, pitch);
     }
-    float x[TILE_BUFFER * TILE_NR] __attribute__((aligned(64))), *to[TILE_BUFFER];
-    const int64_t pitch = vectors * SV_VF;
-    for (int32_t i = 0; i < rows->n; i++)
-        to[i] = x + i * pitch;
-    job.y = to;
-    job.columns = (int32_t)pitch;
-    /* A leading bias starts the sums, unless it ends within a vector. */
-    if (epilogue->bias && panel->columns == pitch) job.bias = epilogue->bias + panel->column;
-    kernel(&job);
-    tile_epilogue_run(epilogue, job.bias ? 1 : 0, rows, panel, x, pitch);
 }
 
 /* One row by TILE_WIDE panels: two accumulators alone would wait for each other's results. */

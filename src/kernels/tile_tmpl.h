@@ -1,5 +1,5 @@
 /* The micro-kernel of every matrix-shaped family: a tile of rows times a panel of columns, over the
- * whole of K, then the epilogue.
+ * whole of K (or part after part of it), then the epilogue.
  *
  * A panel is [K][width], width TILE_NR columns, or TILE_NR / 2 in the last panel where that is
  * enough; columns beyond the last are 0. A row of the left side is given by a pointer per tap:
@@ -47,10 +47,8 @@
 /* Most rows of a micro-kernel of another family (tile_apply). */
 #define TILE_BUFFER 16
 
-/* Floats of a cache line, and the most rows of tiles that read ahead: higher ones have no register
- * left for it, and use what they read often enough. */
+/* Floats of a cache line. */
 #define TILE_LINE 16
-#define TILE_AHEAD_ROWS 10
 
 /* All operands are f32, or absent. */
 static inline bool tile_all_f32(const sv_problem *problem)
@@ -143,11 +141,33 @@ typedef struct tile_panel {
     int64_t column;   /* the first; of y, bias and sides */
     int32_t columns;
     int64_t y_step; /* stride of y over columns */
-    /* Of which tiles of few rows read a line of TILE_LINE floats into the second-level cache for
-     * each step of depth: what comes later, from further off, than they alone keep near. Or NULL.
-     */
+    /* What the tile reads into the second-level cache meanwhile, `ahead_lines` at a time, every
+     * TILE_AHEAD_STEPS of depth: weights that come next, from further off than the processor looks.
+     * Or NULL; else the panel itself is packed. */
     const float *ahead;
+    int64_t ahead_lines;
+    /* A depth in parts: y holds the sums of the parts before (resumed), is left with those so far
+     * (unfinished). The chains of multiply-adds are those of the whole depth, bit by bit. */
+    bool resumed, unfinished;
 } tile_panel;
+
+/* Steps of depth that are done in one go where lines are read ahead. Where that is a line a step,
+ * tiles of up to TILE_AHEAD_ROWS have a register left to do it step by step. */
+#define TILE_AHEAD_STEPS 4
+#define TILE_AHEAD_ROWS 10
+
+/* Lets tile `i` of `n`, which all multiply the panel, read its part of `next` ahead, a panel of the
+ * same size (NULL: nothing), evenly: in a burst, weights would come no faster than unasked. A
+ * single tile reads half, and leaves the rest to the processor. */
+static inline void tile_read_ahead(tile_panel *panel, const float *next, int64_t i, int64_t n)
+{
+    const int64_t all = TILE_AHEAD_STEPS * panel->step, each = (n > 1 ? n : 2) * TILE_LINE;
+    panel->ahead_lines = (all + each - 1) / each;
+    const int64_t lines = panel->taps * (panel->depth / TILE_AHEAD_STEPS) * panel->ahead_lines;
+    const int64_t at = i * lines * TILE_LINE;
+    const bool more = next && at < panel->taps * panel->depth * panel->step;
+    panel->ahead = more ? next + at : NULL;
+}
 
 /* What one micro-kernel needs. */
 typedef struct tile_job {
@@ -155,6 +175,7 @@ typedef struct tile_job {
     const float *panel;
     int64_t step, taps, depth, x_offset;
     const float *ahead;
+    int64_t ahead_lines;
     float *const *y;
     const float *const *add; /* or NULL */
     const float *bias;       /* of the first column, or NULL */
@@ -162,6 +183,7 @@ typedef struct tile_job {
     int32_t columns;      /* to store */
     int32_t real_columns; /* that have weights: fewer when the tile goes to a buffer */
     bool scaled;          /* alpha is not 1 */
+    bool resumed;         /* sums go on from what lies in y */
     float alpha, low, high;
 } tile_job;
 

@@ -288,10 +288,8 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
     for (int64_t p = first; p < last; p++) {
         conv_panel(run, p, &panel);
         const float *next = conv_ahead(run, p + 1, tiles);
-        const int64_t lines = panel.taps * panel.depth * TILE_LINE;
         for (int64_t t = 0; t < tiles; t++) {
-            const int64_t part = block * tiles + t;
-            panel.ahead = next && part * TILE_LINE < panel.step ? next + part * lines : NULL;
+            tile_read_ahead(&panel, next, block * tiles + t, run->plan->split.blocks * tiles);
             tile_run(&run->epilogue, &tile[t], &panel);
         }
     }

@@ -334,17 +334,17 @@ static const float *winograd_weights(const winograd_run *run, int64_t e, int64_t
     return (const float *)run->call->ptr[1] + (e * sv_panel_stored(o, TILE_NR) + p * TILE_NR) * c;
 }
 
-/* All tiles of a block times one panel. While heap h is multiplied, the h-th part of the panel that
- * comes next is read ahead: with few rows a panel is used too briefly to hide how far off it is. */
+/* All tiles of a block times one panel. The panel that comes next is read ahead meanwhile: with few
+ * rows a panel is used too briefly to hide how far off it is. */
 static void winograd_panel(const winograd_run *run, const float *const *x, float *const *y,
                            int64_t tiles, tile_panel *panel, const float *next)
 {
-    const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR, lines = panel->depth * TILE_LINE;
+    const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR;
     for (int64_t h = 0; h < heaps; h++) {
         const int64_t from = tile_part(tiles, heaps, h);
         const int64_t n = tile_part(tiles, heaps, h + 1) - from;
         const tile_rows rows = {.n = (int32_t)n, .x = x + from, .y = y + from};
-        panel->ahead = next && h * TILE_LINE < panel->step ? next + h * lines : NULL;
+        tile_read_ahead(panel, next, h, heaps);
         tile_run(&run->plain, &rows, panel);
     }
 }

@@ -49,7 +49,7 @@ void rig_run(rig *r, const sv_kernel *kernel, uint32_t range);
 /* The level of this machine. */
 sv_cpu_level rig_level(void);
 
-/* Runs every row of the family that this machine has and that supports the problem, cut in two
+/* Runs every row of the family that this machine has and that supports the problem, cut in several
  * ways, and compares operand `y` with the reference row: |difference| <= absolute + relative *
  * |reference|. Returns the number of rows that ran besides the reference. */
 int rig_compare(rig *r, uint8_t y, double absolute, double relative);

@@ -10,6 +10,7 @@
 #include "problem_rig.h"
 
 #include <math.h>
+#include <string.h>
 
 static const double eps = 1.19e-7;
 
@@ -81,6 +82,81 @@ static void many_rows(void **state)
     rig_add(&r, SV_F32, 3, (int64_t[]){2, 1290, 40}, RIG_DENSE);
     rig_compare(&r, 2, sum_error(256), 2 * eps);
     rig_release(&r);
+}
+
+/* A depth in parts: sums wait in y, whatever follows them. The last panel ends within a vector, or
+ * is narrow; rows lie apart, or so that they are copied. */
+static void deep(void **state)
+{
+    (void)state;
+    static const rig_layout layout[] = {RIG_DENSE, RIG_TRANSPOSED, RIG_PADDED, RIG_EVERY_OTHER};
+    for (int i = 0; i < 16; i++) {
+        plain(14, 75, 2100, layout[i % 4], RIG_DENSE, layout[i / 4], i % 3 ? 1 : 0.25f);
+    }
+    plain(150, 70, 2100, RIG_DENSE, RIG_TRANSPOSED, RIG_PADDED, 1);
+    plain(29, 40, 4200, RIG_PADDED, RIG_DENSE, RIG_DENSE, 1);
+    plain(49, 515, 2048, RIG_DENSE, RIG_DENSE, RIG_DENSE, 1);
+    plain(49, 120, 2048, RIG_TRANSPOSED, RIG_DENSE, RIG_DENSE, 1);
+}
+
+/* y = alpha a b through a bias, a residual and so on: epilogues that tiles do, and that they do by
+ * way of a buffer, in the first case from the bias on, in the second after a scale. */
+static void deep_epilogue(int kinds, int64_t n, float alpha)
+{
+    sv_gemm_param param = {.alpha = alpha};
+    rig r;
+    rig_init(&r, SV_FAMILY_gemm, &param, sizeof param, (uint64_t)(kinds * 1000 + n));
+    rig_add(&r, SV_F32, 2, (int64_t[]){14, 2100}, RIG_DENSE);
+    rig_add(&r, SV_F32, 2, (int64_t[]){2100, n}, RIG_DENSE);
+    rig_add(&r, SV_F32, 2, (int64_t[]){14, n}, RIG_DENSE);
+    const uint8_t bias = rig_add(&r, SV_F32, 1, (int64_t[]){n}, RIG_DENSE);
+    const uint8_t add = rig_add(&r, SV_F32, 2, (int64_t[]){14, n}, RIG_PADDED);
+    if (kinds & 8) rig_epilogue(&r, SV_EPI_UNARY, 0, SV_UNARY_Tanh, 0, 0);
+    if (kinds & 1) rig_epilogue(&r, SV_EPI_BIAS, bias, 0, 0, 0);
+    if (kinds & 2) rig_epilogue(&r, SV_EPI_ADD, add, 0, 0, 0);
+    if (kinds & 4) rig_epilogue(&r, SV_EPI_UNARY, 0, SV_UNARY_Relu, 0, 0);
+    rig_compare(&r, 2, sum_error(2100), 4 * eps);
+    rig_release(&r);
+}
+
+static void deep_epilogues(void **state)
+{
+    (void)state;
+    for (int kinds = 1; kinds < 16; kinds++) {
+        deep_epilogue(kinds, 64, 1);
+        deep_epilogue(kinds, 77, 1);
+        deep_epilogue(kinds, 77, 0.25f);
+    }
+}
+
+/* A row's results are the same bits alone and among many, in a depth of one part or of several. */
+static void rows_alone(void **state)
+{
+    (void)state;
+    enum { M = 40, N = 77, K = 2100 };
+    for (int level = SV_CPU_BASELINE; level <= (int)rig_level(); level++) {
+        sv_gemm_param param = {.alpha = 1};
+        rig r;
+        rig_init(&r, SV_FAMILY_gemm, &param, sizeof param, 5);
+        rig_add(&r, SV_F32, 2, (int64_t[]){M, K}, RIG_DENSE);
+        rig_add(&r, SV_F32, 2, (int64_t[]){K, N}, RIG_DENSE);
+        rig_add(&r, SV_F32, 2, (int64_t[]){M, N}, RIG_DENSE);
+        const uint8_t bias = rig_add(&r, SV_F32, 1, (int64_t[]){N}, RIG_DENSE);
+        rig_epilogue(&r, SV_EPI_BIAS, bias, 0, 0, 0);
+        uint8_t operand;
+        r.problem.b_format = (uint16_t)sv_format_choose(&r.problem, (sv_cpu_level)level, &operand);
+        const sv_kernel *kernel = sv_kernel_choose(&r.problem, (sv_cpu_level)level);
+        r.problem.b_format = SV_FORMAT_RAW;
+        rig_write(&r, 2);
+        rig_run(&r, kernel, 0);
+        float many[N];
+        memcpy(many, r.ptr[2], sizeof many);
+        r.desc[0].dim[0] = r.desc[2].dim[0] = 1;
+        rig_write(&r, 2);
+        rig_run(&r, kernel, 0);
+        assert_memory_equal(many, r.ptr[2], sizeof many);
+        rig_release(&r);
+    }
 }
 
 static void batches(void **state)
@@ -219,11 +295,13 @@ static void choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),          cmocka_unit_test(layouts),
-        cmocka_unit_test(many_units),     cmocka_unit_test(many_rows),
-        cmocka_unit_test(batches),        cmocka_unit_test(packed_rank),
-        cmocka_unit_test(special_values), cmocka_unit_test(other_types),
-        cmocka_unit_test(no_rows),        cmocka_unit_test(choice),
+        cmocka_unit_test(sizes),       cmocka_unit_test(layouts),
+        cmocka_unit_test(many_units),  cmocka_unit_test(many_rows),
+        cmocka_unit_test(deep),        cmocka_unit_test(deep_epilogues),
+        cmocka_unit_test(rows_alone),  cmocka_unit_test(batches),
+        cmocka_unit_test(packed_rank), cmocka_unit_test(special_values),
+        cmocka_unit_test(other_types), cmocka_unit_test(no_rows),
+        cmocka_unit_test(choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
