@@ -59,7 +59,7 @@ bool sv_conn_create(sv_hub *hub, int fd, const sv_peer *peer)
     c->read_task.run = run_read;
     c->send_task.run = run_send;
     c->free_task.run = run_free;
-    sv_output_init(&c->out, hub->allocator);
+    sv_output_init(&c->out, &hub->blocks);
     /* EV_CLOSED tells, without another recv, that the end follows what is being read. */
     event_assign(&c->read_event, base, fd, EV_READ | EV_CLOSED | EV_PERSIST, on_socket_readable, c);
     event_assign(&c->write_event, base, fd, EV_WRITE, on_socket_writable, c);

@@ -30,7 +30,7 @@ sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id)
     }
     *stream =
         (sv_http2_stream){.session = session, .x = x, .id = id, .repeats = session->head != NULL};
-    sv_output_init(&stream->out, c->hub->allocator);
+    sv_output_init(&stream->out, &c->hub->blocks);
     sv_link_init(&stream->resume);
     x->wire->stream = stream;
     x->wire->send = sv_http2_send_answer;

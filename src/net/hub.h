@@ -55,7 +55,7 @@ struct sv_hub {
     uint32_t conn_count, exchange_count;
     sv_compressor compressor;
     sv_spares spares; /* for gathered bodies */
-    sv_pool blocks;   /* for the library of HTTP/2 */
+    sv_pool blocks;   /* for the library of HTTP/2, and for output */
     uint8_t *decoded; /* SV_HUB_SCRATCH bytes, made when first needed */
     uint64_t date_second;
     char date[32]; /* "Sun, 06 Nov 1994 08:49:37 GMT" */

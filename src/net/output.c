@@ -1,14 +1,12 @@
 /* A chain of pieces. A piece is memory with bytes in [at, size); only the last one grows. */
 #include "net/output.h"
 
-#include "base/alloc.h"
-
 #include <string.h>
 
 /* Answers up to this size are copied behind their heads, so that one plain send takes both. */
 #define COPY_MAX 16384
-/* With its head a little below what the C library keeps at hand for each thread (1,032 bytes):
- * answers come and go, and nothing is kept for idle connections. */
+/* With its head not above what the pool keeps (1,024 bytes): answers come and go, and nothing is
+ * kept for idle connections. */
 #define PIECE_MIN 928
 
 struct sv_output_piece {
@@ -18,19 +16,18 @@ struct sv_output_piece {
     char *data;
 };
 
-void sv_output_init(sv_output *output, const sv_allocator *allocator)
+void sv_output_init(sv_output *output, sv_pool *pool)
 {
-    *output = (sv_output){.allocator = allocator};
+    *output = (sv_output){.pool = pool};
 }
 
 static void free_first(sv_output *output)
 {
     sv_output_piece *piece = output->first;
-    bool owned = piece->owned.data != NULL;
     output->first = piece->next;
     if (!output->first) output->last = NULL;
-    if (owned) sv_text_release(&piece->owned);
-    sv_free(output->allocator, piece, sizeof *piece + (owned ? 0 : piece->capacity));
+    if (piece->owned.data) sv_text_release(&piece->owned);
+    sv_pool_free(output->pool, piece);
 }
 
 void sv_output_release(sv_output *output)
@@ -42,7 +39,7 @@ void sv_output_release(sv_output *output)
 
 static sv_output_piece *add_piece(sv_output *output, size_t capacity)
 {
-    sv_output_piece *piece = sv_alloc(output->allocator, sizeof *piece + capacity);
+    sv_output_piece *piece = sv_pool_alloc(output->pool, sizeof *piece + capacity);
     if (!piece) return NULL;
     *piece = (sv_output_piece){.capacity = capacity, .data = (char *)(piece + 1)};
     if (output->last)

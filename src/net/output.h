@@ -4,18 +4,20 @@
 #define SV_NET_OUTPUT_H
 
 #include "base/text.h"
+#include "net/pool.h"
 
 #include <sys/uio.h>
 
 typedef struct sv_output_piece sv_output_piece;
 
 typedef struct sv_output {
-    const sv_allocator *allocator;
+    sv_pool *pool;
     sv_output_piece *first, *last;
     size_t size; /* bytes in all pieces */
 } sv_output;
 
-void sv_output_init(sv_output *output, const sv_allocator *allocator);
+/* `pool` is borrowed: it outlives the output. */
+void sv_output_init(sv_output *output, sv_pool *pool);
 void sv_output_release(sv_output *output);
 /* Room for `size` contiguous bytes at the end, NULL when memory is out; sv_output_commit adds what
  * was written there. */

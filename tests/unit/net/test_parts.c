@@ -107,9 +107,11 @@ static void test_output(void **state)
     (void)state;
     for (size_t s = 0; s < sizeof steps / sizeof *steps; s++) {
         sv_output out;
+        sv_pool pool;
         size_t seen[26] = {0}, total = 0;
         char last = 'a';
-        sv_output_init(&out, NULL);
+        sv_pool_init(&pool, NULL);
+        sv_output_init(&out, &pool);
         for (int i = 0; i < 26; i++) {
             add_text(&out, (size_t)i * i * 40, (char)('a' + i));
             total += (size_t)i * i * 40;
@@ -132,6 +134,7 @@ static void test_output(void **state)
             assert_int_equal(seen[i], i * i * 40);
         assert_int_equal(sv_output_peek(&out, NULL, 0), 0);
         sv_output_release(&out);
+        sv_pool_release(&pool);
     }
 }
 
