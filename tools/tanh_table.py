@@ -23,6 +23,13 @@ def single(value):
     return mpmath.mpf(struct.unpack("<f", struct.pack("<f", float(value)))[0])
 
 
+def shortest(value):
+    """The shortest decimals that read back as the same float32."""
+    value = float(value)
+    text = next(t for t in (f"{value:.{n}e}" for n in range(12)) if single(t) == value)
+    return text + "f"
+
+
 def bits_of(value):
     return struct.unpack("<I", struct.pack("<f", value))[0]
 
@@ -67,7 +74,7 @@ def main():
             out.write("{\n" if i == 1 else "")
             out.write(f"{{\n    /* {name} */\n")
             for start in range(0, INTERVALS, 4):
-                out.write("    " + " ".join(f"{float(v).hex()}f," for v in column[start:start + 4])
+                out.write("    " + " ".join(f"{shortest(v)}," for v in column[start:start + 4])
                           + "\n")
             out.write("},\n")
         out.write("},\n")
