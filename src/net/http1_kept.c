@@ -1,3 +1,4 @@
+/* One block for a head, its table of fields, its path and its text. */
 #include "net/http1_kept.h"
 
 #include "net/target.h"

@@ -1,3 +1,4 @@
+/* One block for a head: the tables of its fields and segments, and all texts. */
 #include "net/http2_kept.h"
 
 #include "net/hub.h"
