@@ -198,11 +198,13 @@ check_levels() {
     done
 }
 
-# What differs on arm64 is tested at each of its levels, the rest once.
+# What differs on arm64 is tested at each of its levels, the rest once. CI leaves its baseline out,
+# which is x86's compiled once more, and slow under qemu.
 check_arm64() {
     build_tests arm64
     say "arm64, under qemu"
     run_tests arm64
+    [ -z "${CI:-}" ] || return 0
     say "arm64, tests at SERVAL_CPU=baseline"
     SERVAL_CPU=baseline run_tests arm64 -L cpu
 }
