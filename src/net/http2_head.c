@@ -83,10 +83,13 @@ static void take_field(sv_http2_stream *stream, sv_string name, sv_string value)
     sv_exchange *x = stream->x;
     size_t size = name.size + value.size, room = x->wire->hub->limits->head_fields + PSEUDO_MAX;
     bool pseudo = name.size && name.data[0] == ':';
+    if (stream->head_too_large || !has_room(stream, pseudo, size + FIELD_EXTRA)) {
+        stream->head_too_large = true;
+        return;
+    }
     if (!stream->fields) stream->fields = sv_arena_alloc(&x->arena, room * sizeof *stream->fields);
     char *copy = sv_arena_alloc(&x->arena, size + 1);
-    if (stream->head_too_large || !has_room(stream, pseudo, size + FIELD_EXTRA) ||
-        !stream->fields || !copy) {
+    if (!stream->fields || !copy) {
         stream->head_too_large = true;
         return;
     }

@@ -355,16 +355,15 @@ const char *sv_hub_date(sv_hub *hub)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    struct timespec ts;
+    time_t now = (time_t)(sv_clock_coarse_ms() / 1000);
     struct tm tm;
-    clock_gettime(CLOCK_REALTIME_COARSE, &ts);
-    if ((uint64_t)ts.tv_sec == hub->date_second && hub->date[0]) return hub->date;
-    gmtime_r(&ts.tv_sec, &tm);
+    if ((uint64_t)now == hub->date_second && hub->date[0]) return hub->date;
+    gmtime_r(&now, &tm);
     snprintf(hub->date, sizeof hub->date, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT",
              days + tm.tm_wday * 3, (unsigned)tm.tm_mday % 100u, months + tm.tm_mon * 3,
              (unsigned)(tm.tm_year + 1900) % 10000u, (unsigned)tm.tm_hour % 100u,
              (unsigned)tm.tm_min % 100u, (unsigned)tm.tm_sec % 100u);
-    hub->date_second = (uint64_t)ts.tv_sec;
+    hub->date_second = (uint64_t)now;
     return hub->date;
 }
 
