@@ -119,7 +119,7 @@ def run_one(arguments):
     """The child: prints the rows of one graph as one line of JSON."""
     from models import catalog
 
-    model = next(m for m in catalog.MODELS if m.name == arguments.one)
+    model = catalog.named(arguments.one)
     engines = make_engines(catalog.ensure(model), arguments)
     rows = [bench_case(model, label, engines, arguments) for label, _ in model.cases]
     print(json.dumps(rows))
@@ -226,6 +226,9 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--filter", default="", metavar="WORDS",
                         help="only graphs whose name contains one of these, comma-separated")
+    parser.add_argument("--set", default="standard", choices=("standard", "wider"),
+                        help="which graphs: the standard ones, or some that nobody tuned for "
+                             "(default: %(default)s)")
     parser.add_argument("--threads", default="1,2", metavar="N[,N]",
                         help="numbers of threads, one table each (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S",
@@ -248,7 +251,7 @@ def main():
         run_one(arguments)
     from models import catalog
 
-    chosen = catalog.find(arguments.filter)
+    chosen = catalog.find(arguments.filter, arguments.set)
     if not chosen:
         sys.exit(f"engines.py: no graph's name contains {arguments.filter!r}")
     print(f"{cpu_name()}; {versions()}")

@@ -217,6 +217,9 @@ def parse_arguments():
     )
     parser.add_argument("--filter", default="", metavar="WORDS",
                         help="only graphs whose name contains one of these, comma-separated")
+    parser.add_argument("--set", default="standard", choices=("standard", "wider"),
+                        help="which graphs: the standard ones, or some that nobody tuned for "
+                             "(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, metavar="N",
                         help="threads of both engines (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=2.0, metavar="S",
@@ -236,7 +239,7 @@ def run_one(arguments):
     from models import catalog
 
     name, path = arguments.one.split("=", 1)
-    known = {m.name: m for m in catalog.MODELS}
+    known = {m.name: m for models in catalog.SETS.values() for m in models}
     known["identity"] = catalog.Model("identity", None, catalog.images("input", (1,)))
     print(json.dumps(compare_model(known[name], path, arguments)))
     # Skip destructors: a fault while ending must not hide the rows.
@@ -252,7 +255,7 @@ def main():
     arguments = parse_arguments()
     if arguments.one:
         run_one(arguments)
-    chosen = catalog.find(arguments.filter)
+    chosen = catalog.find(arguments.filter, arguments.set)
     if not chosen:
         print(f"compare.py: no graph's name contains {arguments.filter!r}; --list shows them",
               file=sys.stderr)

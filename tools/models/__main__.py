@@ -29,13 +29,15 @@ def check(path, model):
 def main():
     parser = argparse.ArgumentParser(prog="models", description=__doc__)
     parser.add_argument("--filter", default="", help="comma-separated parts of names")
+    parser.add_argument("--set", default="standard", choices=list(catalog.SETS),
+                        help="which graphs (default: %(default)s)")
     parser.add_argument("--list", action="store_true", help="names and inputs, without building")
     parser.add_argument("--check", action="store_true",
                         help="also run onnxruntime and print the outputs' size")
     parser.add_argument("--out", type=pathlib.Path, default=catalog.CACHE,
                         help="folder of the models (default: %(default)s)")
     arguments = parser.parse_args()
-    chosen = catalog.find(arguments.filter)
+    chosen = catalog.find(arguments.filter, arguments.set)
     if not chosen:
         parser.error(f"no model's name contains {arguments.filter!r}; --list shows them")
     for model in chosen:

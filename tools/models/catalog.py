@@ -10,6 +10,7 @@ import numpy as np
 
 from . import cnn, encoder, light, mlp, recurrent
 from .builder import random_source
+from .wider import signals, transformers, vision
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "models"
@@ -126,13 +127,58 @@ def _make_catalog():
     return rows
 
 
+def _make_wider():
+    def seen(name, *shapes, build=None, **options):
+        made = build or getattr(vision, name, None) or getattr(signals, name)
+        return _model(name, lambda: made(**options), images("input", *shapes))
+
+    picture, words = (1, 3, 224, 224), transformers.words_of
+    return [
+        seen("mobilenet_v1", picture),
+        seen("shufflenet_v2", picture),
+        seen("regnet_y", picture),
+        seen("resnext50", picture),
+        seen("inception_v3", (1, 3, 299, 299)),
+        seen("convnext", picture),
+        _model("yolo", vision.yolo, images("images", (1, 3, 320, 320))),
+        seen("deeplab", (1, 3, 257, 257)),
+        seen("super_resolution", (1, 1, 224, 224)),
+        seen("style_transfer", (1, 3, 160, 160)),
+        seen("crnn", (1, 1, 32, 160), (4, 1, 32, 160)),
+        seen("vit", picture, build=transformers.vit),
+        seen("mixer", picture, build=transformers.mixer),
+        seen("swin", picture, build=transformers.swin),
+        _model("gpt", transformers.gpt, [words(1, 32), words(1, 128), words(4, 64)]),
+        _model("llama", transformers.llama, [words(1, 64)]),
+        _model("sentence", transformers.sentence,
+               [words(1, 16, True), words(1, 128, True), words(8, 64, True)]),
+        seen("keywords", (1, 1, 49, 10), (16, 1, 49, 10)),
+        seen("speech_features", (1, 1, 16000)),
+        seen("deep_speech", (1, 1, 80, 200)),
+        seen("conformer", (1, 100, 80)),
+        seen("temporal", (1, 8, 256), (16, 8, 256)),
+        seen("wave_net", (1, 1, 1000)),
+        seen("n_beats", (1, 96), (32, 96)),
+        seen("cnn_lstm", (1, 9, 128), (16, 9, 128)),
+        _model("recommender", signals.recommender,
+               [signals.recommender_inputs(b) for b in (1, 64)]),
+        seen("autoencoder", (1, 512), (256, 512)),
+    ]
+
+
 MODELS = _make_catalog()
+SETS = {"standard": MODELS, "wider": _make_wider()}
 
 
-def find(pattern):
-    """The models whose name contains one of the comma-separated words; all for an empty pattern."""
+def named(name):
+    """The model of that name, of whichever set."""
+    return next(m for models in SETS.values() for m in models if m.name == name)
+
+
+def find(pattern, which="standard"):
+    """The models of a set whose name contains one of the comma-separated words; "": all of it."""
     words = [w for w in pattern.split(",") if w]
-    return [m for m in MODELS if not words or any(w in m.name for w in words)]
+    return [m for m in SETS[which] if not words or any(w in m.name for w in words)]
 
 
 def stamp():
@@ -140,7 +186,7 @@ def stamp():
     import onnx
 
     digest = hashlib.sha256(onnx.__version__.encode())
-    for source in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+    for source in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 
