@@ -73,8 +73,8 @@ static sv_ref batched(const sv_emit *e, sv_slot slot, const sv_shape *batch)
     return sv_ref_expand(slot, &shape);
 }
 
-/* While shapes are symbolic only the constant right side matters, and how many rows meet it, if that
- * is known. */
+/* While shapes are symbolic only the constant right side matters, and how many rows meet it, where
+ * that is known. */
 static sv_status matmul_emit_symbolic(sv_emit *e)
 {
     const sv_type *b = sv_emit_type(e, 1);
