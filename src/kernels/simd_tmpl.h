@@ -21,6 +21,13 @@
 
 #define SV_INLINE static inline __attribute__((always_inline, unused))
 
+/* Before a loop that the compiler is to vectorise: its operands are the same memory or apart. */
+#if defined(__clang__)
+#define SV_APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define SV_APART _Pragma("GCC ivdep")
+#endif
+
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define SV_LEVEL SV_CPU_AVX512
