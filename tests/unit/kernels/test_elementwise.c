@@ -194,6 +194,43 @@ static void test_unary_halves(void **state)
     }
 }
 
+/* Against the exact value: to 1 ulp everywhere, also beside multiples of pi / 2 and where libm
+ * reduces; a sine keeps the sign of its zero. */
+static void trigonometry_case(sv_unary op, const trial_tensor *x)
+{
+    trial_tensor y = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(trial_count(x)));
+    sv_unary_param p = unary(op, 0, 0);
+    trial_tensor in = *x;
+    trial t;
+    trial_init(&t, SV_FAMILY_unary, &p, sizeof p, 2, TRIAL_TENSORS(&in, &y));
+    assert_int_equal(trial_compare(&t, 1.2e-7, 0), trial_levels());
+    for (int64_t i = 0; i < trial_count(x); i++) {
+        double v = trial_get(x, i), exact = op == SV_UNARY_Sin ? sin(v) : cos(v);
+        assert_true(exact != exact || fabs(trial_get(&y, i) - exact) <= 1.2e-7 * fabs(exact));
+    }
+    trial_free(&y);
+}
+
+static void test_trigonometry(void **state)
+{
+    (void)state;
+    enum { COUNT = 60000 };
+    trial_tensor x = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(COUNT + 4));
+    for (int64_t i = 0; i < COUNT; i += 3) {
+        float near = (float)((double)(i - COUNT / 2) * M_PI_2 * (i % 7 ? 1 : 21));
+        trial_set(&x, i, (double)near);
+        trial_set(&x, i + 1, (double)nextafterf(near, 1e9f));
+        trial_set(&x, i + 2, (double)(i - COUNT / 2) * (i % 2 ? 1e-4 : 35.1));
+    }
+    trial_set(&x, COUNT, 0x1p20);
+    trial_set(&x, COUNT + 1, 0x1.000002p20);
+    trial_set(&x, COUNT + 2, 1e30);
+    trial_set(&x, COUNT + 3, -0.0);
+    trigonometry_case(SV_UNARY_Sin, &x);
+    trigonometry_case(SV_UNARY_Cos, &x);
+    trial_free(&x);
+}
+
 static void test_unary_exact(void **state)
 {
     (void)state;
@@ -575,9 +612,9 @@ int main(void)
         cmocka_unit_test(test_binary_integers), cmocka_unit_test(test_pow_of_two_dtypes),
         cmocka_unit_test(test_equal_strings),   cmocka_unit_test(test_binary_rows),
         cmocka_unit_test(test_pow_scalars),     cmocka_unit_test(test_unary_exact),
-        cmocka_unit_test(test_exact_rows),      cmocka_unit_test(test_exact_ends),
-        cmocka_unit_test(test_where),           cmocka_unit_test(test_where_strings),
-        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_trigonometry),    cmocka_unit_test(test_exact_rows),
+        cmocka_unit_test(test_exact_ends),      cmocka_unit_test(test_where),
+        cmocka_unit_test(test_where_strings),   cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
