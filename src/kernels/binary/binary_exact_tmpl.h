@@ -39,6 +39,7 @@ EXACT_COMPARISONS(u8, uint8_t)
     EXACT(t##_or, T, U, T, a | b)                                                                  \
     EXACT(t##_sub, T, U, T, (U)a - (U)b)                                                           \
     EXACT(t##_xor, T, U, T, a ^ b)
+EXACT(i16_sub, int16_t, int32_t, int16_t, a - b)
 EXACT_INTEGERS(i32, int32_t, uint32_t)
 EXACT_INTEGERS(i64, int64_t, uint64_t)
 EXACT_INTEGERS(u8, uint8_t, uint32_t)
@@ -75,7 +76,7 @@ static const exact_fn exact_fns[SV_BINARY_COUNT][SV_DTYPE_COUNT] = {
     [SV_BINARY_Min] = {OF_INTEGERS(min), [SV_F64] = f64_min},
     [SV_BINARY_Mul] = {OF_INTEGERS(mul), [SV_F64] = f64_mul},
     [SV_BINARY_Or] = {[SV_BOOL] = bool_or},
-    [SV_BINARY_Sub] = {OF_INTEGERS(sub), [SV_F64] = f64_sub},
+    [SV_BINARY_Sub] = {OF_INTEGERS(sub), [SV_F64] = f64_sub, [SV_I16] = i16_sub},
     [SV_BINARY_Xor] = {[SV_BOOL] = bool_xor},
 };
 

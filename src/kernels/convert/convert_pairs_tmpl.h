@@ -117,6 +117,7 @@ PAIR(f32_to_i64, float, int64_t, CLAMPED(int64_t, -0x1p63f, 0x1p63f, INT64_MAX))
 PAIR(f32_to_u8, float, uint8_t, CLAMPED(int32_t, 0.0f, 256.0f, 255))
 PAIR(f64_to_f32, double, float, v)
 PAIR(i8_to_f32, int8_t, float, v)
+PAIR(i8_to_i16, int8_t, int16_t, v)
 PAIR(i8_to_i32, int8_t, int32_t, v)
 PAIR(i32_to_bool, int32_t, uint8_t, v != 0)
 PAIR(i32_to_f32, int32_t, float, v)
@@ -129,6 +130,7 @@ PAIR(i64_to_i8, int64_t, int8_t, v)
 PAIR(i64_to_i32, int64_t, int32_t, v)
 PAIR(u8_to_bool, uint8_t, uint8_t, v != 0)
 PAIR(u8_to_f32, uint8_t, float, v)
+PAIR(u8_to_i16, uint8_t, int16_t, v)
 PAIR(u8_to_i32, uint8_t, int32_t, v)
 PAIR(u8_to_i64, uint8_t, int64_t, v)
 PAIR(u8_to_u8, uint8_t, uint8_t, v)
@@ -149,7 +151,8 @@ static const struct {
     {SV_F32, SV_I8, f32_to_i8},   {SV_F64, SV_F32, f64_to_f32},   {SV_I8, SV_F32, i8_to_f32},
     {SV_I8, SV_I32, i8_to_i32},   {SV_I32, SV_I8, i32_to_i8},     {SV_I32, SV_U8, i32_to_i8},
     {SV_I64, SV_F64, i64_to_f64}, {SV_I64, SV_I8, i64_to_i8},     {SV_I64, SV_U8, i64_to_i8},
-    {SV_U8, SV_BOOL, u8_to_bool}, {SV_BOOL, SV_U8, u8_to_u8},
+    {SV_U8, SV_BOOL, u8_to_bool}, {SV_I8, SV_I16, i8_to_i16},     {SV_U8, SV_I16, u8_to_i16},
+    {SV_BOOL, SV_U8, u8_to_u8},
 };
 
 static pair_fn pair_of(const sv_desc *desc)
