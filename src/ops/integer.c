@@ -34,16 +34,21 @@ static sv_dtype wide_type(const sv_emit *e, sv_slot a, sv_slot b)
     return bytes ? SV_I16 : SV_I32;
 }
 
-/* x - zero point as `wide`. */
-static sv_status centered(sv_emit *e, sv_slot x, sv_slot zero, bool left, sv_dtype wide,
-                          sv_slot *out)
+sv_status sv_emit_centered(sv_emit *e, sv_slot x, sv_slot zero, sv_dtype wide, sv_slot *out)
 {
     sv_slot shift;
     SV_TRY(converted(e, x, wide, out));
     if (zero == SV_NO_SLOT) return SV_OK;
-    SV_TRY(as_column(e, &zero, left && sv_emit_type(e, x)->shape.rank > 1));
     SV_TRY(converted(e, zero, wide, &shift));
     return sv_emit_binary(e, SV_BINARY_Sub, *out, shift, *out);
+}
+
+/* One side without its zero points. */
+static sv_status centered(sv_emit *e, sv_slot x, sv_slot zero, bool left, sv_dtype wide,
+                          sv_slot *out)
+{
+    if (zero != SV_NO_SLOT) SV_TRY(as_column(e, &zero, left && sv_emit_type(e, x)->shape.rank > 1));
+    return sv_emit_centered(e, x, zero, wide, out);
 }
 
 /* Zero points and scales broadcast into their side: one value, a vector, or the side's rank. */

@@ -9,4 +9,9 @@
 SV_MUST_USE sv_status sv_emit_quantize(sv_emit *e, sv_slot x, sv_slot scale, sv_slot zero,
                                        sv_slot y);
 
+/* What bytes become before they are multiplied, without their zero point, which broadcasts into x
+ * right-aligned and may be SV_NO_SLOT: a temporary of type `wide`. */
+SV_MUST_USE sv_status sv_emit_centered(sv_emit *e, sv_slot x, sv_slot zero, sv_dtype wide,
+                                       sv_slot *out);
+
 #endif

@@ -145,19 +145,32 @@ static void put_rows(const i16_plan *plan, const int32_t *from, int32_t *y, int6
         sv_strided_copy((const char *)from, 4, (char *)y, step * 4, n, 4);
 }
 
-/* Rows of a, packed, by one panel. */
+/* Rows of a, packed, by one panel: in tiles, the last of them lower. */
 static void i16_rows(const i16_plan *plan, const uint32_t *a, const uint32_t *panel, int32_t *y,
                      int64_t rows, int64_t n)
 {
     _Alignas(64) int32_t tile[TILE_ROWS * PANEL];
-    int64_t r = 0;
-    for (; r + TILE_ROWS <= rows; r += TILE_ROWS) {
-        i16_tile(a + r * plan->pairs, plan->pairs, panel, tile, TILE_ROWS);
-        put_rows(plan, tile, y + r * plan->shape.row[GEMM_Y], TILE_ROWS, n);
-    }
-    for (; r < rows; r++) {
-        i16_tile(a + r * plan->pairs, plan->pairs, panel, tile, 1);
-        put_rows(plan, tile, y + r * plan->shape.row[GEMM_Y], 1, n);
+    for (int64_t done; rows > 0; rows -= done) {
+        done = rows >= TILE_ROWS ? TILE_ROWS : rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+        switch (done) {
+        case TILE_ROWS:
+            i16_tile(a, plan->pairs, panel, tile, TILE_ROWS);
+            break;
+#if SV_REGISTERS == 32
+        case 4:
+            i16_tile(a, plan->pairs, panel, tile, 4);
+            break;
+#endif
+        case 2:
+            i16_tile(a, plan->pairs, panel, tile, 2);
+            break;
+        default:
+            i16_tile(a, plan->pairs, panel, tile, 1);
+            break;
+        }
+        put_rows(plan, tile, y, done, n);
+        a += done * plan->pairs;
+        y += done * plan->shape.row[GEMM_Y];
     }
 }
 
