@@ -1,8 +1,8 @@
 /* Elementwise problems: one result an element. All take operands of any strides.
  *
  * unary:  operands {x, y}; binary: {a, b, y}; where: {condition, a, b, y}; convert: {x, y} of two
- * dtypes; copy: {x, y} of one dtype, where y may be a window of a larger tensor; quantize: {x, scale,
- * zero point or absent, y}.
+ * dtypes; copy: {x, y} of one dtype, where y may be a window of a larger tensor; quantize: {x,
+ * scale, zero point or absent, y}.
  * Inputs are already expanded: every operand has y's dims, with stride 0 where it is broadcast. */
 #ifndef SV_KERNELS_ELEMENTWISE_H
 #define SV_KERNELS_ELEMENTWISE_H

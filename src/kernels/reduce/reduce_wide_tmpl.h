@@ -9,12 +9,14 @@
 
 typedef struct wide_lanes {
     double value[SV_REDUCE_COLUMNS];
-    float greatest[SV_REDUCE_COLUMNS], shift[SV_REDUCE_COLUMNS];
+    float greatest[SV_REDUCE_COLUMNS], shift[SV_REDUCE_COLUMNS], power[SV_VF];
 } wide_lanes;
 
-/* ---- `m` elements side by side, one a lane ------------------------------------------------- */
+/* ---- `m` elements side by side, one a lane -------------------------------------------------
+ *
+ * Out of line, so that their lanes are memory like any other. */
 
-static void product_step(wide_lanes *lanes, const float *x, int64_t m)
+static __attribute__((noinline)) void product_step(wide_lanes *lanes, const float *x, int64_t m)
 {
     double *value = lanes->value;
     SV_APART
@@ -23,7 +25,7 @@ static void product_step(wide_lanes *lanes, const float *x, int64_t m)
 }
 
 /* NaN is not the greatest, but makes one of the sum. */
-static void greatest_step(wide_lanes *lanes, const float *x, int64_t m)
+static __attribute__((noinline)) void greatest_step(wide_lanes *lanes, const float *x, int64_t m)
 {
     float *greatest = lanes->greatest;
     SV_APART
@@ -33,14 +35,14 @@ static void greatest_step(wide_lanes *lanes, const float *x, int64_t m)
 
 SV_INLINE void powers_vector(wide_lanes *lanes, const float *x, int64_t k, int64_t n)
 {
-    float power[SV_VF];
-    vf_store(power, vf_exp(vf_load_n(x + k, n) - vf_load(lanes->shift + k)));
+    double *value = lanes->value + k;
+    vf_store(lanes->power, vf_exp(vf_load_n(x + k, n) - vf_load(lanes->shift + k)));
     SV_APART
     for (int64_t i = 0; i < n; i++)
-        lanes->value[k + i] += (double)power[i];
+        value[i] += (double)lanes->power[i];
 }
 
-static void powers_step(wide_lanes *lanes, const float *x, int64_t m)
+static __attribute__((noinline)) void powers_step(wide_lanes *lanes, const float *x, int64_t m)
 {
     int64_t k = 0;
     for (; k + SV_VF <= m; k += SV_VF)
