@@ -17,20 +17,40 @@ typedef struct sv_block_param {
     int64_t block;
 } sv_block_param;
 
-/* Operands: x, scale, zero point, y. A row is a run behind the axis, with as many scales. */
-static sv_rows block_rows(const sv_desc *x, const sv_block_param *p)
+/* Operands: x, scale, zero point, y. A row is a run behind the axis, with as many scales, or, where
+ * there is one element behind it, the elements that share a scale. */
+static sv_rows block_rows(const sv_desc *desc, const sv_block_param *p)
 {
-    sv_span span = sv_desc_span(x, p->axis);
+    sv_span span = sv_desc_span(&desc[0], p->axis);
+    if (span.inner == 1) return sv_rows_make(span.outer * desc[1].dim[p->axis], p->block * 8);
     return sv_rows_make(span.outer * span.axis, span.inner * 8);
 }
 
 static uint32_t block_units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    return sv_rows_units(block_rows(&problem->desc[0], problem->param));
+    return sv_rows_units(block_rows(problem->desc, problem->param));
 }
 
-/* Scales or zero points of `n` elements from index `at` on. */
+/* `n` elements from `first` on; their scales are `step` (0 or 1) apart, from `scale` on. */
+typedef struct sv_block_row {
+    int64_t first, n, scale, step;
+} sv_block_row;
+
+static sv_block_row block_row(const sv_desc *desc, const sv_block_param *p, int64_t row)
+{
+    const sv_span span = sv_desc_span(&desc[0], p->axis);
+    const int64_t scales = desc[1].dim[p->axis];
+    if (span.inner == 1) {
+        const int64_t at = row % scales * p->block, left = span.axis - at;
+        return (sv_block_row){row / scales * span.axis + at, left < p->block ? left : p->block, row,
+                              0};
+    }
+    const int64_t scale = row / span.axis * scales + row % span.axis / p->block;
+    return (sv_block_row){row * span.inner, span.inner, scale * span.inner, 1};
+}
+
+/* `n` elements of an operand from index `at` on. */
 static void load(const sv_call *call, uint32_t operand, int64_t at, int64_t n, double *out)
 {
     const sv_desc *desc = &call->desc[operand];
@@ -42,20 +62,20 @@ static void load(const sv_call *call, uint32_t operand, int64_t at, int64_t n, d
 static void block_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_block_param *p = call->param;
-    const sv_desc *x = &call->desc[0], *y = &call->desc[3];
-    const int64_t scales = call->desc[1].dim[p->axis], y_size = (int64_t)sv_desc_size(y);
-    sv_rows rows = block_rows(x, p);
-    sv_span span = sv_desc_span(x, p->axis);
-    sv_quantize_values v = {.step = 1};
+    const sv_desc *y = &call->desc[3];
+    const int64_t y_size = (int64_t)sv_desc_size(y);
+    sv_rows rows = block_rows(call->desc, p);
+    sv_quantize_values v = {.n = 0};
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        int64_t base = (r / span.axis * scales + r % span.axis / p->block) * span.inner;
-        for (int64_t at = 0; at < span.inner; at += SV_QUANTIZE_BLOCK) {
-            v.n = span.inner - at < SV_QUANTIZE_BLOCK ? span.inner - at : SV_QUANTIZE_BLOCK;
-            load(call, 0, r * span.inner + at, v.n, v.value);
-            load(call, 1, base + at, v.n, v.scale);
-            load(call, 2, base + at, v.n, v.zero);
+        const sv_block_row row = block_row(call->desc, p, r);
+        v.step = row.step;
+        for (int64_t at = 0; at < row.n; at += SV_QUANTIZE_BLOCK) {
+            v.n = row.n - at < SV_QUANTIZE_BLOCK ? row.n - at : SV_QUANTIZE_BLOCK;
+            load(call, 0, row.first + at, v.n, v.value);
+            load(call, 1, row.scale + at * v.step, v.step ? v.n : 1, v.scale);
+            load(call, 2, row.scale + at * v.step, v.step ? v.n : 1, v.zero);
             sv_quantize_put(&p->quantize, &v, y->dtype,
-                            (char *)call->ptr[3] + (r * span.inner + at) * y_size, y_size);
+                            (char *)call->ptr[3] + (row.first + at) * y_size, y_size);
         }
     }
 }

@@ -104,7 +104,7 @@ static void pack_panel(const i16_plan *plan, const int16_t *b, int64_t panel, ui
 static void pack_row(const i16_plan *plan, const int16_t *a, uint32_t *to)
 {
     const int64_t step = plan->shape.a_k, whole = plan->shape.k / 2;
-    if (step == 1) {
+    if (step == 1 && whole > 0) {
         memcpy(to, a, (size_t)whole * sizeof *to);
     } else {
         for (int64_t p = 0; p < whole; p++)
