@@ -44,6 +44,22 @@ EXACT_INTEGERS(i32, int32_t, uint32_t)
 EXACT_INTEGERS(i64, int64_t, uint64_t)
 EXACT_INTEGERS(u8, uint8_t, uint32_t)
 
+/* Quotients truncate; by zero they are 0, and the one that is out of range wraps around. Dividing
+ * 64 bits takes several times as long as 32, which most numbers fit in. */
+SV_INLINE int32_t i32_quotient(int32_t a, int32_t b)
+{
+    if (b == 0) return 0;
+    return b == -1 ? (int32_t) - (uint32_t)a : a / b;
+}
+SV_INLINE int64_t i64_quotient(int64_t a, int64_t b)
+{
+    if (b == 0) return 0;
+    if (((uint64_t)(a | b) >> 32) == 0) return (uint32_t)a / (uint32_t)b;
+    return b == -1 ? (int64_t) - (uint64_t)a : a / b;
+}
+EXACT(i32_div, int32_t, int32_t, int32_t, i32_quotient(a, b))
+EXACT(i64_div, int64_t, int64_t, int64_t, i64_quotient(a, b))
+
 EXACT(f64_add, double, double, double, a + b)
 EXACT(f64_div, double, double, double, a / b)
 EXACT(f64_max, double, double, double, a > b || a != a ? a : b)
@@ -66,7 +82,7 @@ static const exact_fn exact_fns[SV_BINARY_COUNT][SV_DTYPE_COUNT] = {
     [SV_BINARY_BitwiseAnd] = {OF_INTEGERS(and)},
     [SV_BINARY_BitwiseOr] = {OF_INTEGERS(or)},
     [SV_BINARY_BitwiseXor] = {OF_INTEGERS(xor)},
-    [SV_BINARY_Div] = {[SV_F64] = f64_div},
+    [SV_BINARY_Div] = {[SV_F64] = f64_div, [SV_I32] = i32_div, [SV_I64] = i64_div},
     [SV_BINARY_Equal] = {OF_COMPARED(equal)},
     [SV_BINARY_Greater] = {OF_COMPARED(less)},
     [SV_BINARY_GreaterOrEqual] = {OF_COMPARED(less_equal)},

@@ -14,7 +14,8 @@ typedef void (*exact_fn)(const void *x, void *y, int64_t n, const sv_unary_param
         const T *x = from;                                                                         \
         Y *y = to;                                                                                 \
         const T low = (T)param->ia, high = (T)param->ib;                                           \
-        (void)low, (void)high;                                                                     \
+        const bool negative = param->a != 0, positive = param->b != 0;                             \
+        (void)low, (void)high, (void)negative, (void)positive;                                     \
         SV_APART                                                                                   \
         for (int64_t i = 0; i < n; i++) {                                                          \
             const T v = x[i];                                                                      \
@@ -31,6 +32,8 @@ typedef void (*exact_fn)(const void *x, void *y, int64_t n, const sv_unary_param
 EXACT_SIGNED(i32, int32_t, uint32_t)
 EXACT_SIGNED(i64, int64_t, uint64_t)
 EXACT(bool_not, uint8_t, uint8_t, v == 0)
+EXACT(f32_is_inf, float, uint8_t,
+      ((v == -__builtin_inff()) & negative) | ((v == __builtin_inff()) & positive))
 EXACT(f32_is_nan, float, uint8_t, v != v)
 EXACT(f64_is_nan, double, uint8_t, v != v)
 
@@ -40,6 +43,7 @@ EXACT(f64_is_nan, double, uint8_t, v != v)
 static const exact_fn exact_fns[SV_UNARY_COUNT][SV_DTYPE_COUNT] = {
     [SV_UNARY_Abs] = {OF_SIGNED(abs)},
     [SV_UNARY_Clip] = {OF_SIGNED(clip)},
+    [SV_UNARY_IsInf] = {[SV_F32] = f32_is_inf},
     [SV_UNARY_IsNaN] = {[SV_F32] = f32_is_nan, [SV_F64] = f64_is_nan},
     [SV_UNARY_Neg] = {OF_SIGNED(neg)},
     [SV_UNARY_Not] = {[SV_BOOL] = bool_not},
@@ -77,7 +81,7 @@ static bool exact_supports(const sv_problem *problem)
     const sv_unary_param *param = problem->param;
     sv_dtype x = problem->desc[0].dtype, y = problem->desc[1].dtype;
     return problem->epilogue.n == 0 && exact_fns[param->op][x] &&
-           y == (param->op == SV_UNARY_IsNaN ? SV_BOOL : x);
+           y == (param->op == SV_UNARY_IsNaN || param->op == SV_UNARY_IsInf ? SV_BOOL : x);
 }
 
 static void exact_run(const sv_call *call, uint32_t begin, uint32_t end)

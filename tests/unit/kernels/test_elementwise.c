@@ -246,7 +246,7 @@ static void test_unary_exact(void **state)
         {SV_UNARY_Relu, SV_I32, SV_I32},   {SV_UNARY_Relu, SV_I64, SV_I64},
         {SV_UNARY_Sign, SV_I32, SV_I32},   {SV_UNARY_Sign, SV_I64, SV_I64},
         {SV_UNARY_IsNaN, SV_F32, SV_BOOL}, {SV_UNARY_IsNaN, SV_F64, SV_BOOL},
-        {SV_UNARY_Not, SV_BOOL, SV_BOOL},
+        {SV_UNARY_IsInf, SV_F32, SV_BOOL}, {SV_UNARY_Not, SV_BOOL, SV_BOOL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
@@ -258,6 +258,8 @@ static void test_unary_exact(void **state)
             if (real) trial_spoil(&x, 3);
             if (!real && !truth) trial_set(&x, 700, cases[i].from == SV_I32 ? -0x1p31 : -0x1p63);
             sv_unary_param p = {.op = (uint8_t)cases[i].op, .ia = -3, .ib = 5};
+            p.b = (float)(layout % 2);
+            p.a = p.b == 0 || layout > 2 ? 1 : 0;
             trial t;
             trial_init(&t, SV_FAMILY_unary, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
             assert_int_equal(trial_compare(&t, 0, 0), trial_levels());
@@ -436,6 +438,8 @@ static void test_exact_rows(void **state)
     }
     for (int i = 0; i < 6; i++)
         compare_exact_shapes(floats[i], SV_F64, SV_F64);
+    compare_exact_shapes(SV_BINARY_Div, SV_I32, SV_I32);
+    compare_exact_shapes(SV_BINARY_Div, SV_I64, SV_I64);
     compare_exact_shapes(SV_BINARY_And, SV_BOOL, SV_BOOL);
     compare_exact_shapes(SV_BINARY_Or, SV_BOOL, SV_BOOL);
     compare_exact_shapes(SV_BINARY_Xor, SV_BOOL, SV_BOOL);
@@ -447,7 +451,9 @@ static void test_exact_ends(void **state)
     (void)state;
     const double ends[] = {-0x1p63, -1, 0, 1, 0x1p62, -0x1p31, 0x1p31 - 1, 3};
     for (int op = 0; op < SV_BINARY_COUNT; op++) {
-        if (op != SV_BINARY_Add && op != SV_BINARY_Sub && op != SV_BINARY_Mul) continue;
+        if (op != SV_BINARY_Add && op != SV_BINARY_Sub && op != SV_BINARY_Mul &&
+            op != SV_BINARY_Div)
+            continue;
         trial_tensor a = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8, 1));
         trial_tensor b = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8));
         trial_tensor y = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8, 8));
