@@ -7,39 +7,42 @@
 
 typedef void (*exact_fn)(const void *a, const void *b, void *y, int64_t n);
 
-/* T, Y: types of the operands and of the result; U: that in which integers wrap around. */
-#define EXACT(name, T, U, Y, expression)                                                           \
+/* T, Y: types of the operands and of the result; `hint`: SV_APART where the loop can be vectorised.
+ */
+#define EXACT_LOOP(hint, name, T, Y, expression)                                                   \
     static void name(const void *from_a, const void *from_b, void *to, int64_t n)                  \
     {                                                                                              \
         const T *pa = from_a, *pb = from_b;                                                        \
         Y *y = to;                                                                                 \
-        SV_APART                                                                                   \
-        for (int64_t i = 0; i < n; i++) {                                                          \
+        hint for (int64_t i = 0; i < n; i++)                                                       \
+        {                                                                                          \
             const T a = pa[i], b = pb[i];                                                          \
             y[i] = (Y)(expression);                                                                \
         }                                                                                          \
     }
+#define EXACT(name, T, Y, expression) EXACT_LOOP(SV_APART, name, T, Y, expression)
 
 #define EXACT_COMPARISONS(t, T)                                                                    \
-    EXACT(t##_equal, T, T, uint8_t, a == b)                                                        \
-    EXACT(t##_less, T, T, uint8_t, a < b)                                                          \
-    EXACT(t##_less_equal, T, T, uint8_t, a <= b)
+    EXACT(t##_equal, T, uint8_t, a == b)                                                           \
+    EXACT(t##_less, T, uint8_t, a < b)                                                             \
+    EXACT(t##_less_equal, T, uint8_t, a <= b)
 EXACT_COMPARISONS(f32, float)
 EXACT_COMPARISONS(f64, double)
 EXACT_COMPARISONS(i32, int32_t)
 EXACT_COMPARISONS(i64, int64_t)
 EXACT_COMPARISONS(u8, uint8_t)
 
+/* U: the type in which integers wrap around. */
 #define EXACT_INTEGERS(t, T, U)                                                                    \
-    EXACT(t##_add, T, U, T, (U)a + (U)b)                                                           \
-    EXACT(t##_and, T, U, T, a &b)                                                                  \
-    EXACT(t##_max, T, U, T, a > b ? a : b)                                                         \
-    EXACT(t##_min, T, U, T, a < b ? a : b)                                                         \
-    EXACT(t##_mul, T, U, T, (U)a *(U)b)                                                            \
-    EXACT(t##_or, T, U, T, a | b)                                                                  \
-    EXACT(t##_sub, T, U, T, (U)a - (U)b)                                                           \
-    EXACT(t##_xor, T, U, T, a ^ b)
-EXACT(i16_sub, int16_t, int32_t, int16_t, a - b)
+    EXACT(t##_add, T, T, (U)a + (U)b)                                                              \
+    EXACT(t##_and, T, T, a &b)                                                                     \
+    EXACT(t##_max, T, T, a > b ? a : b)                                                            \
+    EXACT(t##_min, T, T, a < b ? a : b)                                                            \
+    EXACT(t##_mul, T, T, (U)a *(U)b)                                                               \
+    EXACT(t##_or, T, T, a | b)                                                                     \
+    EXACT(t##_sub, T, T, (U)a - (U)b)                                                              \
+    EXACT(t##_xor, T, T, a ^ b)
+EXACT(i16_sub, int16_t, int16_t, a - b)
 EXACT_INTEGERS(i32, int32_t, uint32_t)
 EXACT_INTEGERS(i64, int64_t, uint64_t)
 EXACT_INTEGERS(u8, uint8_t, uint32_t)
@@ -57,19 +60,19 @@ SV_INLINE int64_t i64_quotient(int64_t a, int64_t b)
     if (((uint64_t)(a | b) >> 32) == 0) return (uint32_t)a / (uint32_t)b;
     return b == -1 ? (int64_t) - (uint64_t)a : a / b;
 }
-EXACT(i32_div, int32_t, int32_t, int32_t, i32_quotient(a, b))
-EXACT(i64_div, int64_t, int64_t, int64_t, i64_quotient(a, b))
+EXACT_LOOP(, i32_div, int32_t, int32_t, i32_quotient(a, b))
+EXACT_LOOP(, i64_div, int64_t, int64_t, i64_quotient(a, b))
 
-EXACT(f64_add, double, double, double, a + b)
-EXACT(f64_div, double, double, double, a / b)
-EXACT(f64_max, double, double, double, a > b || a != a ? a : b)
-EXACT(f64_min, double, double, double, a < b || a != a ? a : b)
-EXACT(f64_mul, double, double, double, a *b)
-EXACT(f64_sub, double, double, double, a - b)
+EXACT(f64_add, double, double, a + b)
+EXACT(f64_div, double, double, a / b)
+EXACT(f64_max, double, double, a > b || a != a ? a : b)
+EXACT(f64_min, double, double, a < b || a != a ? a : b)
+EXACT(f64_mul, double, double, a *b)
+EXACT(f64_sub, double, double, a - b)
 
-EXACT(bool_and, uint8_t, uint8_t, uint8_t, (a != 0) & (b != 0))
-EXACT(bool_or, uint8_t, uint8_t, uint8_t, (a | b) != 0)
-EXACT(bool_xor, uint8_t, uint8_t, uint8_t, (a != 0) ^ (b != 0))
+EXACT(bool_and, uint8_t, uint8_t, (a != 0) & (b != 0))
+EXACT(bool_or, uint8_t, uint8_t, (a | b) != 0)
+EXACT(bool_xor, uint8_t, uint8_t, (a != 0) ^ (b != 0))
 
 #define OF_INTEGERS(name) [SV_I32] = i32_##name, [SV_I64] = i64_##name, [SV_U8] = u8_##name
 #define OF_COMPARED(name)                                                                          \
