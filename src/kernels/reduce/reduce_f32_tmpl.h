@@ -70,15 +70,15 @@ SV_INLINE double step_join_one(reduce_step step, double a, double b)
     return a + b;
 }
 
+/* All lanes in one, halves onto each other. */
 SV_INLINE double step_lanes(reduce_step step, sv_vf x)
 {
     if (step != STEP_MAX && step != STEP_MIN) return (double)vf_sum(x);
-    float lane[SV_VF];
-    vf_store(lane, x);
-    double y = (double)lane[0];
-    for (int i = 1; i < SV_VF; i++)
-        y = step_join_one(step, y, (double)lane[i]);
-    return y;
+    if (SV_VF > 8) x = step_take(step, x, VF_TURNED(x, 8));
+    if (SV_VF > 4) x = step_take(step, x, VF_TURNED(x, 4));
+    x = step_take(step, x, VF_TURNED(x, 2));
+    x = step_take(step, x, VF_TURNED(x, 1));
+    return (double)x[0];
 }
 
 /* ---- elements side by side ----------------------------------------------------------------- */
