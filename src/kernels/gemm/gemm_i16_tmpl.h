@@ -3,7 +3,8 @@
  * bit: sums wrap around, so their order does not matter.
  *
  * First all of b becomes panels of pairs of rows, so that one instruction multiplies two rows and
- * adds them up; then tiles of y are made, rows of a by panels. */
+ * adds them up; then tiles of y are made, rows of a by panels. Where a has few rows, pairs are made
+ * on the way. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/simd_tmpl.h"
 #include "kernels/strided.h"
@@ -63,6 +64,14 @@ static void i16_plan_init(i16_plan *plan, const sv_desc *desc)
     plan->panels = sv_divide_up(plan->shape.n, PANEL);
     plan->row_units = sv_divide_up(plan->shape.m, UNIT_ROWS);
     plan->panel_units = sv_divide_up(plan->panels, UNIT_PANELS);
+}
+
+/* Rows of a up to which b is read as it lies: packing would take longer than the product. */
+enum { DIRECT_ROWS = 4 };
+
+static bool i16_direct(const gemm_shape *shape)
+{
+    return shape->m <= DIRECT_ROWS && shape->b_n == 1;
 }
 
 static inline uint32_t pair_of(int16_t low, int16_t high)
@@ -174,6 +183,74 @@ static void i16_rows(const i16_plan *plan, const uint32_t *a, const uint32_t *pa
     }
 }
 
+/* ---- few rows ------------------------------------------------------------------------------ */
+
+typedef uint16_t i16_half __attribute__((vector_size(SV_VF * 2)));
+
+SV_INLINE sv_vi pairs_at(const int16_t *low, const int16_t *high)
+{
+    i16_half a, b;
+    memcpy(&a, low, sizeof a);
+    memcpy(&b, high, sizeof b);
+    return (sv_vi)(__builtin_convertvector(a, sv_vu) | __builtin_convertvector(b, sv_vu) << 16);
+}
+
+/* As i16_tile, of `n` columns of b as it lies: all of a panel, or with `part` fewer, by way of a
+ * copy. `rows`, `part`: constants. */
+SV_INLINE void i16_direct_tile(const i16_plan *plan, const uint32_t *a, const int16_t *b,
+                               int32_t *y, const int rows, const bool part, int64_t n)
+{
+    int16_t edge[2][PANEL] = {{0}};
+    sv_vi sum[DIRECT_ROWS][TILE_VECTORS];
+    for (int r = 0; r < rows; r++)
+        for (int v = 0; v < TILE_VECTORS; v++)
+            sum[r][v] = vi_set1(0);
+    for (int64_t p = 0; p < plan->pairs; p++) {
+        const bool odd = 2 * p + 1 == plan->shape.k;
+        const int16_t *low = b + 2 * p * plan->shape.b_k;
+        /* The last row of an odd number meets a zero of a: any will do. */
+        const int16_t *high = odd ? low : low + plan->shape.b_k;
+        if (part) {
+            memcpy(edge[0], low, (size_t)n * sizeof *low);
+            memcpy(edge[1], high, (size_t)n * sizeof *high);
+            low = edge[0];
+            high = edge[1];
+        }
+        for (int v = 0; v < TILE_VECTORS; v++) {
+            const sv_vi pair = pairs_at(low + v * SV_VF, high + v * SV_VF);
+            for (int r = 0; r < rows; r++)
+                sum[r][v] = i16_dot(sum[r][v], vi_set1((int32_t)a[r * plan->pairs + p]), pair);
+        }
+    }
+    for (int r = 0; r < rows; r++)
+        memcpy(y + r * PANEL, sum[r], sizeof sum[r]);
+}
+
+/* As i16_rows. */
+static void i16_direct_rows(const i16_plan *plan, const uint32_t *a, const int16_t *b, int32_t *y,
+                            int64_t rows, int64_t n)
+{
+    _Alignas(64) int32_t tile[DIRECT_ROWS * PANEL];
+    for (int64_t done; rows > 0; rows -= done) {
+        done = rows >= 4 ? 4 : rows >= 2 ? 2 : 1;
+        if (n < PANEL) {
+            done = 1;
+            i16_direct_tile(plan, a, b, tile, 1, true, n);
+        } else if (done == 4) {
+            i16_direct_tile(plan, a, b, tile, 4, false, n);
+        } else if (done == 2) {
+            i16_direct_tile(plan, a, b, tile, 2, false, n);
+        } else {
+            i16_direct_tile(plan, a, b, tile, 1, false, n);
+        }
+        put_rows(plan, tile, y, done, n);
+        a += done * plan->pairs;
+        y += done * plan->shape.row[GEMM_Y];
+    }
+}
+
+/* ---- units --------------------------------------------------------------------------------- */
+
 static void i16_unit(const sv_call *call, const i16_plan *plan, int64_t unit)
 {
     const gemm_shape *s = &plan->shape;
@@ -191,10 +268,16 @@ static void i16_unit(const sv_call *call, const i16_plan *plan, int64_t unit)
     int64_t last = (panel_unit + 1) * UNIT_PANELS;
     if (last > plan->panels) last = plan->panels;
     for (int64_t p = panel_unit * UNIT_PANELS; p < last; p++) {
-        const uint32_t *panel =
-            (const uint32_t *)call->shared + (batch * plan->panels + p) * plan->pairs * PANEL;
-        const int64_t left = s->n - p * PANEL;
-        i16_rows(plan, packed, panel, y + p * PANEL * s->y_n, rows, left < PANEL ? left : PANEL);
+        const int64_t left = s->n - p * PANEL, n = left < PANEL ? left : PANEL;
+        int32_t *to = y + p * PANEL * s->y_n;
+        if (i16_direct(s)) {
+            const int16_t *from = (const int16_t *)call->ptr[1] + b + p * PANEL;
+            i16_direct_rows(plan, packed, from, to, rows, n);
+            continue;
+        }
+        const int64_t panel = batch * plan->panels + p;
+        i16_rows(plan, packed, (const uint32_t *)call->shared + panel * plan->pairs * PANEL, to,
+                 rows, n);
     }
 }
 
@@ -212,7 +295,8 @@ static uint32_t i16_units(const sv_problem *problem, uint32_t phase)
 {
     i16_plan plan;
     i16_plan_init(&plan, problem->desc);
-    if (phase == 0) return (uint32_t)(plan.shape.batches * plan.panels);
+    if (phase == 0)
+        return i16_direct(&plan.shape) ? 0 : (uint32_t)(plan.shape.batches * plan.panels);
     return (uint32_t)(plan.shape.batches * plan.row_units * plan.panel_units);
 }
 
@@ -227,6 +311,7 @@ static size_t i16_shared(const sv_problem *problem)
 {
     i16_plan plan;
     i16_plan_init(&plan, problem->desc);
+    if (i16_direct(&plan.shape)) return 0;
     return (size_t)(plan.shape.batches * plan.panels * plan.pairs) * PANEL * sizeof(uint32_t);
 }
 

@@ -28,9 +28,9 @@ static void compare(const int64_t *a, const int64_t *b, const int64_t *y, trial_
 static void test_sizes(void **state)
 {
     (void)state;
-    static const int64_t m[] = {1, 5, 6, 7, 24, 31}, n[] = {1, 7, 8, 16, 63, 64, 65, 300};
+    static const int64_t m[] = {1, 3, 4, 5, 6, 7, 24, 31}, n[] = {1, 7, 8, 16, 63, 64, 65, 300};
     static const int64_t k[] = {0, 1, 2, 5, 32, 77};
-    for (int i = 0; i < 6; i++)
+    for (int i = 0; i < 8; i++)
         for (int j = 0; j < 8; j++)
             for (int l = 0; l < 6; l++)
                 compare(TRIAL_DIMS(m[i], k[l]), TRIAL_DIMS(k[l], n[j]), TRIAL_DIMS(m[i], n[j]),
@@ -46,6 +46,7 @@ static void test_layouts(void **state)
             compare(TRIAL_DIMS(2, 3, 9, 20), TRIAL_DIMS(20, 70), TRIAL_DIMS(2, 3, 9, 70), a, b, 9);
             compare(TRIAL_DIMS(2, 3, 9, 21), TRIAL_DIMS(2, 3, 21, 70), TRIAL_DIMS(2, 3, 9, 70), a,
                     b, 255);
+            compare(TRIAL_DIMS(3, 21), TRIAL_DIMS(2, 21, 170), TRIAL_DIMS(2, 3, 170), a, b, 255);
             compare(TRIAL_DIMS(9, 21), TRIAL_DIMS(3, 21, 70), TRIAL_DIMS(3, 9, 70), a, b, 255);
         }
     }
