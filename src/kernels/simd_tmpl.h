@@ -16,10 +16,18 @@
 
 #include "base/cpu.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define SV_INLINE static inline __attribute__((always_inline, unused))
+
+/* Before a loop that the compiler is to vectorise: its operands are the same memory or apart. */
+#if defined(__clang__)
+#define SV_APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define SV_APART _Pragma("GCC ivdep")
+#endif
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -120,7 +128,7 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_max(a, x), vf_min   x when either is NaN: put the value that may be NaN second
  * vf_sqrt(x)
  * vf_reciprocal(x)       1 / x to 1 ulp, for x >= 1
- * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not
+ * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not; vm_all: whether all lanes hold
  * vf_select(m, a, b)     m ? a : b
  * vf_to_i(x)             nearest integer, halves to even; |x| < 2^22 (anything otherwise)
  * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone */
@@ -169,6 +177,10 @@ SV_INLINE sv_vm vf_equal(sv_vf a, sv_vf b)
 SV_INLINE sv_vm vm_not(sv_vm m)
 {
     return (sv_vm)~m;
+}
+SV_INLINE bool vm_all(sv_vm m)
+{
+    return m == 0xffff;
 }
 SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
 {
@@ -249,6 +261,10 @@ SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     return (sv_vi)_mm256_cvtps_epi32(x);
 }
+SV_INLINE bool vm_all(sv_vm m)
+{
+    return _mm256_movemask_ps((sv_vf)m) == 0xff;
+}
 SV_INLINE sv_vi vi_first(int64_t n)
 {
     return vi_set1((int32_t)n) > (sv_vi){0, 1, 2, 3, 4, 5, 6, 7};
@@ -267,6 +283,12 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 SV_INLINE sv_vf vf_set1(float x)
 {
     return (sv_vf){x, x, x, x};
+}
+SV_INLINE bool vm_all(sv_vm m)
+{
+    uint64_t half[2];
+    memcpy(half, &m, sizeof half);
+    return (half[0] & half[1]) == UINT64_MAX;
 }
 #if defined(SV_SIMD_NEON)
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
