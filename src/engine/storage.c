@@ -357,18 +357,29 @@ static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t la
     return stored(build, copy, out);
 }
 
-/* A written operand of any layout follows a channels-last input of the same dims. */
+/* Whether a written operand follows the layout of an input: of the same dims, or of as many images
+ * and channels where the operator says so. The latter's kernels write graph outputs as these are
+ * wanted. */
+static bool goes_with(const sv_ref *ref, const sv_build_value *value, const sv_shape *input)
+{
+    const sv_shape *shape = &value->type.shape;
+    if (sv_shape_equal(shape, input)) return true;
+    return ref->follows && value->output == SV_NO_INDEX && shape->rank == input->rank &&
+           shape->rank >= 3 && shape->dim[0] == input->dim[0] && shape->dim[1] == input->dim[1];
+}
+
+/* A written operand of any layout follows a channels-last input that it goes with. */
 static uint8_t follow_layout(sv_build *build, const sv_item *item, uint32_t operand)
 {
     const sv_ref *ref = &item->ref[operand];
     if (ref->layout != SV_LAYOUT_ANY) return ref->layout;
-    const sv_shape *shape = &build->value[ref->slot].type.shape;
     for (uint32_t i = 0; i < item->problem.n_operand; i++) {
         const sv_ref *other = &item->ref[i];
         if (item->problem.write_mask >> i & 1 || other->slot == SV_NO_SLOT || other->permuted)
             continue;
         const sv_build_value *value = &build->value[other->slot];
-        if (!value->stored || !sv_shape_equal(shape, &value->type.shape)) continue;
+        if (!value->stored || !goes_with(ref, &build->value[ref->slot], &value->type.shape))
+            continue;
         sv_desc desc = value->storage.desc;
         if (desc.rank >= 3 && !sv_desc_dense(&desc) && sv_layout_is_clast(&desc))
             return SV_LAYOUT_CLAST;
