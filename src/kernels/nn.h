@@ -28,11 +28,13 @@ typedef struct sv_lrn_param {
 /* norm: {x, scale, shift, y, mean, inv_std}: normalises over the dimensions [axis, rank) of x;
  * scale and shift are expanded to x's dims (stride 0 where broadcast) or absent; mean and inv_std
  * are outputs or absent. rms: no mean is taken (RMSNormalization). Statistics in f32 (f64 for f64),
- * two passes. */
+ * two passes. With groups, axis is 1, and dimension 1 falls into so many equal parts, each a set
+ * with all dimensions behind it; then mean and inv_std are absent. */
 typedef struct sv_norm_param {
     int32_t axis;
     float epsilon;
     bool rms;
+    int64_t groups; /* 0: none */
 } sv_norm_param;
 
 /* softmax: {x, y} over one axis; kinds Softmax, LogSoftmax, Hardmax. */
