@@ -155,10 +155,25 @@ static void limit_nesting(sv_build *build)
     }
 }
 
+/* What is a model's output but for its name or its shape is made in the caller's memory too. */
+static void hand_outputs_back(sv_build *build)
+{
+    for (uint32_t i = build->n_item; i-- > 0;) {
+        const sv_item *item = &build->item[i].item;
+        if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_VIEW ||
+            item->view != SV_VIEW_RESHAPE)
+            continue;
+        sv_build_value *from = &build->value[item->from];
+        if (from->output == SV_NO_INDEX && from->produced && from->region == build->item[i].region)
+            from->output = build->value[item->to].output;
+    }
+}
+
 /* Which sources of copies may be made in their destination. */
 static void plan_elision(sv_build *build)
 {
     mark_written(build);
+    hand_outputs_back(build);
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_item *item = &build->item[i].item;
         if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_COPY) continue;
