@@ -1,9 +1,8 @@
 /* Pooling of f32 at one CPU level, channels innermost: maximum, average, Lp for p = 1 and 2,
  * without indices. A unit is a line of outputs by a group of channels. NaN wins a maximum, as in
  * the reference. */
-#include "kernels/conv/conv_shape.h"
+#include "kernels/pool/window_tmpl.h"
 #include "kernels/prices.h"
-#include "kernels/simd_tmpl.h"
 
 /* Vectors whose windows are read together, and channels of a unit. */
 #define POOL_VECTORS 4
@@ -35,41 +34,6 @@ static uint32_t pool_units(const sv_problem *problem, uint32_t phase)
     window_shape shape;
     window_of_pool(problem->desc, problem->param, &shape);
     return (uint32_t)(shape.y.n * shape.y.d[0] * shape.y.d[1] * pool_groups(shape.y.c));
-}
-
-/* The taps of one axis that lie in x: [first, last), and how many lie in x with its padding. */
-typedef struct pool_range {
-    int64_t first, last, padded;
-} pool_range;
-
-static pool_range pool_range_of(const sv_pool_param *pool, const window_shape *shape, int axis,
-                                int64_t out)
-{
-    int32_t param = axis - (3 - pool->spatial);
-    int64_t end = param < 0 ? 0 : pool->pad_end[param];
-    int64_t from = out * shape->stride[axis] - shape->pad[axis], hop = shape->dilation[axis];
-    pool_range range = {0, 0, 0};
-    if (from < 0) range.first = (-from + hop - 1) / hop;
-    int64_t taps = shape->kernel[axis];
-    /* Taps t with from + t * hop < limit. */
-    int64_t inside = shape->x.d[axis] - from, padded = inside + end;
-    range.last = inside <= 0 ? 0 : (inside + hop - 1) / hop;
-    range.padded = padded <= 0 ? 0 : (padded + hop - 1) / hop;
-    if (range.last > taps) range.last = taps;
-    if (range.padded > taps) range.padded = taps;
-    if (range.first > range.last) range.first = range.last;
-    return range;
-}
-
-SV_INLINE sv_vf pool_take(uint8_t kind, int64_t p, sv_vf sum, sv_vf x)
-{
-    if (kind == SV_POOL_MAX) {
-        sv_vf greater = vf_max(sum, x);
-        return vf_select(vf_equal(sum, sum), greater, sum);
-    }
-    if (kind == SV_POOL_AVERAGE) return sum + x;
-    if (p == 1) return sum + vf_abs(x);
-    return vf_fma(x, x, sum);
 }
 
 /* One output: its window, and the divisor of its average. */
