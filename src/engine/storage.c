@@ -352,24 +352,38 @@ static uint32_t *copy_of(sv_build *build, uint32_t v, uint8_t layout)
     return layout == SV_LAYOUT_DENSE ? &value->as_dense : &value->as_clast;
 }
 
+/* A copy of the value in the layout, noted for later readers; `output`: of which model output it
+ * has the elements, or SV_NO_INDEX. */
+static sv_status make_copy(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                           uint32_t output, uint32_t *out)
+{
+    const sv_type type = build->value[v].type;
+    uint32_t copy;
+    SV_TRY(sv_build_add_value(build, &type, SV_NO_INDEX, &copy));
+    build->value[copy].output = output;
+    SV_TRY(assign(build, copy, layout));
+    const sv_storage from = build->value[v].storage;
+    SV_TRY(copy_step(build, node, v, &from, copy, &build->value[copy].storage, false));
+    *copy_of(build, v, layout) = *out = copy;
+    return SV_OK;
+}
+
 /* The value's elements in the layout that a reader needs; copied once a layout. */
-static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
-                          uint32_t *value, sv_storage *out)
+static sv_status laid_out_for(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                              uint32_t output, uint32_t *value, sv_storage *out)
 {
     *value = v;
     SV_TRY(stored(build, v, out));
     if (suits(&out->desc, layout)) return SV_OK;
-    uint32_t copy = *copy_of(build, v, layout);
-    if (copy == SV_NO_INDEX) {
-        sv_type type = build->value[v].type;
-        SV_TRY(sv_build_add_value(build, &type, SV_NO_INDEX, &copy));
-        SV_TRY(assign(build, copy, layout));
-        sv_storage from = *out;
-        SV_TRY(copy_step(build, node, v, &from, copy, &build->value[copy].storage, false));
-        *copy_of(build, v, layout) = copy;
-    }
-    *value = copy;
-    return stored(build, copy, out);
+    *value = *copy_of(build, v, layout);
+    if (*value == SV_NO_INDEX) SV_TRY(make_copy(build, node, v, layout, output, value));
+    return stored(build, *value, out);
+}
+
+static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                          uint32_t *value, sv_storage *out)
+{
+    return laid_out_for(build, node, v, layout, SV_NO_INDEX, value, out);
 }
 
 /* Whether a written operand follows the layout of an input: of the same dims, or of as many images
@@ -543,7 +557,8 @@ static sv_status view_item(sv_build *build, const sv_build_item *item)
         if (!sv_layout_reshape(&storage.desc, &to, &desc)) {
             if (target->output == SV_NO_INDEX && stays_clast(&storage.desc, &target->type))
                 return shuffle_item(build, item, &storage);
-            SV_TRY(laid_out(build, item->node, item->item.from, SV_LAYOUT_DENSE, &value, &storage));
+            SV_TRY(laid_out_for(build, item->node, item->item.from, SV_LAYOUT_DENSE, target->output,
+                                &value, &storage));
             if (!sv_layout_reshape(&storage.desc, &to, &desc))
                 return sv_error_internal("a dense value cannot be seen as another shape");
         }

@@ -376,6 +376,28 @@ SV_INLINE sv_vf vf_clip(sv_vf x, sv_vf low, sv_vf high)
 #define VF_TURNED(x, by) __builtin_shufflevector(x, x, VF_TURNED_4(by, 0))
 #endif
 
+/* Lanes 0, 2, 4 .. of two vectors in a row, and lanes 1, 3, 5 .. */
+#if SV_VF == 16
+#define VF_PICKED(a, b, first)                                                                     \
+    __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6, first + 8, first + 10,   \
+                            first + 12, first + 14, first + 16, first + 18, first + 20,            \
+                            first + 22, first + 24, first + 26, first + 28, first + 30)
+#elif SV_VF == 8
+#define VF_PICKED(a, b, first)                                                                     \
+    __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6, first + 8, first + 10,   \
+                            first + 12, first + 14)
+#else
+#define VF_PICKED(a, b, first) __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6)
+#endif
+SV_INLINE sv_vf vf_even(sv_vf a, sv_vf b)
+{
+    return VF_PICKED(a, b, 0);
+}
+SV_INLINE sv_vf vf_odd(sv_vf a, sv_vf b)
+{
+    return VF_PICKED(a, b, 1);
+}
+
 /* Sum and greatest of the lanes, in a fixed order: halves onto each other. */
 SV_INLINE float vf_sum(sv_vf x)
 {

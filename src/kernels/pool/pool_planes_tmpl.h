@@ -148,26 +148,15 @@ SV_INLINE void pool_merge(const uint8_t kind, const pool_line *line, float *to, 
     }
 }
 
-/* Lanes 0, 2, 4 .. of two vectors in a row. */
-SV_INLINE sv_vf pool_even(const float *x)
-{
-    const sv_vf a = vf_load(x), b = vf_load(x + SV_VF);
-#if SV_VF == 16
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-#elif SV_VF == 8
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6, 8, 10, 12, 14);
-#else
-    return __builtin_shufflevector(a, b, 0, 2, 4, 6);
-#endif
-}
-
 /* m results from the line's element x on. */
 SV_INLINE sv_vf pool_slide_at(const uint8_t kind, const int64_t stride, const int64_t taps,
                               const float *x, int64_t hop, int64_t m)
 {
     sv_vf sum = vf_set1(pool_start(kind));
     for (int64_t t = 0; t < taps; t++, x += hop) {
-        sv_vf v = stride == 1 ? vf_load(x) : stride == 2 ? pool_even(x) : pool_every(x, stride, m);
+        sv_vf v = stride == 1   ? vf_load(x)
+                  : stride == 2 ? vf_even(vf_load(x), vf_load(x + SV_VF))
+                                : pool_every(x, stride, m);
         sum = pool_take(kind, 0, sum, v);
     }
     return sum;
