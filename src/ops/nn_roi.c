@@ -292,8 +292,9 @@ static void align_taps(const sv_call *call, const sv_roi *roi, int32_t *at, floa
     const double share = 1 / (double)(s * s);
     for (int64_t bin = 0; bin < p->height * p->width; bin++) {
         for (int64_t i = 0; i < s * s; i++, at += 4, weight += 4) {
-            const double row = (double)(bin / p->width) + ((double)(i / s) + 0.5) / (double)s;
-            const double column = (double)(bin % p->width) + ((double)(i % s) + 0.5) / (double)s;
+            const int64_t cell[2] = {bin / p->width, bin % p->width}, part[2] = {i / s, i % s};
+            const double row = (double)cell[0] + ((double)part[0] + 0.5) / (double)s;
+            const double column = (double)cell[1] + ((double)part[1] + 0.5) / (double)s;
             point_taps(in, roi->top + row * roi->bin_height, roi->left + column * roi->bin_width,
                        share, at, weight);
         }
