@@ -41,4 +41,12 @@ typedef struct sv_resize_sources {
 void sv_resize_take_sources(const sv_resize_lines *lines, const sv_tap *table,
                             sv_resize_sources *out);
 
+/* Whether a line of the same plane before this one is the same; cheap, and not always found. */
+static inline bool sv_resize_repeats(const sv_resize_lines *lines, const sv_tap *table)
+{
+    if (lines->n_outer != 1 || lines->plan.taps[0] != 1) return false;
+    const int64_t i = lines->rows.index[lines->same];
+    return i > 0 && table[i].position == table[i - 1].position;
+}
+
 #endif

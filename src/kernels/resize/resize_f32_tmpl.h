@@ -348,32 +348,39 @@ static size_t resize_shared(const sv_problem *problem)
     return size + sizeof(int32_t) * (2 + taps * length * (2 * SV_VF + 1));
 }
 
-/* Lines [from, to). A line of the one source that the line before is of is copied from there. */
-static void resize_walk(const sv_call *call, sv_resize_lines *lines, int64_t from, int64_t to)
+/* The line that lines->rows stands at. */
+static void resize_one_line(const sv_call *call, const sv_resize_lines *lines,
+                            const resize_table *t, const sv_tap *tap, resize_scratch *s)
 {
     const sv_resize_param *param = call->param;
+    char *y = lines->rows.at[1];
+    sv_resize_take_sources(lines, call->shared, &s->sources);
+    if (s->sources.n < 0 || !lines->in) {
+        resize_outside_line(lines, param->extrapolation, y);
+    } else if (lines->wide) {
+        resize_wide_line(lines, param, &s->sources, tap, &s->taps, y);
+    } else {
+        resize_plane_line(lines, param, t, &s->sources, tap, s->line, (float *)y);
+    }
+}
+
+/* Lines [from, to). */
+static void resize_walk(const sv_call *call, sv_resize_lines *lines, int64_t from, int64_t to)
+{
     const sv_tap *table = call->shared, *tap = sv_resize_line_taps(lines, table);
     const resize_table t = resize_table_of(lines, call->shared);
-    const int64_t run = lines->inner * (int64_t)sizeof(float);
+    const bool dense = lines->ys == lines->inner * (int64_t)sizeof(float);
     resize_scratch s = resize_scratch_of(lines, call->scratch);
     const char *before = NULL;
-    const char *y_before = NULL;
     sv_cursor_seek(&lines->rows, (char *const[]){call->ptr[0], call->ptr[1]}, from);
     for (; from < to; from++, sv_cursor_next(&lines->rows)) {
         char *y = lines->rows.at[1];
-        sv_resize_take_sources(lines, table, &s.sources);
-        const bool single = s.sources.n == 1 && s.sources.weight[0] == 1;
-        if (s.sources.n < 0 || !lines->in) {
-            resize_outside_line(lines, param->extrapolation, y);
-        } else if (single && s.sources.x[0] == before && lines->ys == run) {
-            resize_copy((const float *)y_before, (float *)y, lines->out * lines->inner);
-        } else if (lines->wide) {
-            resize_wide_line(lines, param, &s.sources, tap, &s.taps, y);
+        if (before && dense && sv_resize_repeats(lines, table)) {
+            resize_copy((const float *)before, (float *)y, lines->out * lines->inner);
         } else {
-            resize_plane_line(lines, param, &t, &s.sources, tap, s.line, (float *)y);
+            resize_one_line(call, lines, &t, tap, &s);
         }
-        before = single ? s.sources.x[0] : NULL;
-        y_before = y;
+        before = y;
     }
 }
 
