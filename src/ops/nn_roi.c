@@ -253,7 +253,7 @@ static const sv_kernel roi_kernel = {
 /* ---- RoiAlign by way of taps, for f32 -------------------------------------------------------- */
 
 /* More samples of a bin along one dimension than tables are worth. */
-enum { TAPPED_SAMPLES = 8 };
+enum { TAPPED_SAMPLES = 4 };
 
 /* The four neighbours of a point with their share of `weight`; 0 outside the image. */
 static void point_taps(const sv_desc *in, double y, double x, double weight, int32_t *at, float *w)

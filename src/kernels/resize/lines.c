@@ -1,8 +1,13 @@
 /* The lines of a resize; see the header. */
 #include "kernels/resize/lines.h"
 
-/* The dimensions that stay, then the resized ones, each with an index of its own. */
-static void make_rows(sv_resize_lines *lines)
+/* Lines that one line of the result may be a sum of; filters stretched further have no such list.
+ */
+#define SOURCES_MAX (1 << 16)
+
+/* The dimensions that stay, then the resized ones, each with an index of its own; false: lines are
+ * sums of too many. */
+static bool make_rows(sv_resize_lines *lines)
 {
     const sv_resize_plan *plan = &lines->plan;
     sv_cursor *rows = &lines->rows;
@@ -14,8 +19,10 @@ static void make_rows(sv_resize_lines *lines)
         rows->dim[d] = plan->out[i];
         rows->step[0][d] = 0;
         rows->step[1][d] = plan->coordinates.step[0][i];
+        if (plan->taps[i] > SOURCES_MAX / lines->outer_taps) return false;
         lines->outer_taps *= plan->taps[i];
     }
+    return true;
 }
 
 bool sv_resize_lines_init(sv_resize_lines *lines, const sv_desc *desc, const sv_resize_param *param,
@@ -41,7 +48,7 @@ bool sv_resize_lines_init(sv_resize_lines *lines, const sv_desc *desc, const sv_
     int64_t run = lines->inner * size;
     bool joined = lines->xs == run && lines->ys == run;
     lines->wide = beside && !(joined && lines->inner < width);
-    make_rows(lines);
+    if (!make_rows(lines)) return false;
     lines->count = sv_cursor_count(&lines->rows);
     lines->per_unit = sv_pieces_per_unit(lines->out * lines->inner);
     if (lines->wide) return true;

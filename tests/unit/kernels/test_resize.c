@@ -241,6 +241,26 @@ static void test_ranks(void **state)
                     false);
 }
 
+/* A filter that is stretched over all of a large input, along two dimensions, is left to the
+ * reference; along one it is not. */
+static void test_far_taps(void **state)
+{
+    (void)state;
+    for (int outer = 1; outer < 3; outer++) {
+        const int64_t deep = outer == 2 ? 300 : 1;
+        trial_tensor x = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(deep, 300, 20));
+        trial_tensor y = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(1, 1, 10));
+        sv_resize_param p = {.mode = SV_RESIZE_LINEAR, .antialias = true};
+        trial t;
+        size_scales(&p, &x, &y);
+        trial_fill(&x, 13, -1, 1);
+        trial_init(&t, SV_FAMILY_resize, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
+        assert_int_equal(trial_compare(&t, 1e-4, 1e-4), outer == 1 ? trial_levels() : 0);
+        trial_free(&x);
+        trial_free(&y);
+    }
+}
+
 /* What counts nothing is not looked at: a position on an element takes that element alone. */
 static void test_no_numbers(void **state)
 {
@@ -266,10 +286,11 @@ static void test_no_numbers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_planes), cmocka_unit_test(test_channels_last),
-        cmocka_unit_test(test_dtypes), cmocka_unit_test(test_strings_move),
-        cmocka_unit_test(test_volume), cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_ranks),  cmocka_unit_test(test_no_numbers),
+        cmocka_unit_test(test_planes),   cmocka_unit_test(test_channels_last),
+        cmocka_unit_test(test_dtypes),   cmocka_unit_test(test_strings_move),
+        cmocka_unit_test(test_volume),   cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_ranks),    cmocka_unit_test(test_no_numbers),
+        cmocka_unit_test(test_far_taps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
