@@ -92,41 +92,42 @@ SV_INLINE sv_vf pool_every(const float *x, int64_t step, int64_t n)
     return vf_load(lane);
 }
 
-/* m lanes of all lines from x on, `rows` of them `hop` apart. */
-SV_INLINE sv_vf pool_merge_at(const uint8_t kind, const int64_t rows, sv_vf sum, const float *x,
-                              int64_t hop, int64_t m)
+/* m lanes of all lines from x on: `rows` of them hop[1] apart in planes hop[0] apart. */
+SV_INLINE sv_vf pool_merge_at(const uint8_t kind, const int64_t planes, const int64_t rows,
+                              sv_vf sum, const float *x, const int64_t hop[2], int64_t m)
 {
-    for (int64_t t = 0; t < rows; t++, x += hop)
-        sum = pool_take(kind, 0, sum, m == SV_VF ? vf_load(x) : vf_load_n(x, m));
+    for (int64_t p = 0; p < planes; p++) {
+        for (int64_t t = 0; t < rows; t++) {
+            const float *from = x + p * hop[0] + t * hop[1];
+            sum = pool_take(kind, 0, sum, m == SV_VF ? vf_load(from) : vf_load_n(from, m));
+        }
+    }
     return sum;
 }
 
-/* The lines of one plane, side by side. */
-SV_INLINE void pool_merge_rows(const uint8_t kind, const int64_t rows, const float *x, int64_t hop,
-                               float *to, int64_t n)
+SV_INLINE void pool_merge_rows(const uint8_t kind, const int64_t planes, const int64_t rows,
+                               const float *x, const int64_t hop[2], float *to, int64_t n)
 {
     const sv_vf start = vf_set1(pool_start(kind));
     int64_t i = 0;
     for (; i + SV_VF <= n; i += SV_VF)
-        vf_store(to + i, pool_merge_at(kind, rows, start, x + i, hop, SV_VF));
-    if (i < n) vf_store_n(to + i, pool_merge_at(kind, rows, start, x + i, hop, n - i), n - i);
+        vf_store(to + i, pool_merge_at(kind, planes, rows, start, x + i, hop, SV_VF));
+    if (i < n)
+        vf_store_n(to + i, pool_merge_at(kind, planes, rows, start, x + i, hop, n - i), n - i);
 }
 
-/* Lines of several planes, or whose elements lie apart. */
-SV_INLINE void pool_merge_any(const uint8_t kind, const pool_line *line, float *to, int64_t n)
+/* Lines whose elements lie apart. */
+SV_INLINE void pool_merge_apart(const uint8_t kind, const pool_line *line, float *to, int64_t n)
 {
     const pool_range *a = &line->range[0], *b = &line->range[1];
     for (int64_t i = 0; i < n; i += SV_VF) {
         const int64_t m = n - i < SV_VF ? n - i : SV_VF;
         sv_vf sum = vf_set1(pool_start(kind));
         for (int64_t t0 = a->first; t0 < a->last; t0++) {
-            const float *x = line->x + t0 * line->hop[0] + b->first * line->hop[1];
-            if (line->step == 1) {
-                sum = pool_merge_at(kind, b->last - b->first, sum, x + i, line->hop[1], m);
-                continue;
-            }
-            for (int64_t t1 = b->first; t1 < b->last; t1++, x += line->hop[1])
+            for (int64_t t1 = b->first; t1 < b->last; t1++) {
+                const float *x = line->x + t0 * line->hop[0] + t1 * line->hop[1];
                 sum = pool_take(kind, 0, sum, pool_every(x + i * line->step, line->step, m));
+            }
         }
         vf_store_n(to + i, sum, m);
     }
@@ -135,16 +136,18 @@ SV_INLINE void pool_merge_any(const uint8_t kind, const pool_line *line, float *
 SV_INLINE void pool_merge(const uint8_t kind, const pool_line *line, float *to, int64_t n)
 {
     const pool_range *a = &line->range[0], *b = &line->range[1];
-    const int64_t rows = b->last - b->first;
+    const int64_t planes = a->last - a->first, rows = b->last - b->first;
     const float *x = line->x + a->first * line->hop[0] + b->first * line->hop[1];
-    if (line->step != 1 || a->last - a->first != 1) {
-        pool_merge_any(kind, line, to, n);
-    } else if (rows == 2) {
-        pool_merge_rows(kind, 2, x, line->hop[1], to, n);
-    } else if (rows == 3) {
-        pool_merge_rows(kind, 3, x, line->hop[1], to, n);
+    if (line->step != 1) {
+        pool_merge_apart(kind, line, to, n);
+    } else if (planes == 1 && rows == 2) {
+        pool_merge_rows(kind, 1, 2, x, line->hop, to, n);
+    } else if (planes == 1 && rows == 3) {
+        pool_merge_rows(kind, 1, 3, x, line->hop, to, n);
+    } else if (planes == 2 && rows == 2) {
+        pool_merge_rows(kind, 2, 2, x, line->hop, to, n);
     } else {
-        pool_merge_rows(kind, rows, x, line->hop[1], to, n);
+        pool_merge_rows(kind, planes, rows, x, line->hop, to, n);
     }
 }
 
