@@ -56,8 +56,10 @@ static void copy_strip(const sv_copy_plan *plan, const char *x, char *y, int64_t
     int64_t size = (int64_t)plan->size;
     for (int64_t d = 0; d < nd; d += SV_COPY_TILE) {
         int64_t md = nd - d < SV_COPY_TILE ? nd - d : SV_COPY_TILE;
-        for (int64_t q = 0; q < plan->q; q += SV_COPY_TILE) {
-            int64_t mq = plan->q - q < SV_COPY_TILE ? plan->q - q : SV_COPY_TILE;
+        /* Short rows that follow each other without gaps are taken all at once. */
+        int64_t side = plan->xs == md * size ? plan->q : SV_COPY_TILE;
+        for (int64_t q = 0; q < plan->q; q += side) {
+            int64_t mq = plan->q - q < side ? plan->q - q : side;
             tile(x + d * size + q * plan->xs, plan->xs, y + d * plan->ys + q * size, plan->ys, md,
                  mq);
         }
