@@ -64,11 +64,13 @@ SV_INLINE bool vf_activate_has(sv_unary op)
     switch (op) {
     case SV_UNARY_Abs:
     case SV_UNARY_Affine:
+    case SV_UNARY_Ceil:
     case SV_UNARY_Celu:
     case SV_UNARY_Clip:
     case SV_UNARY_Elu:
     case SV_UNARY_Erf:
     case SV_UNARY_Exp:
+    case SV_UNARY_Floor:
     case SV_UNARY_Gelu:
     case SV_UNARY_GeluTanh:
     case SV_UNARY_HardSigmoid:
@@ -105,6 +107,8 @@ SV_INLINE sv_vf vf_activate(sv_unary op, sv_vf x, sv_vf a, sv_vf b)
         return a * x + b;
     case SV_UNARY_Celu:
         return vf_celu(x, a);
+    case SV_UNARY_Ceil:
+        return vf_ceil(x);
     case SV_UNARY_Clip:
         return vf_clip(x, a, b);
     case SV_UNARY_Elu:
@@ -113,6 +117,8 @@ SV_INLINE sv_vf vf_activate(sv_unary op, sv_vf x, sv_vf a, sv_vf b)
         return vf_erf(x);
     case SV_UNARY_Exp:
         return vf_exp(x);
+    case SV_UNARY_Floor:
+        return vf_floor(x);
     case SV_UNARY_Gelu:
         return vf_gelu(x);
     case SV_UNARY_GeluTanh:

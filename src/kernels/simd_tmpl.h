@@ -132,7 +132,7 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_set1(x)            x in every lane
  * vf_fma(a, b, c)        a * b + c, rounded once where the level has it
  * vf_max(a, x), vf_min   x when either is NaN: put the value that may be NaN second
- * vf_sqrt(x)
+ * vf_sqrt(x), vf_floor, vf_ceil
  * vf_reciprocal(x)       1 / x to 1 ulp, for x >= 1
  * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not; vm_all: whether all lanes hold
  * vf_select(m, a, b)     m ? a : b
@@ -160,6 +160,14 @@ SV_INLINE sv_vf vf_min(sv_vf a, sv_vf x)
 SV_INLINE sv_vf vf_sqrt(sv_vf x)
 {
     return _mm512_sqrt_ps(x);
+}
+SV_INLINE sv_vf vf_floor(sv_vf x)
+{
+    return _mm512_floor_ps(x);
+}
+SV_INLINE sv_vf vf_ceil(sv_vf x)
+{
+    return _mm512_ceil_ps(x);
 }
 SV_INLINE sv_vf vf_reciprocal(sv_vf x)
 {
@@ -274,6 +282,14 @@ SV_INLINE sv_vf vf_sqrt(sv_vf x)
 {
     return _mm256_sqrt_ps(x);
 }
+SV_INLINE sv_vf vf_floor(sv_vf x)
+{
+    return _mm256_floor_ps(x);
+}
+SV_INLINE sv_vf vf_ceil(sv_vf x)
+{
+    return _mm256_ceil_ps(x);
+}
 SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     return (sv_vi)_mm256_cvtps_epi32(x);
@@ -320,6 +336,14 @@ SV_INLINE sv_vf vf_sqrt(sv_vf x)
 {
     return (sv_vf)vsqrtq_f32((float32x4_t)x);
 }
+SV_INLINE sv_vf vf_floor(sv_vf x)
+{
+    return (sv_vf)vrndmq_f32((float32x4_t)x);
+}
+SV_INLINE sv_vf vf_ceil(sv_vf x)
+{
+    return (sv_vf)vrndpq_f32((float32x4_t)x);
+}
 SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     return (sv_vi)vcvtnq_s32_f32((float32x4_t)x);
@@ -333,6 +357,18 @@ SV_INLINE sv_vf vf_sqrt(sv_vf x)
 {
     for (int i = 0; i < SV_VF; i++)
         x[i] = __builtin_sqrtf(x[i]);
+    return x;
+}
+SV_INLINE sv_vf vf_floor(sv_vf x)
+{
+    for (int i = 0; i < SV_VF; i++)
+        x[i] = __builtin_floorf(x[i]);
+    return x;
+}
+SV_INLINE sv_vf vf_ceil(sv_vf x)
+{
+    for (int i = 0; i < SV_VF; i++)
+        x[i] = __builtin_ceilf(x[i]);
     return x;
 }
 SV_INLINE sv_vi vf_to_i(sv_vf x)

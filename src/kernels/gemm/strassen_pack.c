@@ -39,24 +39,29 @@ static double rows_of(const sv_problem *problem)
     return rows;
 }
 
+/* `products` products of halves, whose weights come from afar for `share` of the rows each. */
+static double products_ns(const sv_problem *problem, sv_cpu_level level, double products,
+                          double share)
+{
+    int64_t k, n;
+    b_size(problem, &k, &n);
+    const double rows = rows_of(problem), weights = (double)k * (double)n;
+    return products / 8 * 2 * rows * weights * sv_price(problem, level, SV_PRICE_product) +
+           sv_price_weights(problem, level, products / 8 / share * weights, rows * share);
+}
+
 double sv_strassen_ns(const sv_problem *problem, sv_cpu_level level)
 {
     int64_t k, n;
     b_size(problem, &k, &n);
-    const double rows = rows_of(problem), product = sv_price(problem, level, SV_PRICE_product);
-    const double sums = rows * (double)(k + n);
-    return 2 * rows * (double)k * (double)n * product * STRASSEN_SIDES / 8 +
-           sums * sv_price(problem, level, SV_PRICE_sum);
+    return products_ns(problem, level, STRASSEN_SIDES, 0.5) +
+           rows_of(problem) * (double)(k + n) * sv_price(problem, level, SV_PRICE_sum);
 }
 
 bool sv_strassen_choose(const sv_problem *problem, sv_cpu_level level)
 {
-    if (!sv_strassen_takes(problem)) return false;
-    int64_t k, n;
-    b_size(problem, &k, &n);
-    const double rows = rows_of(problem), product = sv_price(problem, level, SV_PRICE_product);
-    const double plain = 2 * rows * (double)k * (double)n * product;
-    return rows > 0 && sv_strassen_ns(problem, level) < WORTH * plain;
+    if (!sv_strassen_takes(problem) || rows_of(problem) <= 0) return false;
+    return sv_strassen_ns(problem, level) < WORTH * products_ns(problem, level, 8, 1);
 }
 
 /* ---- packing ------------------------------------------------------------------------------- */

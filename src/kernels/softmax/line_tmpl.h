@@ -39,12 +39,12 @@ SV_INLINE float line_exponentials(const float *x, float *y, int64_t n, float max
     sv_vf sum = vf_zero();
     int64_t i = 0;
     for (; i + SV_VF <= n; i += SV_VF) {
-        sv_vf e = vf_exp(vf_load(x + i) - shift);
+        sv_vf e = vf_exp_falling(vf_load(x + i) - shift);
         if (y) vf_store(y + i, e);
         sum += e;
     }
     if (i < n) {
-        sv_vf e = vf_exp(load_lowest(x + i, n - i) - shift);
+        sv_vf e = vf_exp_falling(load_lowest(x + i, n - i) - shift);
         if (y) vf_store_n(y + i, e, n - i);
         sum += e;
     }
