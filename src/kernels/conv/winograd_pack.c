@@ -17,7 +17,7 @@ bool sv_winograd_takes(const sv_problem *problem, winograd_form form)
     if (param->spatial != 2 || param->groups != 1 || w->rank != 4) return false;
     if (problem->desc[0].dtype != SV_F32 || w->dtype != SV_F32) return false;
     for (int i = 0; i < 2; i++) {
-        if (param->kernel[i] != r || param->stride[i] != 1 || param->dilation[i] != 1) return false;
+        if (param->kernel[i] != r || param->stride[i] != 1) return false;
     }
     return w->dim[0] > 0 && w->dim[1] > 0;
 }
@@ -27,11 +27,10 @@ bool sv_winograd_takes(const sv_problem *problem, winograd_form form)
 /* Packed filters grow by alpha^2 / r^2: a gain below a tenth is not worth that. */
 #define WORTH 0.9
 
-/* Parts of `size` that are needed to cover `count`. */
-static double cover(double count, double size)
+/* Vectors of `lanes` that are needed to cover `count`. */
+static double vectors_of(double count, double lanes)
 {
-    const int64_t parts = ((int64_t)count + (int64_t)size - 1) / (int64_t)size;
-    return (double)parts;
+    return (double)winograd_tiles((int64_t)count, 1, (int64_t)lanes);
 }
 
 /* What decides the cost. */
@@ -73,9 +72,13 @@ static double direct_ns(const conv_work *work, double r)
 
 static double form_ns(const conv_work *work, winograd_form form)
 {
-    const double m = (double)winograd_m(form), alpha = (double)winograd_alpha(form);
-    double tiles = work->images * cover(work->high, m) * cover(work->wide, m);
-    double vectors = cover(work->c, work->lanes) + cover(work->o, work->lanes);
+    const sv_conv_param *param = work->problem->param;
+    const double alpha = (double)winograd_alpha(form);
+    const int64_t m = winograd_m(form);
+    const double high = (double)winograd_tiles((int64_t)work->high, param->dilation[0], m);
+    const double wide = (double)winograd_tiles((int64_t)work->wide, param->dilation[1], m);
+    const double tiles = work->images * high * wide;
+    const double vectors = vectors_of(work->c, work->lanes) + vectors_of(work->o, work->lanes);
     return products_ns(work, tiles, alpha * alpha) +
            tiles * alpha * alpha * vectors * work->transform;
 }
