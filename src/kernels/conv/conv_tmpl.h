@@ -257,12 +257,44 @@ static const float *conv_ahead(const conv_run *run, int64_t p, int64_t tiles)
     const conv_plan *plan = run->plan;
     const int64_t bytes = plan->shape.taps * plan->group_c * TILE_NR * (int64_t)sizeof(float);
     const int64_t all = plan->split.blocks * tiles;
-    if (p >= plan->split.panels || all > CONV_AHEAD_TILES ||
+    if (p >= plan->split.panels || all > CONV_AHEAD_TILES || plan->regions.count ||
         bytes * plan->split.panels <= TILE_WEIGHTS_L2)
         return NULL;
     tile_panel panel;
     conv_panel(run, p, &panel);
     return panel.at;
+}
+
+/* One panel for one tile of a region: the weights of taps that the region leaves out lie between
+ * those of others, and every stretch between them is a part of the depth. */
+static void conv_region_tile(const conv_run *run, const tile_rows *tile, tile_panel *panel)
+{
+    const conv_axis *axis = run->phase.axis;
+    const int64_t *kernel = run->plan->shape.kernel, taps = run->phase.taps;
+    const bool lines = axis[2].taps == kernel[2];
+    const int64_t across = lines || !taps ? 1 : axis[1].taps;
+    const int64_t parts = taps ? axis[0].taps * across : 1, each = taps / parts;
+    const float *weights = panel->at;
+    tile_rows rows = *tile;
+    for (int64_t i = 0; i < parts; i++, rows.x += each * tile->n) {
+        const int64_t t0 = axis[0].first_tap + i / across, t1 = axis[1].first_tap + i % across;
+        const int64_t tap = (t0 * kernel[1] + t1) * kernel[2] + axis[2].first_tap;
+        panel->at = weights + (taps ? tap : 0) * panel->depth * panel->step;
+        panel->taps = each;
+        panel->resumed = i > 0;
+        panel->unfinished = i + 1 < parts;
+        tile_run(&run->epilogue, &rows, panel);
+    }
+    panel->at = weights;
+}
+
+static void conv_tile(const conv_run *run, const tile_rows *tile, tile_panel *panel)
+{
+    if (run->plan->regions.count) {
+        conv_region_tile(run, tile, panel);
+    } else {
+        tile_run(&run->epilogue, tile, panel);
+    }
 }
 
 /* Panels [first, last) of the tiles of block `block`. */
@@ -280,7 +312,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
                     continue;
                 }
                 conv_panel(run, p, &panel);
-                tile_run(&run->epilogue, &tile[t], &panel);
+                conv_tile(run, &tile[t], &panel);
             }
         }
         return;
@@ -290,7 +322,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
         const float *next = conv_ahead(run, p + 1, tiles);
         for (int64_t t = 0; t < tiles; t++) {
             tile_read_ahead(&panel, next, block * tiles + t, run->plan->split.blocks * tiles);
-            tile_run(&run->epilogue, &tile[t], &panel);
+            conv_tile(run, &tile[t], &panel);
         }
     }
 }
@@ -301,12 +333,17 @@ static void conv_list_block(conv_run *run, int64_t phase, int64_t block)
     const conv_plan *plan = run->plan;
     const tile_split *split = &plan->split;
     if (phase != run->phase_index) {
-        conv_phase_init(&plan->shape, plan->kind == CONV_TRANSPOSE, phase, &run->phase);
+        if (plan->regions.count) {
+            conv_region_phase(&plan->shape, &plan->regions, phase, &run->phase);
+        } else {
+            conv_phase_init(&plan->shape, plan->kind == CONV_TRANSPOSE, phase, &run->phase);
+        }
         run->phase_index = phase;
     }
+    const int64_t blocks = conv_phase_blocks(plan, phase);
     int64_t positions = run->phase.positions * plan->shape.y.n;
-    int64_t first = tile_part(positions, split->blocks, block);
-    int64_t count = tile_part(positions, split->blocks, block + 1) - first;
+    int64_t first = tile_part(positions, blocks, block);
+    int64_t count = tile_part(positions, blocks, block + 1) - first;
     run->block = block;
     run->tiles = (count + split->height - 1) / split->height;
     if (count == 0) return;
@@ -325,12 +362,19 @@ static void conv_unit(conv_run *run, uint32_t unit)
 {
     const conv_plan *plan = run->plan;
     const tile_split *split = &plan->split;
-    int64_t block = unit % split->blocks, group = unit / split->blocks % split->groups;
-    if (plan->by_rows) {
-        group = unit % split->groups;
-        block = unit / split->groups % split->blocks;
+    int64_t at = unit, blocks = split->blocks, phase = at / blocks / split->groups;
+    if (plan->regions.count) {
+        phase = 0;
+        while (at >= (blocks = conv_phase_blocks(plan, phase)) * split->groups) {
+            at -= blocks * split->groups;
+            phase++;
+        }
     }
-    int64_t phase = unit / split->blocks / split->groups;
+    int64_t block = at % blocks, group = at / blocks % split->groups;
+    if (plan->by_rows) {
+        group = at % split->groups;
+        block = at / split->groups % blocks;
+    }
     if (phase != run->phase_index || block != run->block) conv_list_block(run, phase, block);
     conv_block(run, tile_part(split->panels, split->groups, group),
                tile_part(split->panels, split->groups, group + 1), block, run->tiles);
@@ -410,7 +454,8 @@ static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
     if (kind == CONV_DEPTHWISE) {
         cost += flops * sv_price(problem, SV_LEVEL, SV_PRICE_pixels);
     } else {
-        cost += conv_tiles_ns(problem, flops, plan.group_c * plan.merged, plan.group_o);
+        cost +=
+            conv_tiles_ns(problem, flops * plan.share, plan.group_c * plan.merged, plan.group_o);
         cost += sv_price_weights(problem, SV_LEVEL, (double)sv_desc_count(&problem->desc[1]),
                                  (double)(y->n * y->d[0] * y->d[1] * y->d[2]));
     }
@@ -428,7 +473,7 @@ static uint32_t conv_units(const sv_problem *problem, uint32_t phase, conv_kind 
     conv_plan_of(problem, kind, copied, &plan);
     const window_operand *x = &plan.shape.x;
     if (copied && phase == 0) return (uint32_t)(x->n * x->d[0] * x->d[1]);
-    return (uint32_t)(plan.phases * plan.split.groups * plan.split.blocks);
+    return (uint32_t)(conv_blocks(&plan) * plan.split.groups);
 }
 
 static size_t conv_scratch_of(const sv_problem *problem, conv_kind kind, bool copied)

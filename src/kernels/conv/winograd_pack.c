@@ -3,7 +3,7 @@
 #include "kernels/conv/winograd.h"
 
 #include "kernels/conv/conv_part.h"
-#include "kernels/conv/conv_shape.h"
+#include "kernels/conv/conv_regions.h"
 #include "kernels/panel.h"
 #include "kernels/prices.h"
 
@@ -65,9 +65,17 @@ static double products_ns(const conv_work *work, double rows, double points)
            sv_price_weights(work->problem, work->level, filters, rows);
 }
 
+/* The direct way leaves out products with what lies outside x, where that is worth while. */
 static double direct_ns(const conv_work *work, double r)
 {
-    return products_ns(work, work->images * work->high * work->wide, r * r);
+    double share = 1;
+    window_shape shape;
+    conv_regions regions;
+    window_of_conv(work->problem->desc, work->problem->param, &shape);
+    const int64_t *x = shape.x.d, *y = shape.y.d;
+    if (shape.y.n > 0 && x[1] > 0 && x[2] > 0 && y[1] > 0 && y[2] > 0)
+        share = conv_regions_init(&shape, &regions);
+    return products_ns(work, work->images * work->high * work->wide, r * r) * share;
 }
 
 static double form_ns(const conv_work *work, winograd_form form)

@@ -118,6 +118,24 @@ static void dense(void **state)
         check_case(&cases[i], false);
 }
 
+/* Taps that lie outside x for many outputs, or for all of them. */
+static void far_taps(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 16, 33, 1, {33, 33}, {3, 3}, {1, 1}, {12, 12}, {12, 12}, {12, 12}},
+        {2, 20, 70, 1, {17, 13}, {3, 3}, {1, 1}, {9, 10}, {9, 10}, {9, 10}},
+        {1, 8, 40, 2, {11, 14}, {3, 3}, {2, 1}, {6, 7}, {6, 7}, {6, 7}},
+        {1, 7, 17, 1, {9, 8}, {2, 5}, {1, 1}, {7, 3}, {7, 5}, {0, 7}},
+        {1, 6, 20, 1, {40}, {3}, {1}, {30}, {30}, {30}},
+        {1, 6, 20, 1, {5, 20}, {3, 3}, {1, 1}, {30, 8}, {30, 8}, {32, 9}},
+        {1, 5, 9, 1, {6, 7, 5}, {3, 3, 3}, {1, 2, 1}, {4, 5, 3}, {4, 5, 3}, {4, 5, 3}},
+        {1, 4, 12, 1, {3, 40}, {1, 9}, {1, 1}, {1, 12}, {4, 48}, {3, 48}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+}
+
 static void grouped(void **state)
 {
     (void)state;
@@ -248,10 +266,10 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),       cmocka_unit_test(grouped),
-        cmocka_unit_test(depthwise),   cmocka_unit_test(transposed),
-        cmocka_unit_test(many_units),  cmocka_unit_test(special_values),
-        cmocka_unit_test(other_types),
+        cmocka_unit_test(dense),          cmocka_unit_test(grouped),
+        cmocka_unit_test(far_taps),       cmocka_unit_test(depthwise),
+        cmocka_unit_test(transposed),     cmocka_unit_test(many_units),
+        cmocka_unit_test(special_values), cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
