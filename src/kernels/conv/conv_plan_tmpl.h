@@ -11,7 +11,24 @@
 /* Bytes of pointer lists that a unit may hold: they should stay in the second-level cache. */
 #define CONV_LIST_BYTES 131072
 
-typedef enum conv_kind { CONV_DENSE, CONV_TRANSPOSE, CONV_DEPTHWISE } conv_kind;
+typedef enum conv_kind {
+    CONV_DENSE,
+    CONV_TRANSPOSE,
+    CONV_DEPTHWISE,
+    CONV_TRANSPOSE_DEPTHWISE,
+    CONV_GROUPS, /* narrow ones */
+} conv_kind;
+
+static inline bool conv_transposes(conv_kind kind)
+{
+    return kind == CONV_TRANSPOSE || kind == CONV_TRANSPOSE_DEPTHWISE;
+}
+
+/* Whether each lane has weights of its own: tiles of positions by vectors of channels. */
+static inline bool conv_by_lanes(conv_kind kind)
+{
+    return kind != CONV_DENSE && kind != CONV_TRANSPOSE;
+}
 
 typedef struct conv_plan {
     conv_kind kind;
@@ -42,7 +59,7 @@ static void conv_plan_copy(conv_plan *plan)
     x->c_stride = 1;
     for (int i = 2; i >= 0; i--) {
         plan->source_pad[i] = 0;
-        if (plan->kind != CONV_TRANSPOSE) {
+        if (!conv_transposes(plan->kind)) {
             plan->source_pad[i] = shape->pad[i];
             shape->pad[i] = 0;
             x->d[i] = (shape->y.d[i] - 1) * shape->stride[i] +
@@ -99,17 +116,17 @@ static void conv_plan_init(const sv_desc *desc, const sv_conv_param *param,
     out->group_c = shape->x.c / param->groups;
     out->group_o = shape->y.c / param->groups;
     out->n_side = conv_side_count(epilogue);
-    out->phases = conv_phase_count(shape, kind == CONV_TRANSPOSE);
+    out->phases = conv_phase_count(shape, conv_transposes(kind));
     out->share = conv_has_regions(out) ? conv_regions_init(shape, &out->regions) : 1;
     if (out->regions.count) out->phases = out->regions.count;
     int64_t positions = shape->y.n, panels;
     double k = (double)(shape->taps * out->group_c);
-    if (kind == CONV_TRANSPOSE) k /= (double)out->phases;
+    if (conv_transposes(kind)) k /= (double)out->phases;
     for (int i = 0; i < 3; i++) {
-        int64_t step = kind == CONV_TRANSPOSE ? shape->stride[i] : 1;
+        int64_t step = conv_transposes(kind) ? shape->stride[i] : 1;
         positions *= (shape->y.d[i] + step - 1) / step;
     }
-    if (kind == CONV_DEPTHWISE) {
+    if (conv_by_lanes(kind)) {
         panels = (shape->y.c + DEPTHWISE_COLUMNS - 1) / DEPTHWISE_COLUMNS;
         out->group_panels = panels;
     } else {
@@ -118,7 +135,7 @@ static void conv_plan_init(const sv_desc *desc, const sv_conv_param *param,
     }
     int64_t max_tiles = CONV_LIST_BYTES / (conv_list_length(out) * (int64_t)sizeof(void *));
     max_tiles = max_tiles < 1 ? 1 : max_tiles >= CONV_MAX_TILES ? CONV_MAX_TILES - 1 : max_tiles;
-    bool deep = kind != CONV_DEPTHWISE;
+    bool deep = !conv_by_lanes(kind);
     tile_split_init(positions > 0 ? positions : 1, deep ? TILE_MR : DEPTHWISE_ROWS, k,
                     deep ? TILE_NR : DEPTHWISE_COLUMNS, panels > 0 ? panels : 1, max_tiles,
                     &out->split);

@@ -209,19 +209,25 @@ static void conv_list_tile(const conv_run *run, conv_position *at, int32_t n, co
 /* Channels of panel `p` for one tile: whole vectors at once, then what is left of the last. */
 static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
 {
-    const window_shape *shape = &run->plan->shape;
-    int64_t column = p * DEPTHWISE_COLUMNS, left = shape->y.c - column;
+    const conv_plan *plan = run->plan;
+    const int64_t channels = plan->shape.y.c, step = sv_depthwise_channels(channels);
+    const float *weights = (const float *)run->call->ptr[1] + run->phase.taps_before * step;
+    const bool groups = plan->kind == CONV_GROUPS;
+    int64_t column = p * DEPTHWISE_COLUMNS, left = channels - column;
     if (left > DEPTHWISE_COLUMNS) left = DEPTHWISE_COLUMNS;
-    tile_panel panel = {.step = sv_depthwise_channels(shape->y.c),
+    tile_panel panel = {.step = step,
                         .taps = run->phase.taps,
-                        .y_step = shape->y.c_stride};
+                        .depth = plan->group_c,
+                        .group = plan->group_o,
+                        .y_step = plan->shape.y.c_stride};
     while (left > 0) {
-        int64_t vectors = left / SV_VF;
+        const int64_t vectors = groups && left > SV_VF ? 1 : left / SV_VF;
         panel.columns = (int32_t)(vectors ? vectors * SV_VF : left);
-        panel.at = (const float *)run->call->ptr[1] + column;
-        panel.column = panel.x_offset = column;
-        tile_apply(depthwise_table[rows->n - 1][vectors], vectors ? (int)vectors : 1,
-                   &run->epilogue, rows, &panel);
+        panel.at = weights + column;
+        panel.column = column;
+        panel.x_offset = column / plan->group_o * plan->group_c;
+        tile_apply(groups ? groups_table[rows->n - 1] : depthwise_table[rows->n - 1][vectors],
+                   vectors ? (int)vectors : 1, &run->epilogue, rows, &panel);
         column += panel.columns;
         left -= panel.columns;
     }
@@ -302,7 +308,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
                        int64_t tiles)
 {
     const tile_rows *tile = run->scratch->tile;
-    bool depthwise = run->plan->kind == CONV_DEPTHWISE;
+    const bool depthwise = conv_by_lanes(run->plan->kind);
     tile_panel panel;
     if (run->plan->split.tiles_outside || depthwise) {
         for (int64_t t = 0; t < tiles; t++) {
@@ -336,7 +342,7 @@ static void conv_list_block(conv_run *run, int64_t phase, int64_t block)
         if (plan->regions.count) {
             conv_region_phase(&plan->shape, &plan->regions, phase, &run->phase);
         } else {
-            conv_phase_init(&plan->shape, plan->kind == CONV_TRANSPOSE, phase, &run->phase);
+            conv_phase_init(&plan->shape, conv_transposes(plan->kind), phase, &run->phase);
         }
         run->phase_index = phase;
     }
@@ -451,7 +457,7 @@ static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
     double cost = sv_problem_default_cost(problem);
     /* A depthwise row reads all it uses. */
     const window_operand *x = &plan.shape.x, *y = &plan.shape.y;
-    if (kind == CONV_DEPTHWISE) {
+    if (conv_by_lanes(kind)) {
         cost += flops * sv_price(problem, SV_LEVEL, SV_PRICE_pixels);
     } else {
         cost +=
@@ -536,18 +542,16 @@ static void conv_run_kind(const sv_call *call, uint32_t begin, uint32_t end, con
         .run = id##_run,                                                                           \
     };
 
-static size_t conv_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_DENSE);
-}
-static size_t conv_depthwise_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_DEPTHWISE);
-}
-static size_t conv_transpose_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_TRANSPOSE);
-}
+#define CONV_SHARED(id, kind)                                                                      \
+    static size_t id##_shared(const sv_problem *p)                                                 \
+    {                                                                                              \
+        return conv_shared_of(p, kind);                                                            \
+    }
+CONV_SHARED(conv, CONV_DENSE)
+CONV_SHARED(conv_depthwise, CONV_DEPTHWISE)
+CONV_SHARED(conv_groups, CONV_GROUPS)
+CONV_SHARED(conv_transpose, CONV_TRANSPOSE)
+CONV_SHARED(conv_transpose_depthwise, CONV_TRANSPOSE_DEPTHWISE)
 
 CONV_ROW(conv_packed, SV_FAMILY_conv, CONV_DENSE, false, SV_FORMAT_conv_panels, conv_supports, NULL)
 CONV_ROW(conv_copied, SV_FAMILY_conv, CONV_DENSE, true, SV_FORMAT_conv_panels, tile_all_f32,
@@ -560,3 +564,11 @@ CONV_ROW(conv_transpose_packed, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, false,
          SV_FORMAT_conv_transpose_panels, conv_supports, NULL)
 CONV_ROW(conv_transpose_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, true,
          SV_FORMAT_conv_transpose_panels, tile_all_f32, conv_transpose_shared)
+CONV_ROW(conv_groups, SV_FAMILY_conv, CONV_GROUPS, false, SV_FORMAT_conv_groups, conv_supports,
+         NULL)
+CONV_ROW(conv_groups_copied, SV_FAMILY_conv, CONV_GROUPS, true, SV_FORMAT_conv_groups, tile_all_f32,
+         conv_groups_shared)
+CONV_ROW(conv_transpose_depthwise, SV_FAMILY_conv_transpose, CONV_TRANSPOSE_DEPTHWISE, false,
+         SV_FORMAT_conv_transpose_depthwise, conv_supports, NULL)
+CONV_ROW(conv_transpose_depthwise_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE_DEPTHWISE, true,
+         SV_FORMAT_conv_transpose_depthwise, tile_all_f32, conv_transpose_depthwise_shared)

@@ -149,6 +149,27 @@ static void grouped(void **state)
         check_case(&cases[i], false);
 }
 
+/* Several groups in a vector: as many inputs as outputs of a group, fewer, one; channels that fill
+ * no vector; windows that are done in blocks, and others. */
+static void narrow_groups(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 128, 128, 32, {9, 11}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {2, 48, 48, 24, {7, 16}, {3, 3}, {2, 2}, {0}, {1, 1}, {1, 1}},
+        {1, 40, 40, 5, {6, 7}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 24, 48, 24, {8, 9}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 18, 72, 18, {5, 5}, {3, 3}, {2, 2}, {0}, {0, 1}, {1, 1}},
+        {1, 21, 28, 7, {6, 10}, {3, 3}, {1, 1}, {3, 2}, {3, 2}, {3, 2}},
+        {1, 12, 12, 6, {9, 8}, {5, 5}, {1, 1}, {0}, {2, 2}, {2, 2}},
+        {1, 20, 40, 10, {30}, {4}, {2}, {0}, {1}, {2}},
+        {1, 8, 8, 2, {4, 5, 6}, {3, 2, 3}, {1, 1, 2}, {0}, {1, 1, 1}, {1, 0, 1}},
+        {1, 64, 64, 16, {4, 4}, {1, 1}, {1, 1}, {0}, {0}, {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+}
+
 static void depthwise(void **state)
 {
     (void)state;
@@ -160,6 +181,12 @@ static void depthwise(void **state)
         {1, 33, 33, 33, {9, 9}, {3, 3}, {1, 1}, {2, 2}, {2, 2}, {2, 2}},
         {1, 20, 20, 20, {40}, {7}, {1}, {0}, {6}, {0}},
         {1, 20, 20, 20, {4, 4, 5}, {3, 3, 3}, {1, 2, 1}, {0}, {1, 1, 1}, {1, 1, 1}},
+        {1, 40, 40, 40, {12, 10}, {7, 7}, {1, 1}, {0}, {3, 3}, {3, 3}},
+        {2, 19, 19, 19, {11, 15}, {9, 9}, {1, 1}, {0}, {4, 4}, {4, 3}},
+        {1, 17, 17, 17, {9, 9}, {7, 7}, {2, 2}, {0}, {3, 3}, {3, 3}},
+        {1, 34, 34, 34, {13, 16}, {3, 3}, {1, 1}, {3, 2}, {3, 2}, {3, 1}},
+        {2, 16, 16, 16, {7, 5}, {5, 5}, {1, 1}, {5, 6}, {10, 12}, {10, 12}},
+        {1, 9, 9, 9, {3, 24}, {7, 7}, {1, 1}, {1, 4}, {3, 12}, {3, 12}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(&cases[i], false);
@@ -178,6 +205,8 @@ static void transposed(void **state)
         {1, 2, 4, 1, {3}, {3}, {4}, {6}, {1}, {0}},
         {1, 5, 3, 1, {3, 2, 3}, {2, 3, 2}, {2, 1, 2}, {1, 1, 1}, {0, 1, 0}, {0, 1, 0}},
         {1, 12, 12, 12, {5, 5}, {4, 4}, {2, 2}, {0}, {1, 1}, {1, 1}},
+        {2, 70, 70, 70, {5, 6}, {3, 5}, {2, 3}, {2, 1}, {1, 2}, {0, 1}},
+        {1, 19, 19, 19, {3, 2, 3}, {2, 3, 2}, {2, 1, 3}, {1, 1, 1}, {0, 1, 0}, {0, 1, 0}},
         {1, 2, 2, 1, {2, 2}, {16, 16}, {8, 8}, {0}, {4, 4}, {4, 4}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -266,10 +295,11 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),          cmocka_unit_test(grouped),
-        cmocka_unit_test(far_taps),       cmocka_unit_test(depthwise),
-        cmocka_unit_test(transposed),     cmocka_unit_test(many_units),
-        cmocka_unit_test(special_values), cmocka_unit_test(other_types),
+        cmocka_unit_test(dense),       cmocka_unit_test(grouped),
+        cmocka_unit_test(far_taps),    cmocka_unit_test(narrow_groups),
+        cmocka_unit_test(depthwise),   cmocka_unit_test(transposed),
+        cmocka_unit_test(many_units),  cmocka_unit_test(special_values),
+        cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
