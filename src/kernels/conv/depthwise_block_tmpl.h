@@ -16,6 +16,13 @@
 #else
 #define BLOCK_COLUMNS 4
 #endif
+/* The largest window. Where a product needs a register of its own, and there are sixteen, larger
+ * ones take half as long by pixels. */
+#if SV_VF == 4 && SV_REGISTERS == 16
+#define BLOCK_SIZE 5
+#else
+#define BLOCK_SIZE 9
+#endif
 /* Positions of a block's window, at most. */
 #define BLOCK_WINDOW (DEPTHWISE_ROWS_IN * DEPTHWISE_ROWS_WIDE)
 
@@ -145,8 +152,10 @@ BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE, 3, 1)
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE, 3, 2)
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE, 5, 1)
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE, 5, 2)
+#if BLOCK_SIZE == 9
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE, 7, 1)
 BLOCK_EACH_HIGH(BLOCK_EACH_NARROW, BLOCK_DEFINE, 9, 1)
+#endif
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE_GROUPS, 3, 1)
 BLOCK_EACH_HIGH(BLOCK_EACH_WIDTH, BLOCK_DEFINE_GROUPS, 3, 2)
 
@@ -165,8 +174,10 @@ static block_kernels block_table[4][2] = {
      BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME, 3, 2)},
     {BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME, 5, 1),
      BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME, 5, 2)},
+#if BLOCK_SIZE == 9
     {BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME, 7, 1)},
     {BLOCK_ENTRY(BLOCK_EACH_NARROW, BLOCK_NAME, 9, 1)},
+#endif
 };
 static block_kernels block_groups[2] = {BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME_GROUPS, 3, 1),
                                         BLOCK_ENTRY(BLOCK_EACH_WIDTH, BLOCK_NAME_GROUPS, 3, 2)};
@@ -347,7 +358,7 @@ static bool block_supports(const sv_problem *problem)
     const bool plain = param->dilation[0] == 1 && param->dilation[1] == 1;
     const bool narrow = problem->b_format == SV_FORMAT_conv_groups;
     if (size != param->kernel[1] || stride != param->stride[1]) return false;
-    if (size % 2 == 0 || size < 3 || size > (narrow ? 3 : DEPTHWISE_ROWS_IN - 1)) return false;
+    if (size % 2 == 0 || size < 3 || size > (narrow ? 3 : BLOCK_SIZE)) return false;
     return stride == 1 || (stride == 2 && plain && size <= 5);
 }
 
