@@ -59,7 +59,7 @@ static inline int64_t winograd_tiles(int64_t count, int64_t dilation, int64_t m)
 bool sv_winograd_takes(const sv_problem *problem, winograd_form form);
 /* What the products and transforms take; sizes of x and y that are symbols count as 32. */
 double sv_winograd_ns(const sv_problem *problem, winograd_form form, sv_cpu_level level);
-/* The cheapest form at `level`, WINOGRAD_NONE where that is the direct way or the problem is to be
+/* The cheapest form at `level`, WINOGRAD_NONE where that is another way or the problem is to be
  * computed exactly. Depends on sizes alone. */
 winograd_form sv_winograd_choose(const sv_problem *problem, sv_cpu_level level);
 

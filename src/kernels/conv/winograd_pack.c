@@ -4,6 +4,7 @@
 
 #include "kernels/conv/conv_part.h"
 #include "kernels/conv/conv_regions.h"
+#include "kernels/conv/few.h"
 #include "kernels/panel.h"
 #include "kernels/prices.h"
 
@@ -110,7 +111,8 @@ winograd_form sv_winograd_choose(const sv_problem *problem, sv_cpu_level level)
         best = (winograd_form)form;
         best_ns = ns;
     }
-    return best;
+    const double few = best == WINOGRAD_NONE ? -1 : sv_conv_few_ns(problem, level);
+    return few >= 0 && few < best_ns ? WINOGRAD_NONE : best;
 }
 
 /* ---- filters ------------------------------------------------------------------------------- */

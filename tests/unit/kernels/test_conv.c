@@ -149,6 +149,29 @@ static void grouped(void **state)
         check_case(&cases[i], false);
 }
 
+/* Few output channels: kernels with several columns, in panels of their own; lines in parts, and
+ * lines that lie outside x. */
+static void few_outputs(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 32, 3, 1, {12, 14}, {9, 9}, {1, 1}, {0}, {4, 4}, {4, 4}},
+        {2, 17, 1, 1, {9, 30}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 6, 2, 1, {5, 600}, {3, 5}, {2, 1}, {2, 3}, {1, 5}, {2, 6}},
+        {1, 8, 8, 1, {7, 9}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {2, 12, 1, 1, {300}, {7}, {1}, {0}, {3}, {3}},
+        {1, 5, 3, 1, {2, 3}, {4, 7}, {1, 1}, {0}, {3, 9}, {3, 8}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+    sv_conv_param param;
+    uint8_t operand;
+    rig r;
+    build(&r, &cases[0], false, &param, SV_F32, RIG_CHANNELS_LAST, RIG_DENSE, 1);
+    assert_int_equal(sv_format_choose(&r.problem, rig_level(), &operand), SV_FORMAT_conv_few);
+    rig_release(&r);
+}
+
 /* Several groups in a vector: as many inputs as outputs of a group, fewer, one; channels that fill
  * no vector; windows that are done in blocks, and others. */
 static void narrow_groups(void **state)
@@ -295,11 +318,11 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),       cmocka_unit_test(grouped),
-        cmocka_unit_test(far_taps),    cmocka_unit_test(narrow_groups),
-        cmocka_unit_test(depthwise),   cmocka_unit_test(transposed),
-        cmocka_unit_test(many_units),  cmocka_unit_test(special_values),
-        cmocka_unit_test(other_types),
+        cmocka_unit_test(dense),          cmocka_unit_test(grouped),
+        cmocka_unit_test(far_taps),       cmocka_unit_test(narrow_groups),
+        cmocka_unit_test(few_outputs),    cmocka_unit_test(depthwise),
+        cmocka_unit_test(transposed),     cmocka_unit_test(many_units),
+        cmocka_unit_test(special_values), cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
