@@ -9,7 +9,7 @@
 #include "kernels/conv/conv_parts.h"
 
 /* Products of a sum, at most: each costs a pointer, and longer ones are better read as pixels. */
-#define PLANAR_DEPTH 128
+#define PLANAR_DEPTH 160
 #define PLANAR_CHANNELS 4
 /* Pixels of a unit, at most. */
 #define PLANAR_PIXELS 512
