@@ -46,7 +46,8 @@ double sv_conv_few_ns(const sv_problem *problem, sv_cpu_level level)
     const double depth = (double)(w[1] * (last == 0 ? 1 : param->kernel[0]));
     const double direct = (double)(outputs * columns * sv_panel_stored(w[0], width)) * depth;
     const double product = (double)(there * sv_panel_stored(columns * w[0], width)) * depth;
-    const double sums = ADD_COST * (double)(outputs * columns * width / 2);
+    const int64_t lanes = width / 2;
+    const double sums = ADD_COST * (double)(outputs * columns * lanes);
     if (product + sums >= WORTH * direct) return -1;
     const double lines = (double)((y[0] > 0 ? y[0] : 1) * high);
     return 2 * lines * (product + sums) * sv_price(problem, level, SV_PRICE_product);

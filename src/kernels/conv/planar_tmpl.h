@@ -13,6 +13,9 @@
 #define PLANAR_CHANNELS 4
 /* Pixels of a unit, at most. */
 #define PLANAR_PIXELS 512
+/* Images of up to so many elements, border included, are copied as a whole: their rows are short,
+ * and many units meet each. */
+#define PLANAR_IMAGE 8192
 
 /* ---- micro-kernels ------------------------------------------------------------------------- */
 
@@ -108,8 +111,9 @@ typedef struct planar_run {
     conv_sides sides;
     int64_t parts, width; /* of a row of the result; of what a part meets of a row of x */
     int64_t depth;
+    int64_t image; /* that was copied as a whole, -1: none yet, -2: none is */
     const float *tap[PLANAR_DEPTH];
-    float *rows; /* [kernel rows][channels][width] */
+    float *rows; /* [kernel's rows, or the image's][channels][width] */
 } planar_run;
 
 static int64_t planar_parts(const window_shape *shape)
@@ -138,18 +142,27 @@ static void planar_copy(const planar_run *run, const float *from, int64_t first,
     memset(to + before + there, 0, (size_t)(width - before - there) * sizeof *to);
 }
 
-/* Copies what row `y` of image n of the result meets, from column `first` of x on. */
-static void planar_fetch(const planar_run *run, int64_t n, int64_t y, int64_t first)
+/* Rows of a whole image, with its border; 0 where rows are copied as they are needed. */
+static int64_t planar_image_rows(const window_shape *shape)
 {
-    const window_shape *shape = &run->shape;
-    const window_operand *x = &shape->x;
+    const int64_t rows =
+        (shape->y.d[1] - 1) * shape->stride[1] + (shape->kernel[1] - 1) * shape->dilation[1] + 1;
+    const int64_t width = planar_width(shape);
+    if (rows > PLANAR_IMAGE || width > PLANAR_IMAGE || planar_parts(shape) > 1) return 0;
+    return rows * shape->x.c * width <= PLANAR_IMAGE ? rows : 0;
+}
+
+/* Copies `count` rows of image n, `apart`, from row and column on. */
+static void planar_fetch(const planar_run *run, int64_t n, int64_t row, int64_t apart,
+                         int64_t count, int64_t column)
+{
+    const window_operand *x = &run->shape.x;
     const float *image = (const float *)run->call->ptr[0] + n * x->n_stride;
     float *to = run->rows;
-    for (int64_t i = 0; i < shape->kernel[1]; i++) {
-        const int64_t row = y * shape->stride[1] + i * shape->dilation[1] - shape->pad[1];
+    for (int64_t i = 0; i < count; i++, row += apart) {
         for (int64_t c = 0; c < x->c; c++, to += run->width) {
             const float *from = image + row * x->s[1] + c * x->c_stride;
-            planar_copy(run, conv_inside(row, x->d[1]) ? from : NULL, first, to);
+            planar_copy(run, conv_inside(row, x->d[1]) ? from : NULL, column, to);
         }
     }
 }
@@ -159,18 +172,19 @@ static void planar_list(planar_run *run)
 {
     const window_shape *shape = &run->shape;
     const float **to = run->tap;
+    const int64_t apart = (run->image == -2 ? 1 : shape->dilation[1]) * shape->x.c;
     for (int64_t i = 0; i < shape->kernel[1]; i++) {
         for (int64_t j = 0; j < shape->kernel[2]; j++) {
             for (int64_t c = 0; c < shape->x.c; c++)
-                *to++ = run->rows + (i * shape->x.c + c) * run->width + j * shape->dilation[2];
+                *to++ = run->rows + (i * apart + c) * run->width + j * shape->dilation[2];
         }
     }
     run->depth = to - run->tap;
 }
 
-/* `high` pixels from `at` on of a row, which begins at y and side; the part that was fetched begins
- * at pixel `first`. */
-static void planar_tile(const planar_run *run, float *y, const float *const *side, int64_t first,
+/* `high` pixels from `at` on of a row, which begins at y and side; what they meet begins `offset`
+ * elements behind what was copied. */
+static void planar_tile(const planar_run *run, float *y, const float *const *side, int64_t offset,
                         int64_t at, int64_t high)
 {
     const window_operand *to = &run->shape.y;
@@ -190,7 +204,7 @@ static void planar_tile(const planar_run *run, float *y, const float *const *sid
                                   .step = vectors * SV_VF,
                                   .taps = run->depth,
                                   .depth = 1,
-                                  .x_offset = (at - first) * stride,
+                                  .x_offset = offset,
                                   .group = stride,
                                   .column = column,
                                   .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
@@ -199,6 +213,22 @@ static void planar_tile(const planar_run *run, float *y, const float *const *sid
         tile_apply(forms[(stride <= 2 ? stride : 0) * 2 + vectors - 1], vectors, &run->epilogue,
                    &rows, &panel);
     }
+}
+
+/* Makes sure that what row `row` of image n of the result meets from pixel `first` on has been
+ * copied; returns where it begins. */
+static int64_t planar_meet(planar_run *run, int64_t n, int64_t row, int64_t first)
+{
+    const window_shape *shape = &run->shape;
+    const int64_t *stride = shape->stride, *pad = shape->pad;
+    if (run->image == -2) {
+        planar_fetch(run, n, row * stride[1] - pad[1], shape->dilation[1], shape->kernel[1],
+                     first * stride[2] - pad[2]);
+        return 0;
+    }
+    if (run->image != n) planar_fetch(run, n, -pad[1], 1, planar_image_rows(shape), -pad[2]);
+    run->image = n;
+    return row * stride[1] * shape->x.c * run->width;
 }
 
 static void planar_unit(planar_run *run, uint32_t unit)
@@ -210,12 +240,12 @@ static void planar_unit(planar_run *run, uint32_t unit)
     const int64_t end = tile_part(y->d[2], run->parts, part + 1);
     float *const to = (float *)run->call->ptr[2] + n * y->n_stride + row * y->s[1];
     const float *side[SV_EPILOGUE_MAX];
-    planar_fetch(run, n, row, first * run->shape.stride[2] - run->shape.pad[2]);
+    const int64_t offset = planar_meet(run, n, row, first);
     for (int32_t s = 0; s < run->sides.n; s++)
         side[s] = conv_side_row(&run->sides, s, n, row);
     for (int64_t at = first; at < end;) {
         const int64_t high = planar_height(end - at);
-        planar_tile(run, to, side, first, at, high);
+        planar_tile(run, to, side, offset + (at - first) * run->shape.stride[2], at, high);
         at += high;
     }
 }
@@ -264,7 +294,8 @@ static size_t planar_scratch(const sv_problem *problem)
     window_shape shape;
     window_of_conv(problem->desc, problem->param, &shape);
     if (sv_desc_count(&problem->desc[2]) == 0) return 0;
-    return (size_t)(shape.kernel[1] * shape.x.c * planar_width(&shape)) * sizeof(float);
+    const int64_t image = planar_image_rows(&shape), rows = image ? image : shape.kernel[1];
+    return (size_t)(rows * shape.x.c * planar_width(&shape)) * sizeof(float);
 }
 
 static void planar_run_units(const sv_call *call, uint32_t begin, uint32_t end)
@@ -275,6 +306,7 @@ static void planar_run_units(const sv_call *call, uint32_t begin, uint32_t end)
     conv_sides_init(call, &run.epilogue, &run.sides);
     run.parts = planar_parts(&run.shape);
     run.width = planar_width(&run.shape);
+    run.image = planar_image_rows(&run.shape) ? -1 : -2;
     planar_list(&run);
     for (uint32_t unit = begin; unit < end; unit++)
         planar_unit(&run, unit);
