@@ -4,7 +4,7 @@
  * each phase, for each tap: rows of [channels of the group][panel width] (kernels/panel.h).
  * conv_depthwise: [taps][channels], channels rounded up to a vector of the widest level.
  * conv_transpose_depthwise: the same, the taps of each phase one after the other.
- * conv_groups: [channels of a group][taps][output channels], rounded up alike. */
+ * conv_groups: [vectors of output channels][channels of a group][taps][a vector]. */
 #include "kernels/conv/conv_part.h"
 #include "kernels/conv/conv_phase.h"
 #include "kernels/conv/winograd.h"
@@ -299,28 +299,23 @@ static uint64_t conv_depthwise_key(const sv_problem *problem, sv_cpu_level level
     return 0;
 }
 
-/* One row for each tap: a panel as wide as there are channels. The group is channel `c` of all. */
-static float *pack_channels(const sv_problem *problem, const sv_pack_source *source, int64_t c,
-                            bool transpose, float *to)
+/* One row for each tap: a panel as wide as there are channels. */
+static void pack_channels(const sv_problem *problem, const sv_pack_source *source, bool transpose,
+                          float *to)
 {
     const sv_view *view = &source->view;
     window_shape shape;
     window_of_conv(problem->desc, problem->param, &shape);
-    const group_source group = {.source = source,
-                                .data = (const float *)view->data + c * view->stride[1],
-                                .c_axis = 1,
-                                .o_axis = 0,
-                                .c = 1,
-                                .o = view->dim[0],
-                                .first_c = c};
-    return pack_group(&group, &shape, transpose, 2 * sv_depthwise_channels(view->dim[0]), to);
+    const group_source group = {
+        .source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
+    pack_group(&group, &shape, transpose, 2 * sv_depthwise_channels(view->dim[0]), to);
 }
 
 static void conv_depthwise_pack(const sv_problem *problem, sv_cpu_level level,
                                 const sv_pack_source *source, void *to)
 {
     (void)level;
-    pack_channels(problem, source, 0, false, to);
+    pack_channels(problem, source, false, to);
 }
 
 const sv_packer sv_packer_conv_depthwise = {
@@ -342,7 +337,7 @@ static void conv_transpose_depthwise_pack(const sv_problem *problem, sv_cpu_leve
                                           const sv_pack_source *source, void *to)
 {
     (void)level;
-    pack_channels(problem, source, 0, true, to);
+    pack_channels(problem, source, true, to);
 }
 
 const sv_packer sv_packer_conv_transpose_depthwise = {
@@ -378,9 +373,19 @@ static size_t conv_groups_size(const sv_problem *problem, sv_cpu_level level)
 static void conv_groups_pack(const sv_problem *problem, sv_cpu_level level,
                              const sv_pack_source *source, void *to)
 {
-    (void)level;
-    for (int64_t c = 0; c < source->view.dim[1]; c++)
-        to = pack_channels(problem, source, c, false, to);
+    const sv_view *view = &source->view;
+    const int64_t lanes = sv_panel_width(level) / 2, filters = view->dim[0];
+    window_shape shape;
+    window_of_conv(problem->desc, problem->param, &shape);
+    group_source group = {.source = source, .c_axis = 1, .o_axis = 0, .c = 1};
+    for (group.first_o = 0; group.first_o < filters; group.first_o += lanes) {
+        const float *first = (const float *)view->data + group.first_o * view->stride[0];
+        group.o = filters - group.first_o < lanes ? filters - group.first_o : lanes;
+        for (group.first_c = 0; group.first_c < view->dim[1]; group.first_c++) {
+            group.data = first + group.first_c * view->stride[1];
+            to = pack_group(&group, &shape, false, 2 * lanes, to);
+        }
+    }
 }
 
 const sv_packer sv_packer_conv_groups = {

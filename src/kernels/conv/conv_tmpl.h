@@ -215,7 +215,7 @@ static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
     const bool groups = plan->kind == CONV_GROUPS;
     int64_t column = p * DEPTHWISE_COLUMNS, left = channels - column;
     if (left > DEPTHWISE_COLUMNS) left = DEPTHWISE_COLUMNS;
-    tile_panel panel = {.step = step,
+    tile_panel panel = {.step = groups ? SV_VF : step,
                         .taps = run->phase.taps,
                         .depth = plan->group_c,
                         .group = plan->group_o,
@@ -223,7 +223,7 @@ static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
     while (left > 0) {
         const int64_t vectors = groups && left > SV_VF ? 1 : left / SV_VF;
         panel.columns = (int32_t)(vectors ? vectors * SV_VF : left);
-        panel.at = weights + column;
+        panel.at = weights + (groups ? column * plan->group_c * panel.taps : column);
         panel.column = column;
         panel.x_offset = column / plan->group_o * plan->group_c;
         tile_apply(groups ? groups_table[rows->n - 1] : depthwise_table[rows->n - 1][vectors],

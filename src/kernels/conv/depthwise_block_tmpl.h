@@ -70,7 +70,7 @@ SV_INLINE void block_kernel(const int size, const int stride, const int high, co
 #define BLOCK_DECLARE(r, t, j) sv_vf c##r##_##t = bias;
         BLOCK_EACH_COLUMN(BLOCK_DECLARE, 0, 0)
         BLOCK_EACH_COLUMN(BLOCK_DECLARE, 1, 0)
-        const float *weight = job->panel + c;
+        const float *weight = job->panel + (grouped ? c * depth * size * size : c);
         const int64_t offset = job->x_offset + (grouped ? c / job->group * depth : c);
         for (int64_t g = 0; g < depth; g++, weight += size * size * step) {
             const float *const *x = job->x;
@@ -230,9 +230,11 @@ static void block_channels(const depthwise_rows *run, tile_fn *kernel, const til
                            int64_t first, int64_t n, int64_t x_offset)
 {
     const window_operand *y = &run->shape->y;
-    const tile_panel panel = {.at = run->weights + first,
-                              .step = sv_depthwise_channels(y->c),
-                              .taps = run->shape->taps,
+    const bool grouped = run->group > 1;
+    const int64_t taps = run->shape->taps, before = grouped ? first * run->depth * taps : first;
+    const tile_panel panel = {.at = run->weights + before,
+                              .step = grouped ? SV_VF : sv_depthwise_channels(y->c),
+                              .taps = taps,
                               .depth = run->depth,
                               .group = run->group,
                               .x_offset = x_offset,

@@ -13,7 +13,7 @@
 
 typedef struct depthwise_rows {
     const window_shape *shape; /* sizes and strides along rows, of channels, and the window */
-    const float *weights;      /* [channels of a group][taps][sv_depthwise_channels] */
+    const float *weights;      /* conv_depthwise or conv_groups */
     int64_t group, depth;      /* output channels of a group, and channels that it sums: 1, 1 */
     const tile_epilogue *epilogue;
     const conv_sides *sides;
