@@ -155,10 +155,25 @@ static void limit_nesting(sv_build *build)
     }
 }
 
+/* What is a model's output but for its name or its shape is made in the caller's memory too. */
+static void hand_outputs_back(sv_build *build)
+{
+    for (uint32_t i = build->n_item; i-- > 0;) {
+        const sv_item *item = &build->item[i].item;
+        if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_VIEW ||
+            item->view != SV_VIEW_RESHAPE)
+            continue;
+        sv_build_value *from = &build->value[item->from];
+        if (from->output == SV_NO_INDEX && from->produced && from->region == build->item[i].region)
+            from->output = build->value[item->to].output;
+    }
+}
+
 /* Which sources of copies may be made in their destination. */
 static void plan_elision(sv_build *build)
 {
     mark_written(build);
+    hand_outputs_back(build);
     for (uint32_t i = 0; i < build->n_item; i++) {
         const sv_item *item = &build->item[i].item;
         if (build->item[i].kind != SV_BUILD_ITEM || item->kind != SV_ITEM_COPY) continue;
@@ -337,38 +352,63 @@ static uint32_t *copy_of(sv_build *build, uint32_t v, uint8_t layout)
     return layout == SV_LAYOUT_DENSE ? &value->as_dense : &value->as_clast;
 }
 
+/* A copy of the value in the layout, noted for later readers; `output`: of which model output it
+ * has the elements, or SV_NO_INDEX. */
+static sv_status make_copy(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                           uint32_t output, uint32_t *out)
+{
+    const sv_type type = build->value[v].type;
+    uint32_t copy;
+    SV_TRY(sv_build_add_value(build, &type, SV_NO_INDEX, &copy));
+    build->value[copy].output = output;
+    SV_TRY(assign(build, copy, layout));
+    const sv_storage from = build->value[v].storage;
+    SV_TRY(copy_step(build, node, v, &from, copy, &build->value[copy].storage, false));
+    *copy_of(build, v, layout) = *out = copy;
+    return SV_OK;
+}
+
 /* The value's elements in the layout that a reader needs; copied once a layout. */
-static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
-                          uint32_t *value, sv_storage *out)
+static sv_status laid_out_for(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                              uint32_t output, uint32_t *value, sv_storage *out)
 {
     *value = v;
     SV_TRY(stored(build, v, out));
     if (suits(&out->desc, layout)) return SV_OK;
-    uint32_t copy = *copy_of(build, v, layout);
-    if (copy == SV_NO_INDEX) {
-        sv_type type = build->value[v].type;
-        SV_TRY(sv_build_add_value(build, &type, SV_NO_INDEX, &copy));
-        SV_TRY(assign(build, copy, layout));
-        sv_storage from = *out;
-        SV_TRY(copy_step(build, node, v, &from, copy, &build->value[copy].storage, false));
-        *copy_of(build, v, layout) = copy;
-    }
-    *value = copy;
-    return stored(build, copy, out);
+    *value = *copy_of(build, v, layout);
+    if (*value == SV_NO_INDEX) SV_TRY(make_copy(build, node, v, layout, output, value));
+    return stored(build, *value, out);
 }
 
-/* A written operand of any layout follows a channels-last input of the same dims. */
+static sv_status laid_out(sv_build *build, uint32_t node, uint32_t v, uint8_t layout,
+                          uint32_t *value, sv_storage *out)
+{
+    return laid_out_for(build, node, v, layout, SV_NO_INDEX, value, out);
+}
+
+/* Whether a written operand follows the layout of an input: of the same dims, or of as many images
+ * and channels where the operator says so. The latter's kernels write graph outputs as these are
+ * wanted. */
+static bool goes_with(const sv_ref *ref, const sv_build_value *value, const sv_shape *input)
+{
+    const sv_shape *shape = &value->type.shape;
+    if (sv_shape_equal(shape, input)) return true;
+    return ref->follows && value->output == SV_NO_INDEX && shape->rank == input->rank &&
+           shape->rank >= 3 && shape->dim[0] == input->dim[0] && shape->dim[1] == input->dim[1];
+}
+
+/* A written operand of any layout follows a channels-last input that it goes with. */
 static uint8_t follow_layout(sv_build *build, const sv_item *item, uint32_t operand)
 {
     const sv_ref *ref = &item->ref[operand];
     if (ref->layout != SV_LAYOUT_ANY) return ref->layout;
-    const sv_shape *shape = &build->value[ref->slot].type.shape;
     for (uint32_t i = 0; i < item->problem.n_operand; i++) {
         const sv_ref *other = &item->ref[i];
         if (item->problem.write_mask >> i & 1 || other->slot == SV_NO_SLOT || other->permuted)
             continue;
         const sv_build_value *value = &build->value[other->slot];
-        if (!value->stored || !sv_shape_equal(shape, &value->type.shape)) continue;
+        if (!value->stored || !goes_with(ref, &build->value[ref->slot], &value->type.shape))
+            continue;
         sv_desc desc = value->storage.desc;
         if (desc.rank >= 3 && !sv_desc_dense(&desc) && sv_layout_is_clast(&desc))
             return SV_LAYOUT_CLAST;
@@ -517,7 +557,8 @@ static sv_status view_item(sv_build *build, const sv_build_item *item)
         if (!sv_layout_reshape(&storage.desc, &to, &desc)) {
             if (target->output == SV_NO_INDEX && stays_clast(&storage.desc, &target->type))
                 return shuffle_item(build, item, &storage);
-            SV_TRY(laid_out(build, item->node, item->item.from, SV_LAYOUT_DENSE, &value, &storage));
+            SV_TRY(laid_out_for(build, item->node, item->item.from, SV_LAYOUT_DENSE, target->output,
+                                &value, &storage));
             if (!sv_layout_reshape(&storage.desc, &to, &desc))
                 return sv_error_internal("a dense value cannot be seen as another shape");
         }

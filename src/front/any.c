@@ -296,7 +296,7 @@ sv_status sv_any_decode(sv_call *call, sv_string body)
     if (!form) return sv_error_memory("a call", sizeof *form);
     call->state = form;
     SV_TRY(sv_call_begin(call, (sv_string){0}, &request));
-    SV_TRY(sv_any_read(request, call->x->content_type, body, form));
+    SV_TRY(sv_any_read(request, call->x->head.content_type, body, form));
     return sv_call_submit(call);
 }
 

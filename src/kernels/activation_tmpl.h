@@ -14,6 +14,14 @@ SV_INLINE sv_vf vf_elu(sv_vf x, sv_vf alpha)
     return vf_select(vf_less(x, vf_zero()), alpha * vf_expm1(x), x);
 }
 
+SV_INLINE sv_vf vf_celu(sv_vf x, sv_vf alpha)
+{
+    /* A negative alpha turns the quotient up: where expm1 ends, the result is infinite. */
+    sv_vf q = x / alpha, infinity = vf_set1(__builtin_inff());
+    sv_vf e = vf_select(vf_less(vf_set1(88.0f), q), infinity, vf_expm1(q));
+    return vf_select(vf_less(x, vf_zero()), alpha * e, x);
+}
+
 SV_INLINE sv_vf vf_softplus(sv_vf x)
 {
     return vf_max(vf_zero(), x) + vf_log1p(vf_exp(vf_neg(vf_abs(x))));
@@ -56,6 +64,7 @@ SV_INLINE bool vf_activate_has(sv_unary op)
     switch (op) {
     case SV_UNARY_Abs:
     case SV_UNARY_Affine:
+    case SV_UNARY_Celu:
     case SV_UNARY_Clip:
     case SV_UNARY_Elu:
     case SV_UNARY_Erf:
@@ -94,6 +103,8 @@ SV_INLINE sv_vf vf_activate(sv_unary op, sv_vf x, sv_vf a, sv_vf b)
         return vf_abs(x);
     case SV_UNARY_Affine:
         return a * x + b;
+    case SV_UNARY_Celu:
+        return vf_celu(x, a);
     case SV_UNARY_Clip:
         return vf_clip(x, a, b);
     case SV_UNARY_Elu:

@@ -1,7 +1,8 @@
 /* Elementwise problems: one result an element. All take operands of any strides.
  *
  * unary:  operands {x, y}; binary: {a, b, y}; where: {condition, a, b, y}; convert: {x, y} of two
- * dtypes; copy: {x, y} of one dtype, where y may be a window of a larger tensor.
+ * dtypes; copy: {x, y} of one dtype, where y may be a window of a larger tensor; quantize: {x,
+ * scale, zero point or absent, y}.
  * Inputs are already expanded: every operand has y's dims, with stride 0 where it is broadcast. */
 #ifndef SV_KERNELS_ELEMENTWISE_H
 #define SV_KERNELS_ELEMENTWISE_H
@@ -45,5 +46,14 @@ typedef struct sv_binary_param {
 typedef struct sv_convert_param {
     bool saturate; /* Cast's attribute for the 8-bit floats */
 } sv_convert_param;
+
+/* y = saturate(round(x / scale) + zero), the quotient rounded to `precision` (an sv_dtype) and NaN
+ * giving 0; to 8-bit floats and float4 x / scale + zero is converted, `saturate` being Cast's. The
+ * inverse is y = (x - zero) * scale. As QuantizeLinear and DequantizeLinear have it. */
+typedef struct sv_quantize_param {
+    bool inverse;
+    uint8_t precision;
+    bool saturate;
+} sv_quantize_param;
 
 #endif

@@ -11,7 +11,8 @@
 
 #include "kernels/kernel.h"
 
-/* f32; the reference row also takes f64, f16, bf16 (accumulated in f32), i32, i64, u32, u64. */
+/* f32, and i16 with a y of i32; the reference row also takes f64, f16, bf16 (accumulated in f32),
+ * i32, i64, u32, u64. */
 typedef struct sv_gemm_param {
     float alpha;
 } sv_gemm_param;

@@ -1,5 +1,5 @@
 /* Parameters of the remaining neural-network families: pool, lrn, norm, softmax, reduce, resize,
- * rnn. */
+ * sample, rnn. */
 #ifndef SV_KERNELS_NN_H
 #define SV_KERNELS_NN_H
 
@@ -28,11 +28,13 @@ typedef struct sv_lrn_param {
 /* norm: {x, scale, shift, y, mean, inv_std}: normalises over the dimensions [axis, rank) of x;
  * scale and shift are expanded to x's dims (stride 0 where broadcast) or absent; mean and inv_std
  * are outputs or absent. rms: no mean is taken (RMSNormalization). Statistics in f32 (f64 for f64),
- * two passes. */
+ * two passes. With groups, axis is 1, and dimension 1 falls into so many equal parts, each a set
+ * with all dimensions behind it; then mean and inv_std are absent. */
 typedef struct sv_norm_param {
     int32_t axis;
     float epsilon;
     bool rms;
+    int64_t groups; /* 0: none */
 } sv_norm_param;
 
 /* softmax: {x, y} over one axis; kinds Softmax, LogSoftmax, Hardmax. */
@@ -88,6 +90,11 @@ typedef struct sv_resize_param {
     double scale[SV_MAX_RANK]; /* output / input, as the specification rounds them */
     double roi_start[SV_MAX_RANK], roi_end[SV_MAX_RANK];
 } sv_resize_param;
+
+/* sample: {x [N, C, spatial..], image i32 [M], at i32 [M, P, T], weight f32 [M, P, T], y [M, C,
+ * ..]}: each of the P positions behind y's channels is the weighted sum of T elements of x's image
+ * image[m] (absent: m), which `at` counts row-major over the spatial dimensions. What has the
+ * weight 0 is not read. Fast where channels have stride 1. No parameters. */
 
 /* rnn: operands {x [T, B, I], w, r, bias, lengths, initial_h, initial_c, peepholes, y, y_h, y_c}
  * with ONNX's shapes for layout 0 ([D, G*H, I], [D, G*H, H], [D, 2*G*H], [B], [D, B, H] .., [D,

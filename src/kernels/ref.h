@@ -78,6 +78,8 @@ SV_REF_INLINE void ref_put(sv_dtype dtype, void *base, int64_t i, double value)
 SV_REF_INLINE uint64_t ref_get_integer(sv_dtype dtype, const void *base, int64_t i)
 {
     switch (dtype) {
+    case SV_I16:
+        return (uint64_t)((const int16_t *)base)[i];
     case SV_I32:
         return (uint64_t)((const int32_t *)base)[i];
     case SV_U32:

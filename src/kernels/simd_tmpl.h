@@ -16,10 +16,18 @@
 
 #include "base/cpu.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #define SV_INLINE static inline __attribute__((always_inline, unused))
+
+/* Before a loop that the compiler is to vectorise: its operands are the same memory or apart. */
+#if defined(__clang__)
+#define SV_APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define SV_APART _Pragma("GCC ivdep")
+#endif
 
 #if defined(__AVX512F__)
 #include <immintrin.h>
@@ -73,6 +81,12 @@ SV_INLINE void vf_store(float *to, sv_vf x)
 SV_INLINE sv_vf vf_zero(void)
 {
     return (sv_vf){0};
+}
+SV_INLINE sv_vi vi_load(const int32_t *from)
+{
+    sv_vi x;
+    memcpy(&x, from, sizeof x);
+    return x;
 }
 SV_INLINE sv_vi vi_set1(int32_t x)
 {
@@ -131,11 +145,12 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_max(a, x), vf_min   x when either is NaN: put the value that may be NaN second
  * vf_sqrt(x)
  * vf_reciprocal(x)       1 / x to 1 ulp, for x >= 1
- * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not
+ * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not; vm_all: whether all lanes hold
  * vf_select(m, a, b)     m ? a : b
  * vf_to_i(x)             nearest integer, halves to even; |x| < 2^22 (anything otherwise)
- * vf_permute(x, at)      x[at] in each lane, 0 <= at < SV_VF
- * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone */
+ * vf_permute(x, at)      x[at[i]] in lane i, 0 <= at[i] < SV_VF
+ * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone
+ * vf_gather(from, at)    from[at[i]] in lane i */
 #if defined(__AVX512F__)
 
 SV_INLINE sv_vf vf_set1(float x)
@@ -182,6 +197,10 @@ SV_INLINE sv_vm vm_not(sv_vm m)
 {
     return (sv_vm)~m;
 }
+SV_INLINE bool vm_all(sv_vm m)
+{
+    return m == 0xffff;
+}
 SV_INLINE sv_vf vf_select(sv_vm m, sv_vf a, sv_vf b)
 {
     return _mm512_mask_blend_ps(m, b, a);
@@ -206,10 +225,20 @@ SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
 {
     return _mm512_permutexvar_ps((__m512i)at, x);
 }
-/* table[at & 31] in each lane; this level alone has it. */
+SV_INLINE sv_vf vf_gather(const float *from, sv_vi at)
+{
+    return _mm512_i32gather_ps((__m512i)at, from, 4);
+}
+/* table[at & 31] in each lane, and of two such tables the second where bit 5 of `at` is set; this
+ * level alone has them. */
 SV_INLINE sv_vf vf_look_up(const float table[32], sv_vi at)
 {
     return _mm512_permutex2var_ps(vf_load(table), (__m512i)at, vf_load(table + 16));
+}
+SV_INLINE sv_vf vf_look_up_far(const float table[64], sv_vi at)
+{
+    sv_vm second = _mm512_test_epi32_mask((__m512i)at, _mm512_set1_epi32(32));
+    return vf_select(second, vf_look_up(table + 32, at), vf_look_up(table, at));
 }
 
 #else
@@ -269,6 +298,10 @@ SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
 {
     return _mm256_permutevar8x32_ps(x, (__m256i)at);
 }
+SV_INLINE bool vm_all(sv_vm m)
+{
+    return _mm256_movemask_ps((sv_vf)m) == 0xff;
+}
 SV_INLINE sv_vi vi_first(int64_t n)
 {
     return vi_set1((int32_t)n) > vi_count();
@@ -281,12 +314,22 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 {
     _mm256_maskstore_ps(to, (__m256i)vi_first(n), x);
 }
+SV_INLINE sv_vf vf_gather(const float *from, sv_vi at)
+{
+    return _mm256_i32gather_ps(from, (__m256i)at, 4);
+}
 
 #else
 
 SV_INLINE sv_vf vf_set1(float x)
 {
     return (sv_vf){x, x, x, x};
+}
+SV_INLINE bool vm_all(sv_vm m)
+{
+    uint64_t half[2];
+    memcpy(half, &m, sizeof half);
+    return (half[0] & half[1]) == UINT64_MAX;
 }
 #if defined(SV_SIMD_NEON)
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
@@ -357,6 +400,10 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
     if (n > 1) to[1] = x[1];
     if (n > 2) to[2] = x[2];
 }
+SV_INLINE sv_vf vf_gather(const float *from, sv_vi at)
+{
+    return (sv_vf){from[at[0]], from[at[1]], from[at[2]], from[at[3]]};
+}
 
 #endif
 #endif
@@ -380,6 +427,28 @@ SV_INLINE sv_vf vf_clip(sv_vf x, sv_vf low, sv_vf high)
 #else
 #define VF_TURNED(x, by) __builtin_shufflevector(x, x, VF_TURNED_4(by, 0))
 #endif
+
+/* Lanes 0, 2, 4 .. of two vectors in a row, and lanes 1, 3, 5 .. */
+#if SV_VF == 16
+#define VF_PICKED(a, b, first)                                                                     \
+    __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6, first + 8, first + 10,   \
+                            first + 12, first + 14, first + 16, first + 18, first + 20,            \
+                            first + 22, first + 24, first + 26, first + 28, first + 30)
+#elif SV_VF == 8
+#define VF_PICKED(a, b, first)                                                                     \
+    __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6, first + 8, first + 10,   \
+                            first + 12, first + 14)
+#else
+#define VF_PICKED(a, b, first) __builtin_shufflevector(a, b, first, first + 2, first + 4, first + 6)
+#endif
+SV_INLINE sv_vf vf_even(sv_vf a, sv_vf b)
+{
+    return VF_PICKED(a, b, 0);
+}
+SV_INLINE sv_vf vf_odd(sv_vf a, sv_vf b)
+{
+    return VF_PICKED(a, b, 1);
+}
 
 /* Sum and greatest of the lanes, in a fixed order: halves onto each other. */
 SV_INLINE float vf_sum(sv_vf x)

@@ -1,6 +1,8 @@
 /* Cursors and the elementwise walk; see the header. */
 #include "kernels/strided.h"
 
+#include <string.h>
+
 void sv_cursor_init(sv_cursor *cursor, int32_t n)
 {
     cursor->rank = 0;
@@ -152,4 +154,64 @@ uint32_t sv_strided_problem_units(const sv_problem *problem, uint32_t phase)
     sv_strided strided;
     sv_strided_init(&strided, problem->desc, problem->n_operand);
     return sv_strided_units(&strided);
+}
+
+#define FILL(T)                                                                                    \
+    {                                                                                              \
+        T value = *(const T *)x;                                                                   \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(T *)(y + i * ys) = value;                                                            \
+        return;                                                                                    \
+    }
+#define MOVE(T)                                                                                    \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(T *)(y + i * ys) = *(const T *)(x + i * xs);                                         \
+        return;                                                                                    \
+    }
+
+/* One value repeated. */
+static void fill_row(const char *x, char *y, int64_t ys, int64_t n, size_t size)
+{
+    switch (size) {
+    case 1:
+        FILL(uint8_t)
+    case 2:
+        FILL(uint16_t)
+    case 4:
+        FILL(uint32_t)
+    case 8:
+        FILL(uint64_t)
+    default:
+        for (int64_t i = 0; i < n; i++)
+            memcpy(y + i * ys, x, size);
+    }
+}
+
+static void move_row(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size)
+{
+    switch (size) {
+    case 1:
+        MOVE(uint8_t)
+    case 2:
+        MOVE(uint16_t)
+    case 4:
+        MOVE(uint32_t)
+    case 8:
+        MOVE(uint64_t)
+    default:
+        for (int64_t i = 0; i < n; i++)
+            memcpy(y + i * ys, x + i * xs, size);
+    }
+}
+
+void sv_strided_copy(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size)
+{
+    if (n == 1 || (xs == (int64_t)size && ys == (int64_t)size)) {
+        memcpy(y, x, (size_t)n * size);
+    } else if (!xs) {
+        fill_row(x, y, ys, n, size);
+    } else {
+        move_row(x, xs, y, ys, n, size);
+    }
 }

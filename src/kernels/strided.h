@@ -73,6 +73,26 @@ uint32_t sv_strided_units(const sv_strided *strided);
 void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint32_t end,
                     sv_strided_row row, const void *context);
 
+/* ---- runs of elements ---------------------------------------------------------------------- */
+
+/* Copies `n` elements of `size` bytes, the source's `xs` bytes apart (0: one repeated), the
+ * destination's `ys`. */
+void sv_strided_copy(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size);
+
+/* Elements that loops over operands side by side take at a time when an operand lies otherwise. */
+#define SV_STRIDED_BLOCK 512
+
+/* Elements [i, i + n) of a row, side by side: where they lie, or copied to `block` of
+ * SV_STRIDED_BLOCK elements. A row is read from i = 0 on, so that what is repeated is copied once,
+ * for the longest block. */
+static inline const char *sv_strided_side_by_side(const char *at, int64_t step, int64_t i,
+                                                  int64_t n, size_t size, char *block)
+{
+    if (step == (int64_t)size) return at + i * step;
+    if (step || i == 0) sv_strided_copy(at + i * step, step, block, (int64_t)size, n, size);
+    return block;
+}
+
 /* ---- for `units` of rows ------------------------------------------------------------------- */
 
 /* Units of an elementwise problem whose operands are all its descriptors. */

@@ -10,10 +10,14 @@
     case SV_UNARY_##name:                                                                          \
         if (!vf_activate_has(SV_UNARY_##name)) break;                                              \
         for (int32_t i = 0; i < rows; i++) {                                                       \
-            for (int64_t j = 0; j < n; j += SV_VF) {                                               \
+            float *to = row[i] + at;                                                               \
+            int64_t j = 0;                                                                         \
+            for (; j + SV_VF <= n; j += SV_VF)                                                     \
+                vf_store(to + j, vf_activate(SV_UNARY_##name, vf_load(to + j), a, b));             \
+            if (j < n) {                                                                           \
                 const tile_lanes lanes = tile_lanes_of(n - j);                                     \
-                sv_vf x = tile_load(row[i] + at + j, lanes);                                       \
-                tile_store(row[i] + at + j, vf_activate(SV_UNARY_##name, x, a, b), lanes);         \
+                sv_vf x = tile_load(to + j, lanes);                                                \
+                tile_store(to + j, vf_activate(SV_UNARY_##name, x, a, b), lanes);                  \
             }                                                                                      \
         }                                                                                          \
         return;

@@ -37,9 +37,9 @@ void sv_exchange_release_wire(sv_exchange *x)
 bool sv_exchange_header(const sv_exchange *x, const char *name, sv_string *out)
 {
     size_t size = strlen(name);
-    for (uint32_t i = 0; i < x->header_count; i++) {
-        if (!sv_token_equal(x->headers[i].name, name, size)) continue;
-        *out = x->headers[i].value;
+    for (uint32_t i = 0; i < x->head.header_count; i++) {
+        if (!sv_token_equal(x->head.headers[i].name, name, size)) continue;
+        *out = x->head.headers[i].value;
         return true;
     }
     return false;
@@ -57,9 +57,9 @@ static bool is_excluded(sv_string parameters)
 
 bool sv_exchange_header_has(const sv_exchange *x, const char *name, const char *token)
 {
-    for (uint32_t i = 0; i < x->header_count; i++) {
-        if (!sv_token_is(x->headers[i].name, name)) continue;
-        sv_string list = x->headers[i].value, element, parameters;
+    for (uint32_t i = 0; i < x->head.header_count; i++) {
+        if (!sv_token_is(x->head.headers[i].name, name)) continue;
+        sv_string list = x->head.headers[i].value, element, parameters;
         while (sv_token_next(&list, &element, &parameters))
             if (sv_token_is(element, token)) return !is_excluded(parameters);
     }
@@ -82,8 +82,8 @@ static bool decode_query(sv_exchange *x, sv_string text, sv_string *out)
 
 bool sv_exchange_query(sv_exchange *x, const char *name, sv_string *out)
 {
-    if (!x->query.size) return false;
-    const char *at = x->query.data, *end = at + x->query.size;
+    if (!x->head.query.size) return false;
+    const char *at = x->head.query.data, *end = at + x->head.query.size;
     while (at < end) {
         const char *stop = memchr(at, '&', (size_t)(end - at));
         if (!stop) stop = end;

@@ -134,17 +134,8 @@ typedef struct sv_handler {
     void (*loop_close)(void *self, sv_loop *loop);
 } sv_handler;
 
-/* Readable by the handler; it may write `state`, `mode`, `sink`, `aligned_at`, `retry_after`,
- * `close` and `no_compress` only. */
-#define SV_BODY_ALIGNMENT 64
-struct sv_exchange {
-    sv_loop *loop;
-    const sv_handler *handler;
-    const sv_xops *ops;
-    sv_arena arena; /* for anything that lives as long as the exchange; limited (head and 64 KiB) */
-    void *state;    /* the handler's; NULL at `open` */
-
-    /* The head; all texts live as long as the exchange, none is NUL-terminated. */
+/* What a request's head says. All texts live as long as the exchange, none is NUL-terminated. */
+typedef struct sv_head {
     sv_method method;
     sv_string method_name;
     sv_string target;      /* as sent */
@@ -157,7 +148,20 @@ struct sv_exchange {
     uint32_t header_count;
     const sv_header *headers;
     sv_string content_type; /* value of Content-Type, empty without */
-    int64_t length;         /* bytes of the body as the handler will see them; -1: not known yet */
+} sv_head;
+
+/* Readable by the handler; it may write `state`, `mode`, `sink`, `aligned_at`, `retry_after`,
+ * `close` and `no_compress` only. */
+#define SV_BODY_ALIGNMENT 64
+struct sv_exchange {
+    sv_loop *loop;
+    const sv_handler *handler;
+    const sv_xops *ops;
+    sv_arena arena; /* for anything that lives as long as the exchange; limited (head and 64 KiB) */
+    void *state;    /* the handler's; NULL at `open` */
+
+    sv_head head;
+    int64_t length; /* bytes of the body as the handler will see them; -1: not known yet */
     uint8_t http_major, http_minor;
     bool grpc;         /* a gRPC call: a reply's body is a message, its content type and HTTP code
                           count for nothing; fail sends the status */

@@ -79,7 +79,7 @@ sv_status sv_grpc_begin(sv_exchange *x)
             return sv_error_invalid("grpc-timeout: expected at most 8 digits and one of HMSmun");
         x->deadline = sv_clock_ns() + timeout;
     }
-    if (x->method == SV_METHOD_POST) return SV_OK;
+    if (x->head.method == SV_METHOD_POST) return SV_OK;
     return sv_error_unsupported("method: expected POST for a gRPC call");
 }
 

@@ -55,10 +55,8 @@ typedef struct sv_http1_reader {
 
 /* A head. The views point into the memory given to sv_http1_parse_head. */
 typedef struct sv_http1_head {
-    sv_method method;
-    sv_string method_name, target, path, query, authority, content_type, content_encoding;
-    sv_header *headers; /* the caller's */
-    uint32_t header_count;
+    sv_head base; /* without segments; headers are the caller's */
+    sv_string content_encoding;
     uint8_t minor; /* of HTTP/1.x */
     bool keep;     /* the connection may carry another request */
     bool chunked;

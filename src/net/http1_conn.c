@@ -86,21 +86,11 @@ static sv_exchange *open_exchange(sv_conn *c)
 /* The exchange takes the reference. */
 static void take_head(sv_exchange *x, sv_http1_kept *kept)
 {
-    const sv_http1_head *head = &kept->head;
-    x->wire->head = &kept->base;
-    x->note = kept->base.note;
-    x->method = head->method;
-    x->method_name = head->method_name;
-    x->target = head->target;
-    x->path = head->path;
-    x->query = head->query;
-    x->authority = head->authority;
-    x->content_type = head->content_type;
-    x->http_minor = head->minor;
-    x->length = head->chunked ? -1 : (int64_t)head->length;
-    x->headers = head->headers;
-    x->header_count = head->header_count;
-    x->wire->expects = head->expect_continue;
+    const sv_http1_head *parsed = &kept->parsed;
+    sv_kept_head_give(&kept->base, x);
+    x->http_minor = parsed->minor;
+    x->length = parsed->chunked ? -1 : (int64_t)parsed->length;
+    x->wire->expects = parsed->expect_continue;
 }
 
 static void forget(http1_session *session)
@@ -127,12 +117,13 @@ static sv_status read_new_head(http1_session *session, sv_exchange *x, const uin
     *http = 503;
     if (!kept) return sv_error_memory("head", size);
     take_head(x, kept);
-    x->wire->keep = kept->head.keep && reader->state != SV_HTTP1_BAD;
+    x->wire->keep = kept->parsed.keep && reader->state != SV_HTTP1_BAD;
     *http = good ? 417 : reader->error_http;
     if (!good) return sv_error_invalid("%s", reader->error_message);
-    if (kept->head.expect_unknown) return sv_error_invalid("Expect: expected 100-continue");
+    if (kept->parsed.expect_unknown) return sv_error_invalid("Expect: expected 100-continue");
     *http = 400;
-    SV_TRY(sv_http1_kept_split(kept));
+    SV_TRY(sv_head_split(&x->head, kept->base.segments, kept->base.decoded));
+    kept->base.head = x->head;
     remember(session, kept);
     return SV_OK;
 }
@@ -142,9 +133,9 @@ static void read_known_head(http1_session *session, sv_exchange *x)
 {
     sv_kept_head_ref(&session->head->base);
     take_head(x, session->head);
-    x->wire->keep = session->head->head.keep;
+    x->wire->keep = session->head->parsed.keep;
     /* Its length was accepted before. */
-    (void)sv_http1_start_body(&session->reader, &session->head->head);
+    (void)sv_http1_start_body(&session->reader, &session->head->parsed);
 }
 
 /* Fills in the exchange from its head; on failure *http is the code to answer with. */
@@ -156,10 +147,8 @@ static sv_status read_head(http1_session *session, sv_exchange *x, const uint8_t
     else
         SV_TRY(read_new_head(session, x, bytes, size, http));
     const sv_http1_kept *kept = (const sv_http1_kept *)x->wire->head;
-    x->segments = kept->segments;
-    x->segment_count = kept->segment_count;
     *http = 415;
-    return sv_body_begin(x, kept->head.content_encoding);
+    return sv_body_begin(x, kept->parsed.content_encoding);
 }
 
 static void on_head(sv_conn *c, const uint8_t *bytes, size_t size, bool more)

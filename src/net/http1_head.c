@@ -12,6 +12,7 @@
 typedef struct head_parser {
     sv_http1_reader *reader;
     sv_http1_head *head;
+    sv_header *fields; /* of the head: room */
     uint32_t hosts, encodings;
     sv_string host;
     bool transfer_encoding, keep_alive, close;
@@ -69,10 +70,10 @@ static bool parse_target(head_parser *p)
 {
     sv_http1_head *head = p->head;
     sv_target target;
-    const char *wrong = sv_target_parse(head->target, head->method, &target);
-    head->path = target.path;
-    head->query = target.query;
-    head->authority = target.authority;
+    const char *wrong = sv_target_parse(head->base.target, head->base.method, &target);
+    head->base.path = target.path;
+    head->base.query = target.query;
+    head->base.authority = target.authority;
     return wrong ? fail(p, 400, wrong) : true;
 }
 
@@ -80,16 +81,16 @@ static bool parse_request_line(head_parser *p, sv_string line)
 {
     sv_http1_head *head = p->head;
     size_t space = find(line, ' ');
-    head->method_name = (sv_string){line.data, space};
-    if (space == line.size || !all_tokens(head->method_name))
+    head->base.method_name = (sv_string){line.data, space};
+    if (space == line.size || !all_tokens(head->base.method_name))
         return fail(p, 400, "the request line does not begin with a method");
-    head->method = sv_method_find(head->method_name);
+    head->base.method = sv_method_find(head->base.method_name);
     line = from(line, space + 1);
     space = find(line, ' ');
-    head->target = (sv_string){line.data, space};
+    head->base.target = (sv_string){line.data, space};
     if (space == line.size) return fail(p, 400, "the request line has no HTTP version");
     if (!parse_version(p, from(line, space + 1))) return false;
-    if (head->method_name.size == 7 && !memcmp(head->method_name.data, "CONNECT", 7))
+    if (head->base.method_name.size == 7 && !memcmp(head->base.method_name.data, "CONNECT", 7))
         return fail(p, 501, "CONNECT is not implemented");
     return parse_target(p);
 }
@@ -167,7 +168,7 @@ static bool parse_content_encoding(head_parser *p, sv_string value)
 
 static bool parse_content_type(head_parser *p, sv_string value)
 {
-    p->head->content_type = value;
+    p->head->base.content_type = value;
     return true;
 }
 
@@ -204,9 +205,9 @@ static bool parse_field(head_parser *p, sv_string line)
     sv_string name = {line.data, colon};
     if (colon == line.size) return fail(p, 400, "a header line has no colon");
     if (!all_tokens(name)) return fail(p, 400, "a header's name holds a character that it may not");
-    if (head->header_count >= p->reader->limits.head_fields)
+    if (head->base.header_count >= p->reader->limits.head_fields)
         return fail(p, 431, "the head has too many fields");
-    sv_header *field = &head->headers[head->header_count++];
+    sv_header *field = &p->fields[head->base.header_count++];
     *field = (sv_header){name, sv_string_trim(from(line, colon + 1))};
     return parse_known_field(p, field);
 }
@@ -216,7 +217,7 @@ static bool conclude(head_parser *p)
 {
     sv_http1_head *head = p->head;
     if (head->minor == 1 && !p->hosts) return fail(p, 400, "Host: expected one in HTTP/1.1");
-    if (!head->authority.size) head->authority = p->host;
+    if (!head->base.authority.size) head->base.authority = p->host;
     if (head->chunked && head->has_length)
         return fail(p, 400, "Content-Length and Transfer-Encoding together");
     if (head->chunked && head->minor == 0) return fail(p, 400, "Transfer-Encoding in HTTP/1.0");
@@ -239,9 +240,9 @@ bool sv_http1_start_body(sv_http1_reader *reader, const sv_http1_head *head)
 bool sv_http1_parse_head(sv_http1_reader *reader, const char *bytes, size_t size, sv_header *fields,
                          sv_http1_head *out)
 {
-    head_parser parser = {.reader = reader, .head = out};
+    head_parser parser = {.reader = reader, .head = out, .fields = fields};
     sv_string rest = {bytes, size};
-    *out = (sv_http1_head){.headers = fields};
+    *out = (sv_http1_head){.base = {.headers = fields}};
     sv_string line = take_line(&rest);
     if (!line.size) line = take_line(&rest);
     if (!parse_request_line(&parser, line)) return false;

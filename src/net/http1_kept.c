@@ -26,15 +26,13 @@ sv_http1_kept *sv_http1_kept_create(const sv_allocator *allocator, sv_http1_read
     sv_header *field = (sv_header *)(kept + 1);
     sv_string *segment = (sv_string *)(field + fields);
     char *text = memcpy(segment + segments, bytes, size);
-    *kept = (sv_http1_kept){.base = {.allocator = allocator, .bytes = total, .refs = 1},
-                            .text = {text, size},
-                            .segments = segment,
-                            .decoded = text + size};
-    *good = sv_http1_parse_head(reader, text, size, field, &kept->head);
+    *kept = (sv_http1_kept){.base = {.allocator = allocator,
+                                     .bytes = total,
+                                     .refs = 1,
+                                     .segments = segment,
+                                     .decoded = text + size},
+                            .text = {text, size}};
+    *good = sv_http1_parse_head(reader, text, size, field, &kept->parsed);
+    kept->base.head = kept->parsed.base;
     return kept;
-}
-
-sv_status sv_http1_kept_split(sv_http1_kept *kept)
-{
-    return sv_target_split(kept->head.path, kept->segments, &kept->segment_count, kept->decoded);
 }

@@ -8,17 +8,12 @@
 typedef struct sv_http1_kept {
     sv_kept_head base;
     sv_string text;
-    sv_http1_head head;
-    sv_string *segments;
-    uint32_t segment_count;
-    char *decoded; /* room for the segments' texts */
+    sv_http1_head parsed;
 } sv_http1_kept;
 
 /* Parses the head that the reader has just announced; the reference is the caller's. *good is what
  * sv_http1_parse_head returned. NULL when memory is out. */
 sv_http1_kept *sv_http1_kept_create(const sv_allocator *allocator, sv_http1_reader *reader,
                                     const uint8_t *bytes, size_t size, bool *good);
-/* Fills in the segments, once, as sv_target_split does. */
-SV_MUST_USE sv_status sv_http1_kept_split(sv_http1_kept *kept);
 
 #endif

@@ -82,7 +82,7 @@ uint64_t sv_http1_write(sv_conn *c, sv_exchange *x, bool keep, const char *conte
     }
     at = stpcpy(at, "\r\n");
     sv_conn_write(c, head, (size_t)(at - head));
-    if (x->method == SV_METHOD_HEAD || has_no_length(x->http))
+    if (x->head.method == SV_METHOD_HEAD || has_no_length(x->http))
         sv_text_release(body);
     else
         sv_conn_take(c, body);

@@ -48,12 +48,12 @@ sv_http2_stream *sv_http2_open_stream(sv_http2 *session, int32_t id)
 static void note_pseudo(sv_exchange *x, sv_string name, sv_string value)
 {
     if (sv_token_is(name, ":method")) {
-        x->method_name = value;
-        x->method = sv_method_find(value);
+        x->head.method_name = value;
+        x->head.method = sv_method_find(value);
     } else if (sv_token_is(name, ":path")) {
-        x->target = value;
+        x->head.target = value;
     } else if (sv_token_is(name, ":authority")) {
-        x->authority = value;
+        x->head.authority = value;
     }
 }
 
@@ -61,13 +61,13 @@ static void note_known(sv_http2_stream *stream, sv_string name, sv_string value)
 {
     sv_exchange *x = stream->x;
     if (sv_token_is(name, "content-type"))
-        x->content_type = value;
+        x->head.content_type = value;
     else if (sv_token_is(name, "content-encoding"))
         stream->encoding = value;
     else if (sv_token_is(name, "expect"))
         stream->expect = value;
-    else if (sv_token_is(name, "host") && !x->authority.size)
-        x->authority = value;
+    else if (sv_token_is(name, "host") && !x->head.authority.size)
+        x->head.authority = value;
 }
 
 static bool has_room(const sv_http2_stream *stream, bool pseudo, size_t size)
@@ -128,8 +128,8 @@ static void note_fields(sv_http2_stream *stream)
 {
     sv_exchange *x = stream->x;
     if (!stream->field_count) return;
-    x->headers = stream->fields + stream->pseudo_count;
-    x->header_count = stream->field_count - stream->pseudo_count;
+    x->head.headers = stream->fields + stream->pseudo_count;
+    x->head.header_count = stream->field_count - stream->pseudo_count;
     for (uint32_t i = 0; i < stream->field_count; i++) {
         const sv_header *field = &stream->fields[i];
         if (i < stream->pseudo_count)
@@ -157,27 +157,28 @@ static sv_status read_length(sv_exchange *x, bool ends, int *http)
 
 static sv_status split_path(sv_exchange *x, sv_http2_kept *kept)
 {
-    sv_string *segments = kept ? kept->segments : NULL;
-    char *decoded = kept ? kept->decoded : sv_arena_alloc(&x->arena, x->path.size);
-    if (!kept) segments = sv_arena_array(&x->arena, sv_target_segments(x->path), sizeof *segments);
-    if (!segments || !decoded) return sv_error_memory("path", x->path.size);
-    x->segments = segments;
-    return sv_target_split(x->path, segments, &x->segment_count, decoded);
+    sv_string *segments = kept ? kept->base.segments : NULL;
+    char *decoded = kept ? kept->base.decoded : sv_arena_alloc(&x->arena, x->head.path.size);
+    if (!kept)
+        segments = sv_arena_array(&x->arena, sv_target_segments(x->head.path), sizeof *segments);
+    if (!segments || !decoded) return sv_error_memory("path", x->head.path.size);
+    return sv_head_split(&x->head, segments, decoded);
 }
 
 static sv_status read_target(sv_exchange *x, sv_http2_kept *kept, int *http)
 {
     sv_target target;
     *http = 501;
-    if (sv_token_is(x->method_name, "connect"))
+    if (sv_token_is(x->head.method_name, "connect"))
         return sv_error_unsupported("CONNECT is not implemented");
     *http = 400;
-    const char *wrong = sv_target_parse(x->target, x->method, &target);
+    const char *wrong = sv_target_parse(x->head.target, x->head.method, &target);
     if (wrong) return sv_error_invalid("%s", wrong);
-    x->path = target.path;
-    x->query = target.query;
-    if (target.authority.size) x->authority = target.authority;
-    if (!sv_target_is_authority(x->authority)) return sv_error_invalid("Host: expected a host");
+    x->head.path = target.path;
+    x->head.query = target.query;
+    if (target.authority.size) x->head.authority = target.authority;
+    if (!sv_target_is_authority(x->head.authority))
+        return sv_error_invalid("Host: expected a host");
     /* A call's path is a name. */
     return x->grpc ? SV_OK : split_path(x, kept);
 }
@@ -186,7 +187,7 @@ static sv_status read_fields(sv_http2_stream *stream, sv_http2_kept *kept, int *
 {
     sv_exchange *x = stream->x;
     note_fields(stream);
-    if (sv_grpc_is_type(x->content_type)) SV_TRY(sv_grpc_begin(x));
+    if (sv_grpc_is_type(x->head.content_type)) SV_TRY(sv_grpc_begin(x));
     *http = 431;
     if (stream->head_too_large)
         return sv_error(SV_CODE_RESOURCE_EXHAUSTED,
@@ -213,13 +214,14 @@ static sv_status read_new_head(sv_http2_stream *stream, int *http)
     session->head_changes++;
     sv_http2_forget_head(session);
     if (kept) {
-        x->wire->head = &kept->base;
-        x->note = kept->base.note;
+        sv_kept_head_give(&kept->base, x);
         stream->fields = kept->fields;
     }
     SV_TRY(read_fields(stream, kept, http));
     if (!kept || stream->expect.size) return SV_OK;
-    sv_http2_kept_note(kept, x, stream->encoding);
+    kept->base.head = x->head;
+    kept->encoding = stream->encoding;
+    kept->grpc = x->grpc;
     sv_kept_head_ref(&kept->base);
     session->head = kept;
     return SV_OK;
@@ -230,7 +232,8 @@ static sv_status read_known_head(sv_http2_stream *stream)
     sv_http2_kept *kept = stream->session->head;
     stream->session->head_changes = 0;
     stream->encoding = kept->encoding;
-    sv_http2_kept_give(kept, stream->x);
+    sv_kept_head_ref(&kept->base);
+    sv_kept_head_give(&kept->base, stream->x);
     return kept->grpc ? sv_grpc_begin(stream->x) : SV_OK;
 }
 

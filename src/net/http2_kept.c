@@ -1,7 +1,6 @@
 /* One block for a head: the tables of its fields and segments, and all texts. */
 #include "net/http2_kept.h"
 
-#include "net/hub.h"
 #include "net/target.h"
 
 #include <string.h>
@@ -42,11 +41,13 @@ sv_http2_kept *sv_http2_kept_create(const sv_allocator *allocator, const sv_head
         copy(&at, &field[i].name);
         copy(&at, &field[i].value);
     }
-    *kept = (sv_http2_kept){.base = {.allocator = allocator, .bytes = total, .refs = 1},
+    *kept = (sv_http2_kept){.base = {.allocator = allocator,
+                                     .bytes = total,
+                                     .refs = 1,
+                                     .segments = segment,
+                                     .decoded = at},
                             .fields = field,
-                            .count = count,
-                            .segments = segment,
-                            .decoded = at};
+                            .count = count};
     return kept;
 }
 
@@ -60,38 +61,4 @@ bool sv_http2_kept_has(const sv_http2_kept *kept, uint32_t index, sv_string name
     if (index >= kept->count) return false;
     const sv_header *field = &kept->fields[index];
     return same(field->value, value) && same(field->name, name);
-}
-
-void sv_http2_kept_note(sv_http2_kept *kept, const sv_exchange *x, sv_string encoding)
-{
-    kept->method = x->method;
-    kept->method_name = x->method_name;
-    kept->target = x->target;
-    kept->path = x->path;
-    kept->query = x->query;
-    kept->authority = x->authority;
-    kept->content_type = x->content_type;
-    kept->encoding = encoding;
-    kept->headers = x->headers;
-    kept->header_count = x->header_count;
-    kept->segment_count = x->segment_count;
-    kept->grpc = x->grpc;
-}
-
-void sv_http2_kept_give(sv_http2_kept *kept, sv_exchange *x)
-{
-    sv_kept_head_ref(&kept->base);
-    x->wire->head = &kept->base;
-    x->note = kept->base.note;
-    x->method = kept->method;
-    x->method_name = kept->method_name;
-    x->target = kept->target;
-    x->path = kept->path;
-    x->query = kept->query;
-    x->authority = kept->authority;
-    x->content_type = kept->content_type;
-    x->headers = kept->headers;
-    x->header_count = kept->header_count;
-    x->segments = kept->segments;
-    x->segment_count = kept->segment_count;
 }

@@ -204,7 +204,7 @@ void sv_http2_send_answer(sv_exchange *x, const char *content_type, sv_text *bod
     h.count = 0;
     head_texts texts;
     put_answer(&h, &texts, x, content_type, body->size, coding);
-    bool data = body->size && x->method != SV_METHOD_HEAD && x->http != 204 && x->http != 304;
+    bool data = body->size && x->head.method != SV_METHOD_HEAD && x->http != 204 && x->http != 304;
     stream->answer_ended = true;
     if (!data)
         sv_text_release(body);

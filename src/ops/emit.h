@@ -26,6 +26,7 @@ typedef struct sv_ref {
     sv_slot slot;   /* SV_NO_SLOT: absent */
     uint8_t layout; /* sv_layout the kernel needs (of the slot, before perm and expand) */
     bool weight;    /* may be packed when it is a constant */
+    bool follows;   /* written: channels last where an input of as many images and channels is */
     bool merged;    /* seen with its first two dimensions as one; the slot lies dense */
     bool permuted;  /* seen with dimension i = slot's dimension perm[i] */
     bool expanded;  /* then broadcast to `shape` (right-aligned, stride 0) */
@@ -44,6 +45,10 @@ static inline sv_ref sv_ref_dense(sv_slot slot)
 static inline sv_ref sv_ref_clast(sv_slot slot)
 {
     return (sv_ref){.slot = slot, .layout = SV_LAYOUT_CLAST};
+}
+static inline sv_ref sv_ref_follow(sv_slot slot)
+{
+    return (sv_ref){.slot = slot, .layout = SV_LAYOUT_ANY, .follows = true};
 }
 static inline sv_ref sv_ref_expand(sv_slot slot, const sv_shape *to)
 {

@@ -27,12 +27,57 @@ static sv_status nonzero_infer(sv_infer *x)
     return SV_OK;
 }
 
+#define NONZERO_BLOCK 256
+
+/* Which of `n` elements (at most NONZERO_BLOCK) are something; how many. */
+#define NONZERO_LOOP(name, type)                                                                   \
+    static int64_t name(const void *from, int64_t n, uint8_t *is)                                  \
+    {                                                                                              \
+        const type *x = from;                                                                      \
+        int64_t found = 0;                                                                         \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            is[i] = x[i] != 0;                                                                     \
+            found += is[i];                                                                        \
+        }                                                                                          \
+        return found;                                                                              \
+    }
+NONZERO_LOOP(nonzero_f32, float)
+NONZERO_LOOP(nonzero_i32, int32_t)
+NONZERO_LOOP(nonzero_i64, int64_t)
+NONZERO_LOOP(nonzero_u8, uint8_t)
+
+static int64_t nonzero_block(sv_dtype dtype, const char *from, int64_t n, uint8_t *is)
+{
+    int64_t found = 0;
+    size_t size = sv_dtype_get(dtype)->size;
+    switch (dtype) {
+    case SV_F32:
+        return nonzero_f32(from, n, is);
+    case SV_I32:
+        return nonzero_i32(from, n, is);
+    case SV_I64:
+        return nonzero_i64(from, n, is);
+    case SV_BOOL:
+    case SV_U8:
+        return nonzero_u8(from, n, is);
+    default:
+        for (int64_t i = 0; i < n; i++) {
+            is[i] = nonzero(dtype, from + (size_t)i * size);
+            found += is[i];
+        }
+        return found;
+    }
+}
+
 static int64_t nonzero_count(const sv_desc *x, const char *from)
 {
     int64_t count = sv_desc_count(x), found = 0;
     size_t size = sv_desc_size(x);
-    for (int64_t i = 0; i < count; i++)
-        found += nonzero(x->dtype, from + (size_t)i * size);
+    uint8_t is[NONZERO_BLOCK];
+    for (int64_t i = 0; i < count; i += NONZERO_BLOCK) {
+        int64_t n = count - i < NONZERO_BLOCK ? count - i : NONZERO_BLOCK;
+        found += nonzero_block(x->dtype, from + (size_t)i * size, n, is);
+    }
     return found;
 }
 
@@ -46,20 +91,31 @@ static void nonzero_measure_run(const sv_call *call, uint32_t begin, uint32_t en
     dims[1] = nonzero_count(x, call->ptr[0]);
 }
 
+/* Element `i`, as number `k` of `n`: a coordinate a row of y. */
+static void nonzero_put(const sv_desc *x, int64_t i, int64_t *y, int64_t n, int64_t k)
+{
+    if (x->rank == 0) y[k] = 0;
+    for (int32_t d = x->rank - 1; d > 0; d--) {
+        y[d * n + k] = i % x->dim[d];
+        i /= x->dim[d];
+    }
+    if (x->rank > 0) y[k] = i;
+}
+
 /* Operands: x, y [rank, found]. */
 static void nonzero_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_desc *x = &call->desc[0];
-    int64_t at[SV_MAX_RANK] = {0}, count = sv_desc_count(x), n = call->desc[1].dim[1], k = 0;
-    int64_t *y = call->ptr[1];
+    int64_t count = sv_desc_count(x), n = call->desc[1].dim[1], k = 0;
     size_t size = sv_desc_size(x);
+    uint8_t is[NONZERO_BLOCK];
     (void)begin, (void)end;
-    for (int64_t i = 0; i < count && k < n; i++, sv_index_next(x->rank, x->dim, at)) {
-        if (!nonzero(x->dtype, (const char *)call->ptr[0] + (size_t)i * size)) continue;
-        y[k] = 0;
-        for (int32_t d = 0; d < x->rank; d++)
-            y[d * n + k] = at[d];
-        k++;
+    for (int64_t i = 0; i < count && k < n; i += NONZERO_BLOCK) {
+        int64_t m = count - i < NONZERO_BLOCK ? count - i : NONZERO_BLOCK;
+        const char *from = (const char *)call->ptr[0] + (size_t)i * size;
+        if (!nonzero_block(x->dtype, from, m, is)) continue;
+        for (int64_t j = 0; j < m && k < n; j++)
+            if (is[j]) nonzero_put(x, i + j, call->ptr[1], n, k++);
     }
 }
 

@@ -162,27 +162,83 @@ static int64_t elements_base(const sv_desc *data, const sv_desc *index, int32_t 
     return offset;
 }
 
+/* One line: element i is that at i * step + index * along. Ends before an index out of range; how
+ * many elements there were. */
+#define ELEMENTS_LINE(name, type, number)                                                          \
+    static int64_t name(const void *from, const sv_elements_line *l, const void *indices,          \
+                        void *to, int64_t n)                                                       \
+    {                                                                                              \
+        const type *x = from;                                                                      \
+        const number *index = indices;                                                             \
+        type *y = to;                                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                          \
+            int64_t at = index[i];                                                                 \
+            at += at < 0 ? l->dim : 0;                                                             \
+            if ((uint64_t)at >= (uint64_t)l->dim) return i;                                        \
+            y[i] = x[i * l->step + at * l->along];                                                 \
+        }                                                                                          \
+        return n;                                                                                  \
+    }
+
+typedef struct sv_elements_line {
+    int64_t dim, step, along;
+} sv_elements_line;
+
+typedef struct sv_elements_pair {
+    uint64_t half[2];
+} sv_elements_pair;
+
+typedef int64_t (*sv_elements_loop)(const void *from, const sv_elements_line *l,
+                                    const void *indices, void *to, int64_t n);
+
+ELEMENTS_LINE(line_8_i32, uint8_t, int32_t)
+ELEMENTS_LINE(line_8_i64, uint8_t, int64_t)
+ELEMENTS_LINE(line_16_i32, uint16_t, int32_t)
+ELEMENTS_LINE(line_16_i64, uint16_t, int64_t)
+ELEMENTS_LINE(line_32_i32, uint32_t, int32_t)
+ELEMENTS_LINE(line_32_i64, uint32_t, int64_t)
+ELEMENTS_LINE(line_64_i32, uint64_t, int32_t)
+ELEMENTS_LINE(line_64_i64, uint64_t, int64_t)
+ELEMENTS_LINE(line_128_i32, sv_elements_pair, int32_t)
+ELEMENTS_LINE(line_128_i64, sv_elements_pair, int64_t)
+
+static sv_elements_loop elements_loop(size_t size, bool narrow)
+{
+    switch (size) {
+    case 1:
+        return narrow ? line_8_i32 : line_8_i64;
+    case 2:
+        return narrow ? line_16_i32 : line_16_i64;
+    case 4:
+        return narrow ? line_32_i32 : line_32_i64;
+    case 8:
+        return narrow ? line_64_i32 : line_64_i64;
+    default:
+        return narrow ? line_128_i32 : line_128_i64;
+    }
+}
+
 static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_gather_param *p = call->param;
     const sv_desc *data = &call->desc[0], *index = &call->desc[1];
     sv_rows rows = elements_rows(index);
-    int64_t inner = index->dim[index->rank - 1];
-    int64_t along = sv_desc_product(data, p->axis + 1, data->rank);
-    int64_t step = p->axis == data->rank - 1 ? 0 : 1;
-    size_t size = sv_desc_size(data);
+    const int64_t inner = index->dim[index->rank - 1], size = (int64_t)sv_desc_size(data);
+    const int64_t index_size = (int64_t)sv_desc_size(index);
+    const sv_elements_line line = {data->dim[p->axis], p->axis == data->rank - 1 ? 0 : 1,
+                                   sv_desc_product(data, p->axis + 1, data->rank)};
+    const sv_elements_loop loop = elements_loop((size_t)size, index->dtype == SV_I32);
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        int64_t base = elements_base(data, index, p->axis, r);
-        for (int64_t i = 0; i < inner; i++) {
-            int64_t at, k = r * inner + i;
-            char *to = (char *)call->ptr[2] + (size_t)k * size;
-            int64_t found = sv_index_at(index->dtype, call->ptr[1], k);
-            if (resolve(call, begin, found, data->dim[p->axis], &at)) {
-                int64_t from = base + i * step + at * along;
-                sv_element_move(to, (const char *)call->ptr[0] + (size_t)from * size, size);
-            } else {
-                memset(to, 0, size);
-            }
+        const char *from =
+            (const char *)call->ptr[0] + elements_base(data, index, p->axis, r) * size;
+        const char *indices = (const char *)call->ptr[1] + r * inner * index_size;
+        char *to = (char *)call->ptr[2] + r * inner * size;
+        for (int64_t i = 0, at; i < inner; i++) {
+            i += loop(from + i * line.step * size, &line, indices + i * index_size, to + i * size,
+                      inner - i);
+            if (i == inner) break;
+            resolve(call, begin, sv_index_at(index->dtype, indices, i), line.dim, &at);
+            memset(to + i * size, 0, (size_t)size);
         }
     }
 }

@@ -1,5 +1,5 @@
 /* Matrix products of quantised numbers: MatMulInteger, QLinearMatMul. Both are made of conversions,
- * differences and a product of int32. */
+ * differences and a product whose sums are int32. */
 #include "base/status.h"
 #include "kernels/elementwise.h"
 #include "ops/quantize.h"
@@ -25,15 +25,30 @@ static sv_status converted(sv_emit *e, sv_slot from, sv_dtype dtype, sv_slot *ou
     return sv_emit_convert(e, from, *out);
 }
 
-/* x - zero point as int32. */
-static sv_status centered(sv_emit *e, sv_slot x, sv_slot zero, bool left, sv_slot *out)
+/* What both sides become before they are multiplied: of bytes int16, whose products have kernels of
+ * their own. */
+static sv_dtype wide_type(const sv_emit *e, sv_slot a, sv_slot b)
+{
+    const sv_dtype left = sv_emit_type(e, a)->dtype, right = sv_emit_type(e, b)->dtype;
+    const bool bytes = (left == SV_I8 || left == SV_U8) && (right == SV_I8 || right == SV_U8);
+    return bytes ? SV_I16 : SV_I32;
+}
+
+sv_status sv_emit_centered(sv_emit *e, sv_slot x, sv_slot zero, sv_dtype wide, sv_slot *out)
 {
     sv_slot shift;
-    SV_TRY(converted(e, x, SV_I32, out));
+    SV_TRY(converted(e, x, wide, out));
     if (zero == SV_NO_SLOT) return SV_OK;
-    SV_TRY(as_column(e, &zero, left && sv_emit_type(e, x)->shape.rank > 1));
-    SV_TRY(converted(e, zero, SV_I32, &shift));
+    SV_TRY(converted(e, zero, wide, &shift));
     return sv_emit_binary(e, SV_BINARY_Sub, *out, shift, *out);
+}
+
+/* One side without its zero points. */
+static sv_status centered(sv_emit *e, sv_slot x, sv_slot zero, bool left, sv_dtype wide,
+                          sv_slot *out)
+{
+    if (zero != SV_NO_SLOT) SV_TRY(as_column(e, &zero, left && sv_emit_type(e, x)->shape.rank > 1));
+    return sv_emit_centered(e, x, zero, wide, out);
 }
 
 /* Zero points and scales broadcast into their side: one value, a vector, or the side's rank. */
@@ -82,8 +97,9 @@ static sv_status integer_emit(sv_emit *e)
 {
     sv_slot a, b;
     if (e->symbolic) return SV_OK;
-    SV_TRY(centered(e, 0, sv_emit_in(e, 2), true, &a));
-    SV_TRY(centered(e, 1, sv_emit_in(e, 3), false, &b));
+    const sv_dtype wide = wide_type(e, 0, 1);
+    SV_TRY(centered(e, 0, sv_emit_in(e, 2), true, wide, &a));
+    SV_TRY(centered(e, 1, sv_emit_in(e, 3), false, wide, &b));
     return sv_emit_matmul(e, a, b, sv_emit_out(e, 0));
 }
 
@@ -123,8 +139,9 @@ static sv_status linear_emit(sv_emit *e)
 {
     sv_slot a, b, sum, product, y = sv_emit_out(e, 0);
     if (e->symbolic) return SV_OK;
-    SV_TRY(centered(e, 0, 2, true, &a));
-    SV_TRY(centered(e, 3, 5, false, &b));
+    const sv_dtype wide = wide_type(e, 0, 3);
+    SV_TRY(centered(e, 0, 2, true, wide, &a));
+    SV_TRY(centered(e, 3, 5, false, wide, &b));
     SV_TRY(sv_emit_temp(e, SV_I32, &sv_emit_type(e, y)->shape, &sum));
     SV_TRY(sv_emit_matmul(e, a, b, sum));
     SV_TRY(converted(e, sum, SV_F32, &product));

@@ -73,13 +73,17 @@ static sv_ref batched(const sv_emit *e, sv_slot slot, const sv_shape *batch)
     return sv_ref_expand(slot, &shape);
 }
 
-/* While shapes are symbolic only the constant right side matters: it meets rows of any number. */
+/* While shapes are symbolic only the constant right side matters, and how many rows meet it, where
+ * that is known. */
 static sv_status matmul_emit_symbolic(sv_emit *e)
 {
     const sv_type *b = sv_emit_type(e, 1);
+    const sv_shape *left = &sv_emit_type(e, 0)->shape;
+    int64_t m;
+    if (left->rank < 1 || !sv_shape_count_range(left, 0, left->rank - 1, &m)) m = -1;
     sv_slot a, y;
-    sv_shape rows = {.rank = 2, .dim = {-1, b->shape.dim[0]}},
-             result = {.rank = 2, .dim = {-1, b->shape.dim[1]}};
+    sv_shape rows = {.rank = 2, .dim = {m, b->shape.dim[0]}},
+             result = {.rank = 2, .dim = {m, b->shape.dim[1]}};
     SV_TRY(sv_emit_temp(e, b->dtype, &rows, &a));
     SV_TRY(sv_emit_temp(e, b->dtype, &result, &y));
     sv_ref ref[3] = {sv_ref_any(a), sv_ref_any(1), sv_ref_any(y)};

@@ -1,11 +1,15 @@
 /* Convolutions on 8-bit integers: ConvInteger (sums as they are) and QLinearConv (sums brought back
- * to 8 bits). A direct loop; the zero points are taken off as elements are read, so that padding
- * counts as the zero point. Convolutions on floats are in nn_conv.c. */
+ * to 8 bits). A product of the filters and of what each of their taps sees, copied side by side; a
+ * direct loop where there are many taps. The zero points come off first, so that padding counts as
+ * the zero point. Convolutions on floats are in nn_conv.c. */
 #include "kernels/conv/conv_shape.h"
 
 #include "base/status.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
 #include "ops/nn_check.h"
 #include "ops/nn_window.h"
+#include "ops/quantize.h"
 #include "ops/support.h"
 
 #include <math.h>
@@ -186,30 +190,191 @@ static const sv_kernel integer_conv_kernel = {.name = "custom_conv_integer",
                                               .units = integer_conv_units,
                                               .run = integer_conv_run};
 
-static sv_status integer_conv_emit(sv_emit *e)
+static sv_status emit_direct(sv_emit *e, const sv_integer_conv_form *form,
+                             const sv_conv_param *param)
 {
-    if (e->symbolic) return SV_OK;
-    const sv_integer_conv_form *form = form_of(e->node);
-    const sv_shape *x = &sv_emit_type(e, 0)->shape;
-    sv_window window;
-    SV_TRY(sv_window_read(e->node, x->rank - 2,
-                          sv_emit_type(e, (sv_slot)form->input[W])->shape.dim + 2, &window));
-    sv_conv_param param = {.spatial = window.spatial, .groups = sv_node_int(e->node, "group", 1)};
-    for (int32_t i = 0; i < window.spatial; i++) {
-        int64_t size;
-        SV_TRY(sv_window_size(e->node, &window, i, x->dim[2 + i], &size));
-        param.kernel[i] = window.kernel[i];
-        param.stride[i] = window.stride[i];
-        param.dilation[i] = window.dilation[i];
-        param.pad[i] = window.pad[i];
-    }
     sv_ref ref[N_OPERANDS];
     for (int i = 0; i < N_OPERANDS; i++) {
         int8_t input = form->input[i];
         ref[i] = sv_ref_dense(input < 0 ? SV_NO_SLOT : sv_emit_in(e, (uint32_t)input));
     }
     ref[Y] = sv_ref_dense(sv_emit_out(e, 0));
-    return sv_emit_custom(e, &integer_conv_kernel, &param, sizeof(param), N_OPERANDS, ref, 1u << Y);
+    return sv_emit_custom(e, &integer_conv_kernel, param, sizeof(*param), N_OPERANDS, ref, 1u << Y);
+}
+
+/* ---- as a product ---------------------------------------------------------------------------- */
+
+/* More taps than this are not copied. */
+#define TAPS_MOST 64
+
+/* What is emitted: shapes, and the sizes of a filter's taps and of a plane of y. */
+typedef struct sv_integer_conv {
+    const sv_integer_conv_form *form;
+    const sv_conv_param *param;
+    sv_shape x, w, y;
+    int64_t taps, pixels;
+} sv_integer_conv;
+
+static sv_slot slot_of(const sv_emit *e, const sv_integer_conv *c, int operand)
+{
+    int8_t input = c->form->input[operand];
+    return input < 0 ? SV_NO_SLOT : sv_emit_in(e, (uint32_t)input);
+}
+
+/* A slot seen with another shape. */
+static sv_status seen_as(sv_emit *e, sv_slot from, const sv_shape *shape, sv_slot *out)
+{
+    *out = SV_NO_SLOT;
+    if (from == SV_NO_SLOT) return SV_OK;
+    SV_TRY(sv_emit_temp(e, sv_emit_type(e, from)->dtype, shape, out));
+    return sv_emit_reshape(e, *out, from);
+}
+
+/* One value for all, or one a filter, as it broadcasts into [filters, ...] of `rank` dimensions. */
+static sv_status a_filter(sv_emit *e, sv_slot from, int32_t rank, sv_slot *out)
+{
+    int64_t count = 1;
+    sv_shape shape = {.rank = rank};
+    if (from != SV_NO_SLOT) (void)sv_shape_count(&sv_emit_type(e, from)->shape, &count);
+    for (int32_t i = 0; i < rank; i++)
+        shape.dim[i] = i ? 1 : count;
+    return seen_as(e, from, &shape, out);
+}
+
+/* x without its zero point, with as much around it as windows reach. */
+static sv_status padded(sv_emit *e, const sv_integer_conv *c, sv_slot *out)
+{
+    sv_slot x, zero;
+    int64_t before[SV_MAX_RANK] = {0};
+    sv_shape whole = c->x;
+    SV_TRY(a_filter(e, slot_of(e, c, X_ZERO), 0, &zero));
+    SV_TRY(sv_emit_centered(e, 0, zero, SV_I16, &x));
+    for (int32_t i = 0; i < c->param->spatial; i++) {
+        const sv_conv_param *p = c->param;
+        int64_t reach = (c->y.dim[2 + i] - 1) * p->stride[i] + (p->kernel[i] - 1) * p->dilation[i];
+        before[2 + i] = p->pad[i];
+        whole.dim[2 + i] += p->pad[i];
+        if (whole.dim[2 + i] <= reach) whole.dim[2 + i] = reach + 1;
+    }
+    *out = x;
+    if (sv_shape_equal(&whole, &c->x)) return SV_OK;
+    SV_TRY(sv_emit_scalar(e, SV_I16, 0, &zero));
+    SV_TRY(sv_emit_temp(e, SV_I16, &whole, out));
+    return sv_emit_surround(e, *out, x, zero, before);
+}
+
+/* [images, channels, taps, y's spatial ..]: what each tap sees. */
+static sv_status columns(sv_emit *e, const sv_integer_conv *c, sv_slot *out)
+{
+    sv_slot x;
+    sv_shape one = c->y, all = {.rank = c->y.rank + 1, .dim = {c->x.dim[0], c->x.dim[1], c->taps}};
+    SV_TRY(padded(e, c, &x));
+    one.dim[1] = c->x.dim[1];
+    for (int32_t i = 0; i < c->param->spatial; i++)
+        all.dim[3 + i] = c->y.dim[2 + i];
+    SV_TRY(sv_emit_temp(e, SV_I16, &all, out));
+    for (int64_t tap = 0; tap < c->taps; tap++) {
+        int64_t start[SV_MAX_RANK] = {0}, step[SV_MAX_RANK], at[SV_MAX_RANK] = {0, 0, tap};
+        int64_t rest = tap;
+        for (int32_t i = 0; i < SV_MAX_RANK; i++)
+            step[i] = 1;
+        for (int32_t i = c->param->spatial - 1; i >= 0; i--) {
+            start[2 + i] = rest % c->param->kernel[i] * c->param->dilation[i];
+            step[2 + i] = c->param->stride[i];
+            rest /= c->param->kernel[i];
+        }
+        sv_slot seen, layer;
+        sv_shape flat = all;
+        flat.dim[2] = 1;
+        SV_TRY(sv_emit_temp(e, SV_I16, &one, &seen));
+        SV_TRY(sv_emit_window(e, seen, x, start, step));
+        SV_TRY(seen_as(e, seen, &flat, &layer));
+        SV_TRY(sv_emit_copy(e, *out, layer, at));
+    }
+    return SV_OK;
+}
+
+/* The sums, as y's shape: for each image and group the filters times the columns. */
+static sv_status sums(sv_emit *e, const sv_integer_conv *c, sv_slot to)
+{
+    const int64_t groups = c->param->groups, depth = c->w.dim[1] * c->taps;
+    const int64_t filters = c->w.dim[0] / groups;
+    const int64_t batch[4] = {c->x.dim[0], groups, filters, c->pixels};
+    sv_shape left = sv_shape_make(4, batch), right = left, w = left, result = left;
+    sv_slot all, col, weights, zero, a, product;
+    left.dim[3] = right.dim[2] = w.dim[3] = depth;
+    w.dim[0] = 1;
+    SV_TRY(columns(e, c, &all));
+    SV_TRY(seen_as(e, all, &right, &col));
+    SV_TRY(a_filter(e, slot_of(e, c, W_ZERO), c->w.rank, &zero));
+    SV_TRY(sv_emit_centered(e, slot_of(e, c, W), zero, SV_I16, &weights));
+    SV_TRY(seen_as(e, weights, &w, &a));
+    SV_TRY(sv_emit_temp(e, SV_I32, &result, &product));
+    sv_ref ref[3] = {sv_ref_expand(a, &left), sv_ref_any(col), sv_ref_any(product)};
+    sv_gemm_param param = {.alpha = 1.0f};
+    SV_TRY(sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4));
+    return sv_emit_reshape(e, to, product);
+}
+
+/* Sums and bias times x's and w's scales over y's, to the nearest integer. */
+static sv_status rescaled(sv_emit *e, const sv_integer_conv *c, sv_slot sum)
+{
+    const int32_t rank = c->y.rank - 1;
+    const sv_shape scalar = {.rank = 0};
+    sv_slot bias, x_scale, w_scale, y_scale, zero, scale, product, one;
+    SV_TRY(a_filter(e, slot_of(e, c, BIAS), rank, &bias));
+    SV_TRY(a_filter(e, slot_of(e, c, X_SCALE), 0, &x_scale));
+    SV_TRY(a_filter(e, slot_of(e, c, W_SCALE), rank, &w_scale));
+    SV_TRY(a_filter(e, slot_of(e, c, Y_SCALE), 0, &y_scale));
+    SV_TRY(seen_as(e, slot_of(e, c, Y_ZERO), &scalar, &zero));
+    if (bias != SV_NO_SLOT) SV_TRY(sv_emit_binary(e, SV_BINARY_Add, sum, bias, sum));
+    SV_TRY(sv_emit_temp(e, SV_F32, &sv_emit_type(e, w_scale)->shape, &scale));
+    SV_TRY(sv_emit_binary(e, SV_BINARY_Mul, w_scale, x_scale, scale));
+    SV_TRY(sv_emit_binary(e, SV_BINARY_Div, scale, y_scale, scale));
+    SV_TRY(sv_emit_temp(e, SV_F32, &c->y, &product));
+    SV_TRY(sv_emit_convert(e, sum, product));
+    SV_TRY(sv_emit_binary(e, SV_BINARY_Mul, product, scale, product));
+    SV_TRY(sv_emit_scalar(e, SV_F32, 1, &one));
+    return sv_emit_quantize(e, product, one, zero, sv_emit_out(e, 0));
+}
+
+static sv_status emit_product(sv_emit *e, const sv_integer_conv *c)
+{
+    sv_slot sum;
+    if (c->form->op == SV_OP_ConvInteger) return sums(e, c, sv_emit_out(e, 0));
+    SV_TRY(sv_emit_temp(e, SV_I32, &c->y, &sum));
+    SV_TRY(sums(e, c, sum));
+    return rescaled(e, c, sum);
+}
+
+static sv_status integer_conv_emit(sv_emit *e)
+{
+    if (e->symbolic) return SV_OK;
+    const sv_integer_conv_form *form = form_of(e->node);
+    sv_integer_conv c = {.form = form,
+                         .x = sv_emit_type(e, 0)->shape,
+                         .w = sv_emit_type(e, (sv_slot)form->input[W])->shape,
+                         .y = sv_emit_type(e, sv_emit_out(e, 0))->shape,
+                         .taps = 1,
+                         .pixels = 1};
+    sv_window window;
+    SV_TRY(sv_window_read(e->node, c.x.rank - 2, c.w.dim + 2, &window));
+    sv_conv_param param = {.spatial = window.spatial, .groups = sv_node_int(e->node, "group", 1)};
+    c.param = &param;
+    for (int32_t i = 0; i < window.spatial; i++) {
+        int64_t size;
+        SV_TRY(sv_window_size(e->node, &window, i, c.x.dim[2 + i], &size));
+        param.kernel[i] = window.kernel[i];
+        param.stride[i] = window.stride[i];
+        param.dilation[i] = window.dilation[i];
+        param.pad[i] = window.pad[i];
+        c.taps *= window.kernel[i];
+        c.pixels *= c.y.dim[2 + i];
+    }
+    int64_t count;
+    const bool some = sv_shape_count(&c.y, &count) && count > 0 && c.x.dim[1] > 0;
+    if (some && c.taps > 0 && c.taps <= TAPS_MOST) return emit_product(e, &c);
+    return emit_direct(e, form, &param);
 }
 
 const sv_op_desc sv_op_desc_ConvInteger = {.op = SV_OP_ConvInteger,

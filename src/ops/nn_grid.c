@@ -256,12 +256,127 @@ static void grid_run(const sv_call *call, uint32_t begin, uint32_t end)
 static const sv_kernel grid_kernel = {
     .name = "custom_grid_sample", .family = SV_FAMILY_custom, .units = grid_units, .run = grid_run};
 
+/* ---- by way of taps, for f32 ----------------------------------------------------------------- */
+
+/* The sum behind each point as elements of a plane with their weights: what the sample family
+ * takes.
+ */
+typedef struct sv_grid_taps_param {
+    sv_grid_param grid;
+    int32_t spatial;
+    int64_t size[GRID_SPATIAL_MAX]; /* of x */
+    int64_t taps;
+} sv_grid_taps_param;
+
+/* Operands: grid, at, weight. */
+static sv_rows grid_taps_rows(const sv_desc *at)
+{
+    return sv_rows_make(at->dim[0] * at->dim[1], at->dim[2] * 64);
+}
+
+static uint32_t grid_taps_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    return sv_rows_units(grid_taps_rows(&problem->desc[1]));
+}
+
+/* All pairs of the taps of one point of a plane. */
+static void combine_pairs(int64_t width, const sv_grid_taps taps[2], int32_t *at, float *weight)
+{
+    for (int i = 0; i < taps[0].n; i++) {
+        for (int k = 0; k < taps[1].n; k++) {
+            const bool inside = taps[0].at[i] >= 0 && taps[1].at[k] >= 0;
+            *at++ = inside ? (int32_t)(taps[0].at[i] * width + taps[1].at[k]) : 0;
+            *weight++ = inside ? (float)(taps[0].weight[i] * taps[1].weight[k]) : 0;
+        }
+    }
+}
+
+/* All combinations of the taps of one point. */
+static void combine_taps(const sv_grid_taps_param *p, const sv_grid_taps *taps, int32_t *at,
+                         float *weight)
+{
+    int64_t n = 1;
+    at[0] = 0;
+    weight[0] = 1;
+    double exact[64] = {1};
+    for (int32_t i = 0; i < p->spatial; i++) {
+        for (int64_t k = n; k-- > 0;) {
+            const double w = exact[k];
+            const int32_t base = at[k];
+            for (int t = taps[i].n; t-- > 0;) {
+                const bool inside = taps[i].at[t] >= 0;
+                const int64_t to = k * taps[i].n + t;
+                exact[to] = inside ? w * taps[i].weight[t] : 0;
+                at[to] = (int32_t)(base * p->size[i] + (inside ? taps[i].at[t] : 0));
+            }
+        }
+        n *= taps[i].n;
+    }
+    for (int64_t k = 0; k < n; k++)
+        weight[k] = (float)exact[k];
+}
+
+static void grid_taps_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    const sv_grid_taps_param *p = call->param;
+    sv_rows rows = grid_taps_rows(&call->desc[1]);
+    for (int64_t row = sv_rows_first(rows, begin); row < sv_rows_last(rows, end); row++) {
+        sv_grid_taps taps[GRID_SPATIAL_MAX];
+        for (int32_t i = 0; i < p->spatial; i++) {
+            double at =
+                ref_get(call->desc[0].dtype, call->ptr[0], row * p->spatial + p->spatial - 1 - i);
+            make_taps(&p->grid, at, p->size[i], &taps[i]);
+        }
+        int32_t *to = (int32_t *)call->ptr[1] + row * p->taps;
+        float *weight = (float *)call->ptr[2] + row * p->taps;
+        if (p->spatial == 2) {
+            combine_pairs(p->size[1], taps, to, weight);
+        } else {
+            combine_taps(p, taps, to, weight);
+        }
+    }
+}
+
+static const sv_kernel grid_taps_kernel = {.name = "custom_grid_taps",
+                                           .family = SV_FAMILY_custom,
+                                           .units = grid_taps_units,
+                                           .run = grid_taps_run};
+
+/* Whether the points' taps fit in tables that are worth it. */
+static bool takes_taps(const sv_emit *e, const sv_grid_param *grid, sv_grid_taps_param *out)
+{
+    const sv_type *x = sv_emit_type(e, 0), *y = sv_emit_type(e, sv_emit_out(e, 0));
+    const int64_t each = grid->mode == SV_GRID_NEAREST ? 1 : grid->mode == SV_GRID_LINEAR ? 2 : 4;
+    int64_t plane, points;
+    *out = (sv_grid_taps_param){.grid = *grid, .spatial = x->shape.rank - 2, .taps = 1};
+    if (x->dtype != SV_F32 || out->spatial > 3) return false;
+    for (int32_t i = 0; i < out->spatial; i++) {
+        out->size[i] = x->shape.dim[2 + i];
+        out->taps *= each;
+    }
+    return sv_shape_count_range(&x->shape, 2, x->shape.rank, &plane) &&
+           sv_shape_count_range(&y->shape, 2, y->shape.rank, &points) && plane < INT32_MAX &&
+           points < INT32_MAX;
+}
+
 static sv_status grid_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
     sv_grid_param param;
+    sv_grid_taps_param taps;
     SV_TRY(read_param(e->node, &param));
-    return sv_emit_run(e, &grid_kernel, &param, sizeof(param));
+    if (!takes_taps(e, &param, &taps)) return sv_emit_run(e, &grid_kernel, &param, sizeof(param));
+    const sv_shape *y = &sv_emit_type(e, sv_emit_out(e, 0))->shape;
+    sv_shape table = {.rank = 3, .dim = {y->dim[0], 1, taps.taps}};
+    for (int32_t i = 2; i < y->rank; i++)
+        table.dim[1] *= y->dim[i];
+    sv_slot at, weight;
+    SV_TRY(sv_emit_temp(e, SV_I32, &table, &at));
+    SV_TRY(sv_emit_temp(e, SV_F32, &table, &weight));
+    sv_ref make[3] = {sv_ref_dense(1), sv_ref_dense(at), sv_ref_dense(weight)};
+    SV_TRY(sv_emit_custom(e, &grid_taps_kernel, &taps, sizeof(taps), 3, make, 6));
+    return sv_emit_sample(e, 0, SV_NO_SLOT, at, weight, sv_emit_out(e, 0));
 }
 
 const sv_op_desc sv_op_desc_GridSample = {.op = SV_OP_GridSample,

@@ -28,6 +28,16 @@ static sv_status reshaped(sv_emit *e, sv_slot from, const sv_shape *shape, sv_sl
     return sv_emit_reshape(e, *out, from);
 }
 
+/* A column of one value a channel, for expanding to x's dims. */
+static sv_status as_column(sv_emit *e, sv_slot vector, sv_slot *out)
+{
+    const sv_shape *x = &sv_emit_type(e, 0)->shape;
+    sv_shape column = {.rank = x->rank - 1, .dim = {x->dim[1]}};
+    for (int32_t i = 1; i < column.rank; i++)
+        column.dim[i] = 1;
+    return reshaped(e, vector, &column, out);
+}
+
 /* ---- InstanceNormalization ------------------------------------------------------------------- */
 
 static sv_status channel_norm_infer(sv_infer *x)
@@ -42,14 +52,10 @@ static sv_status channel_norm_infer(sv_infer *x)
 static sv_status instance_norm_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
-    const sv_shape *x = &sv_emit_type(e, 0)->shape;
     sv_norm_param param = {.axis = 2, .epsilon = sv_node_float(e->node, "epsilon", 1e-5f)};
-    sv_shape column = {.rank = x->rank - 1, .dim = {x->dim[1]}};
-    for (int32_t i = 1; i < column.rank; i++)
-        column.dim[i] = 1;
     sv_slot slot[6] = {0, 0, 0, sv_emit_out(e, 0), SV_NO_SLOT, SV_NO_SLOT};
-    SV_TRY(reshaped(e, 1, &column, &slot[1]));
-    SV_TRY(reshaped(e, 2, &column, &slot[2]));
+    SV_TRY(as_column(e, 1, &slot[1]));
+    SV_TRY(as_column(e, 2, &slot[2]));
     return emit_norm(e, &param, slot);
 }
 
@@ -58,6 +64,7 @@ const sv_op_desc sv_op_desc_InstanceNormalization = {.op = SV_OP_InstanceNormali
                                                      .max_in = 3,
                                                      .min_out = 1,
                                                      .max_out = 1,
+                                                     .traits = SV_TRAIT_FUSE_BASE,
                                                      .infer = channel_norm_infer,
                                                      .emit = instance_norm_emit};
 
@@ -78,25 +85,33 @@ static sv_status group_norm_infer(sv_infer *x)
                           (long long)groups, (long long)in->dim[1]);
 }
 
-/* As [N, groups, C / groups, pixels], normalised over the last two dimensions. */
+/* With dimensions behind the channels as one, so that there is room for the groups. */
+static sv_status merged_group_norm_emit(sv_emit *e, const sv_norm_param *param)
+{
+    const sv_shape *x = &sv_emit_type(e, 0)->shape;
+    sv_shape merged = {.rank = 3, .dim = {x->dim[0], x->dim[1]}}, column = {2, {x->dim[1], 1}};
+    if (!sv_shape_count_range(x, 2, x->rank, &merged.dim[2]))
+        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED, "input 0: its size overflows");
+    sv_slot slot[6] = {0, 0, 0, 0, SV_NO_SLOT, SV_NO_SLOT}, y = sv_emit_out(e, 0);
+    SV_TRY(reshaped(e, 0, &merged, &slot[0]));
+    SV_TRY(reshaped(e, 1, &column, &slot[1]));
+    SV_TRY(reshaped(e, 2, &column, &slot[2]));
+    SV_TRY(sv_emit_temp(e, sv_emit_type(e, y)->dtype, &merged, &slot[3]));
+    SV_TRY(emit_norm(e, param, slot));
+    return sv_emit_reshape(e, y, slot[3]);
+}
+
 static sv_status group_norm_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
-    const sv_type *x = sv_emit_type(e, 0);
-    int64_t groups = sv_node_int(e->node, "num_groups", 1), pixels;
-    if (!sv_shape_count_range(&x->shape, 2, x->shape.rank, &pixels))
-        return sv_node_error(e->node, SV_CODE_RESOURCE_EXHAUSTED, "input 0: its size overflows");
-    sv_norm_param param = {.axis = 2, .epsilon = sv_node_float(e->node, "epsilon", 1e-5f)};
-    int64_t each = x->shape.dim[1] / groups;
-    sv_shape grouped = {.rank = 4, .dim = {x->shape.dim[0], groups, each, pixels}};
-    sv_shape column = {.rank = 3, .dim = {groups, each, 1}};
-    sv_slot slot[6] = {0, 0, 0, 0, SV_NO_SLOT, SV_NO_SLOT}, y = sv_emit_out(e, 0);
-    SV_TRY(reshaped(e, 0, &grouped, &slot[0]));
-    SV_TRY(reshaped(e, 1, &column, &slot[1]));
-    SV_TRY(reshaped(e, 2, &column, &slot[2]));
-    SV_TRY(sv_emit_temp(e, sv_emit_type(e, y)->dtype, &grouped, &slot[3]));
-    SV_TRY(emit_norm(e, &param, slot));
-    return sv_emit_reshape(e, y, slot[3]);
+    sv_norm_param param = {.axis = 1,
+                           .groups = sv_node_int(e->node, "num_groups", 1),
+                           .epsilon = sv_node_float(e->node, "epsilon", 1e-5f)};
+    if (sv_emit_type(e, 0)->shape.rank == SV_MAX_RANK) return merged_group_norm_emit(e, &param);
+    sv_slot slot[6] = {0, 0, 0, sv_emit_out(e, 0), SV_NO_SLOT, SV_NO_SLOT};
+    SV_TRY(as_column(e, 1, &slot[1]));
+    SV_TRY(as_column(e, 2, &slot[2]));
+    return emit_norm(e, &param, slot);
 }
 
 const sv_op_desc sv_op_desc_GroupNormalization = {.op = SV_OP_GroupNormalization,
@@ -104,6 +119,7 @@ const sv_op_desc sv_op_desc_GroupNormalization = {.op = SV_OP_GroupNormalization
                                                   .max_in = 3,
                                                   .min_out = 1,
                                                   .max_out = 1,
+                                                  .traits = SV_TRAIT_FUSE_BASE,
                                                   .infer = group_norm_infer,
                                                   .emit = group_norm_emit};
 

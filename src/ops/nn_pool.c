@@ -49,7 +49,13 @@ static sv_status pool_emit(sv_emit *e)
     }
     sv_ref ref[3] = {sv_ref_clast(0), sv_ref_clast(sv_emit_out(e, 0)),
                      sv_ref_any(sv_emit_out(e, 1))};
-    uint32_t mask = ref[2].slot == SV_NO_SLOT ? 2 : 6;
+    bool indexed = ref[2].slot != SV_NO_SLOT;
+    uint32_t mask = indexed ? 6 : 2;
+    /* These have rows for planes too. */
+    if (param.kind != SV_POOL_LP && !indexed && sv_emit_type(e, 0)->dtype == SV_F32) {
+        ref[0] = sv_ref_any(0);
+        ref[1] = sv_ref_follow(sv_emit_out(e, 0));
+    }
     return sv_emit_problem(e, SV_FAMILY_pool, &param, sizeof(param), 3, ref, mask);
 }
 

@@ -250,6 +250,15 @@ static sv_status read_modes(const sv_node *node, sv_resize_param *out)
     return SV_OK;
 }
 
+/* Whether nothing changes. */
+static bool is_identity(const sv_shape *in, const sv_shape *out, const sv_resize_param *param)
+{
+    bool same = param->coordinate != SV_COORD_TF_CROP_AND_RESIZE && sv_shape_equal(in, out);
+    for (int32_t i = 0; same && i < in->rank; i++)
+        same = param->scale[i] == 1;
+    return same;
+}
+
 static sv_status resize_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
@@ -264,7 +273,10 @@ static sv_status resize_emit(sv_emit *e)
     memcpy(param.scale, r.scale, sizeof(param.scale));
     memcpy(param.roi_start, r.roi_start, sizeof(param.roi_start));
     memcpy(param.roi_end, r.roi_end, sizeof(param.roi_end));
-    sv_ref ref[2] = {sv_ref_any(0), sv_ref_any(sv_emit_out(e, 0))};
+    sv_slot y = sv_emit_out(e, 0);
+    if (is_identity(&sv_emit_type(e, 0)->shape, &sv_emit_type(e, y)->shape, &param))
+        return sv_emit_reshape(e, y, 0);
+    sv_ref ref[2] = {sv_ref_any(0), sv_ref_follow(y)};
     return sv_emit_problem(e, SV_FAMILY_resize, &param, sizeof(param), 2, ref, 2);
 }
 

@@ -250,6 +250,114 @@ static void roi_run(const sv_call *call, uint32_t begin, uint32_t end)
 static const sv_kernel roi_kernel = {
     .name = "custom_roi_pool", .family = SV_FAMILY_custom, .units = roi_units, .run = roi_run};
 
+/* ---- RoiAlign by way of taps, for f32 -------------------------------------------------------- */
+
+/* More samples of a bin along one dimension than tables are worth. */
+enum { TAPPED_SAMPLES = 4 };
+
+/* The four neighbours of a point with their share of `weight`; 0 outside the image. */
+static void point_taps(const sv_desc *in, double y, double x, double weight, int32_t *at, float *w)
+{
+    const double point[2] = {y, x};
+    int64_t low[2], high[2];
+    double rest[2];
+    bool inside = true;
+    for (int i = 0; i < 2; i++) {
+        const int64_t size = in->dim[2 + i];
+        const double limit = (double)size;
+        inside = inside && point[i] >= -1 && point[i] <= limit;
+        double p = inside && point[i] > 0 ? point[i] : 0;
+        low[i] = (int64_t)p;
+        if (low[i] >= size - 1) {
+            low[i] = size - 1;
+            p = (double)low[i];
+        }
+        high[i] = low[i] < size - 1 ? low[i] + 1 : low[i];
+        rest[i] = p - (double)low[i];
+    }
+    for (int i = 0; i < 4; i++) {
+        const int64_t row = i & 2 ? high[0] : low[0], column = i & 1 ? high[1] : low[1];
+        const double share = (i & 2 ? rest[0] : 1 - rest[0]) * (i & 1 ? rest[1] : 1 - rest[1]);
+        at[i] = inside ? (int32_t)(row * in->dim[3] + column) : 0;
+        w[i] = inside ? (float)(share * weight) : 0;
+    }
+}
+
+/* Operands: x (for its size alone), regions, images, image, at, weight. */
+static void align_taps(const sv_call *call, const sv_roi *roi, int32_t *at, float *weight)
+{
+    const sv_roi_param *p = call->param;
+    const sv_desc *in = &call->desc[0];
+    const int64_t s = p->samples;
+    const double share = 1 / (double)(s * s);
+    for (int64_t bin = 0; bin < p->height * p->width; bin++) {
+        for (int64_t i = 0; i < s * s; i++, at += 4, weight += 4) {
+            const int64_t cell[2] = {bin / p->width, bin % p->width}, part[2] = {i / s, i % s};
+            const double row = (double)cell[0] + ((double)part[0] + 0.5) / (double)s;
+            const double column = (double)cell[1] + ((double)part[1] + 0.5) / (double)s;
+            point_taps(in, roi->top + row * roi->bin_height, roi->left + column * roi->bin_width,
+                       share, at, weight);
+        }
+    }
+}
+
+static uint32_t align_units(const sv_problem *problem, uint32_t phase)
+{
+    (void)phase;
+    return (uint32_t)problem->desc[4].dim[0];
+}
+
+/* A unit is one region. */
+static void align_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    const int64_t each = call->desc[4].dim[1] * call->desc[4].dim[2];
+    const int64_t plane = call->desc[0].dim[2] * call->desc[0].dim[3];
+    for (uint32_t unit = begin; unit < end; unit++) {
+        int32_t *at = (int32_t *)call->ptr[4] + unit * each;
+        float *weight = (float *)call->ptr[5] + unit * each;
+        sv_roi roi;
+        read_roi(call, unit, unit, &roi);
+        ((int32_t *)call->ptr[3])[unit] = roi.image < 0 ? 0 : (int32_t)roi.image;
+        if (roi.image < 0 || !plane) {
+            memset(at, 0, (size_t)each * sizeof(*at));
+            memset(weight, 0, (size_t)each * sizeof(*weight));
+        } else {
+            align_taps(call, &roi, at, weight);
+        }
+    }
+}
+
+static const sv_kernel align_kernel = {
+    .name = "custom_roi_taps", .family = SV_FAMILY_custom, .units = align_units, .run = align_run};
+
+/* Whether as many samples are taken of every bin, and their tables fit. */
+static bool takes_taps(const sv_emit *e, const sv_roi_param *p)
+{
+    const sv_type *x = sv_emit_type(e, 0);
+    int64_t plane;
+    return e->node->op == SV_OP_RoiAlign && x->dtype == SV_F32 && !p->maximum && p->samples > 0 &&
+           p->samples <= TAPPED_SAMPLES && sv_shape_count_range(&x->shape, 2, 4, &plane) &&
+           plane < INT32_MAX && sv_emit_type(e, 1)->shape.dim[0] < INT32_MAX &&
+           p->height * p->width < INT32_MAX;
+}
+
+static sv_status emit_taps(sv_emit *e, const sv_roi_param *p)
+{
+    const int64_t rois = sv_emit_type(e, 1)->shape.dim[0];
+    const sv_shape table = {.rank = 3,
+                            .dim = {rois, p->height * p->width, 4 * p->samples * p->samples}};
+    sv_slot image, at, weight;
+    SV_TRY(sv_emit_temp(e, SV_I32, &(sv_shape){1, {rois}}, &image));
+    SV_TRY(sv_emit_temp(e, SV_I32, &table, &at));
+    SV_TRY(sv_emit_temp(e, SV_F32, &table, &weight));
+    sv_ref ref[6] = {sv_ref_any(0),       sv_ref_dense(1),  sv_ref_dense(2),
+                     sv_ref_dense(image), sv_ref_dense(at), sv_ref_dense(weight)};
+    SV_TRY(sv_emit_custom(e, &align_kernel, p, sizeof(*p), 6, ref, 0x38));
+    return sv_emit_sample(e, 0, image, at, weight, sv_emit_out(e, 0));
+}
+
+/* ---- the operators --------------------------------------------------------------------------- */
+
 static sv_status roi_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
@@ -261,6 +369,7 @@ static sv_status roi_emit(sv_emit *e)
                              "input 2: expected %lld values as input 1 has rows, found %lld",
                              (long long)sv_emit_type(e, 1)->shape.dim[0],
                              (long long)sv_emit_type(e, 2)->shape.dim[0]);
+    if (takes_taps(e, &param)) return emit_taps(e, &param);
     sv_ref ref[4] = {sv_ref_dense(0), sv_ref_dense(1), sv_ref_dense(align ? 2 : SV_NO_SLOT),
                      sv_ref_dense(sv_emit_out(e, 0))};
     return sv_emit_custom(e, &roi_kernel, &param, sizeof(param), 4, ref, 8);

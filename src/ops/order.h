@@ -11,6 +11,11 @@
 static inline uint64_t sv_order_key(sv_dtype dtype, const void *at)
 {
     const uint64_t top = (uint64_t)1 << 63;
+    if (dtype == SV_I64) { /* the usual one: without a call */
+        uint64_t own;
+        memcpy(&own, at, sizeof(own));
+        return own ^ top;
+    }
     if (!sv_dtype_is_float(dtype)) {
         if (dtype == SV_U64) return sv_scalar_get_u64(dtype, at);
         return (uint64_t)sv_scalar_get_i64(dtype, at) ^ top;

@@ -136,59 +136,194 @@ static int64_t pad_source(const sv_pad_param *p, int32_t d, int64_t dim, int64_t
     if (p->mode == PAD_EDGE) return low + (at < 0 ? 0 : n - 1);
     int64_t period = p->mode == PAD_WRAP ? n : 2 * (n - 1);
     if (period <= 0) return low;
-    at %= period;
+    if (at <= -period || at >= period) at %= period;
     if (at < 0) at += period;
     return low + (at < n ? at : period - at);
 }
 
-/* Operands: x, y. A row is y's innermost dimension. */
-static sv_rows pad_rows(const sv_desc *y)
+/* How y is walked, whatever the strides are: lines of positions along the innermost dimension that
+ * is padded, and at a position the elements that lie side by side in x and y, all of which stay. */
+typedef struct sv_pad_walk {
+    int32_t
+        n; /* dimensions outside of a position, by falling stride of y; the line's is the last */
+    int32_t dim[SV_MAX_RANK];
+    size_t run; /* bytes of a position */
+    sv_rows lines;
+} sv_pad_walk;
+
+/* Takes the dimensions that stay whole and side by side off the end. */
+static void pad_take_run(const sv_pad_param *p, const sv_desc *x, const sv_desc *y,
+                         sv_pad_walk *walk)
 {
-    int64_t inner = y->dim[y->rank - 1];
-    return sv_rows_make(inner ? sv_desc_count(y) / inner : 0, inner * (int64_t)sv_desc_size(y));
+    int64_t run = 1;
+    for (; walk->n > 0; walk->n--) {
+        int32_t d = walk->dim[walk->n - 1];
+        bool stays = p->pads.before[d] == 0 && p->pads.after[d] == 0;
+        bool beside = x->stride[d] == run && y->stride[d] == run;
+        if (!stays || !(beside || y->dim[d] == 1)) break;
+        run *= y->dim[d];
+    }
+    walk->run = (size_t)run * sv_desc_size(x);
+}
+
+static void pad_walk_init(sv_pad_walk *walk, const sv_pad_param *p, const sv_desc *x,
+                          const sv_desc *y)
+{
+    walk->n = 0;
+    for (int32_t d = 0; d < y->rank; d++) {
+        int32_t at = walk->n++;
+        for (; at > 0 && y->stride[walk->dim[at - 1]] < y->stride[d]; at--)
+            walk->dim[at] = walk->dim[at - 1];
+        walk->dim[at] = d;
+    }
+    pad_take_run(p, x, y, walk);
+    int64_t count = 1, length = walk->n ? y->dim[walk->dim[walk->n - 1]] : 1;
+    for (int32_t i = 0; i + 1 < walk->n; i++)
+        count *= y->dim[walk->dim[i]];
+    if (!length || !walk->run) count = 0;
+    walk->lines = sv_rows_make(count, length * (int64_t)walk->run);
 }
 
 static uint32_t pad_units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    return sv_rows_units(pad_rows(&problem->desc[1]));
+    sv_pad_walk walk;
+    pad_walk_init(&walk, problem->param, &problem->desc[0], &problem->desc[1]);
+    return sv_rows_units(walk.lines);
 }
 
-static void pad_row(const sv_pad_param *p, const sv_desc *x, const sv_desc *y, const char *from,
-                    char *to)
+/* A line: where its positions come from, in bytes from its start in x and in y. Positions that are
+ * repeated are listed, as far as there is room; those of x itself follow each other. */
+enum { PAD_LISTED = 64 };
+typedef struct sv_pad_line {
+    const sv_pad_param *p;
+    int32_t d;
+    size_t run;
+    int64_t dim, count;         /* positions of x and of y */
+    int64_t x_step, y_step;     /* bytes */
+    int64_t first, low, inside; /* positions before x's in y; x's first that counts, and how many */
+    int32_t n;                  /* listed, -1: too many */
+    int64_t from[PAD_LISTED], to[PAD_LISTED];
+} sv_pad_line;
+
+static void pad_line_init(sv_pad_line *line, const sv_call *call, const sv_pad_walk *walk)
 {
-    int32_t last = x->rank - 1;
-    size_t size = sv_desc_size(x);
-    int64_t before = p->pads.before[last], after = p->pads.after[last];
-    int64_t first = before > 0 ? before : 0, low = before < 0 ? -before : 0;
-    int64_t inside = x->dim[last] - low - (after < 0 ? -after : 0);
-    for (int64_t i = 0; i < first; i++) {
-        int64_t at = pad_source(p, last, x->dim[last], i);
-        sv_element_move(to + (size_t)i * size, from + (size_t)at * size, size);
+    const sv_pad_param *p = call->param;
+    const sv_desc *x = &call->desc[0], *y = &call->desc[1];
+    const int64_t size = (int64_t)sv_desc_size(x);
+    const int32_t d = walk->dim[walk->n - 1];
+    const int64_t before = p->pads.before[d], after = p->pads.after[d];
+    *line = (sv_pad_line){.p = p, .d = d, .run = walk->run, .dim = x->dim[d], .count = y->dim[d]};
+    line->x_step = x->stride[d] * size;
+    line->y_step = y->stride[d] * size;
+    line->first = before > 0 ? before : 0;
+    line->low = before < 0 ? -before : 0;
+    line->inside = line->dim - line->low - (after < 0 ? -after : 0);
+    if (line->count - line->inside > PAD_LISTED) line->n = -1;
+    for (int64_t i = 0; line->n >= 0 && i < line->count; i++) {
+        if (i == line->first) i += line->inside;
+        if (i >= line->count) break;
+        line->from[line->n] = pad_source(p, d, line->dim, i) * line->x_step;
+        line->to[line->n++] = i * line->y_step;
     }
-    memcpy(to + (size_t)first * size, from + (size_t)low * size, (size_t)inside * size);
-    for (int64_t i = first + inside; i < y->dim[last]; i++) {
-        int64_t at = pad_source(p, last, x->dim[last], i);
-        sv_element_move(to + (size_t)i * size, from + (size_t)at * size, size);
+}
+
+/* The positions [first, last). */
+static void pad_positions(const sv_pad_line *line, const char *from, char *to, int64_t first,
+                          int64_t last)
+{
+    for (int64_t i = first; i < last; i++) {
+        int64_t at = pad_source(line->p, line->d, line->dim, i);
+        sv_element_move(to + i * line->y_step, from + at * line->x_step, line->run);
+    }
+}
+
+static void pad_listed(const sv_pad_line *line, const char *from, char *to)
+{
+    for (int32_t i = 0; i < line->n; i++) {
+        if (line->run == 4) {
+            memcpy(to + line->to[i], from + line->from[i], 4);
+        } else {
+            memcpy(to + line->to[i], from + line->from[i], line->run);
+        }
+    }
+}
+
+static void pad_line(const sv_pad_line *line, const char *from, char *to)
+{
+    const int64_t run = (int64_t)line->run, end = line->first + line->inside;
+    if (line->x_step == run && line->y_step == run) {
+        memcpy(to + line->first * run, from + line->low * run, (size_t)(line->inside * run));
+    } else {
+        pad_positions(line, from, to, line->first, end);
+    }
+    if (line->n >= 0) {
+        pad_listed(line, from, to);
+    } else {
+        pad_positions(line, from, to, 0, line->first);
+        pad_positions(line, from, to, end, line->count);
+    }
+}
+
+/* A line's place: its index in each dimension, and how far along that has come in x and in y. */
+typedef struct sv_pad_place {
+    int64_t index[SV_MAX_RANK];
+    int64_t x[SV_MAX_RANK], y[SV_MAX_RANK]; /* bytes */
+    const char *from;
+    char *to;
+} sv_pad_place;
+
+/* Dimension i of the walk moves to `index`. */
+static void pad_place_set(const sv_call *call, const sv_pad_walk *walk, int32_t i, int64_t index,
+                          sv_pad_place *place)
+{
+    const sv_desc *x = &call->desc[0], *y = &call->desc[1];
+    const int64_t size = (int64_t)sv_desc_size(x), d = walk->dim[i];
+    int64_t from = pad_source(call->param, (int32_t)d, x->dim[d], index) * x->stride[d] * size;
+    int64_t to = index * y->stride[d] * size;
+    place->from += from - place->x[i];
+    place->to += to - place->y[i];
+    place->index[i] = index;
+    place->x[i] = from;
+    place->y[i] = to;
+}
+
+static void pad_place_init(const sv_call *call, const sv_pad_walk *walk, int64_t line,
+                           sv_pad_place *place)
+{
+    *place = (sv_pad_place){.from = call->ptr[0], .to = call->ptr[1]};
+    for (int32_t i = walk->n - 2; i >= 0; i--) {
+        int64_t dim = call->desc[1].dim[walk->dim[i]];
+        pad_place_set(call, walk, i, line % dim, place);
+        line /= dim;
+    }
+}
+
+static void pad_place_next(const sv_call *call, const sv_pad_walk *walk, sv_pad_place *place)
+{
+    for (int32_t i = walk->n - 2; i >= 0; i--) {
+        bool more = place->index[i] + 1 < call->desc[1].dim[walk->dim[i]];
+        pad_place_set(call, walk, i, more ? place->index[i] + 1 : 0, place);
+        if (more) return;
     }
 }
 
 static void pad_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
-    const sv_pad_param *p = call->param;
-    const sv_desc *x = &call->desc[0], *y = &call->desc[1];
-    sv_rows rows = pad_rows(y);
-    size_t size = sv_desc_size(x);
-    int32_t last = x->rank - 1;
-    for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        int64_t offset = 0, stride = x->dim[last], rest = r;
-        for (int32_t d = last - 1; d >= 0; d--) {
-            offset += pad_source(p, d, x->dim[d], rest % y->dim[d]) * stride;
-            rest /= y->dim[d];
-            stride *= x->dim[d];
+    sv_pad_walk walk;
+    sv_pad_place place;
+    sv_pad_line line;
+    pad_walk_init(&walk, call->param, &call->desc[0], &call->desc[1]);
+    int64_t first = sv_rows_first(walk.lines, begin), last = sv_rows_last(walk.lines, end);
+    if (first >= last) return;
+    if (walk.n) pad_line_init(&line, call, &walk);
+    pad_place_init(call, &walk, first, &place);
+    for (; first < last; first++, pad_place_next(call, &walk, &place)) {
+        if (walk.n) {
+            pad_line(&line, place.from, place.to);
+        } else {
+            memcpy(place.to, place.from, walk.run);
         }
-        pad_row(p, x, y, (const char *)call->ptr[0] + (size_t)offset * size,
-                (char *)call->ptr[1] + (size_t)(r * y->dim[last]) * size);
     }
 }
 
@@ -214,7 +349,7 @@ static sv_status pad_emit(sv_emit *e)
         if (fill == SV_NO_SLOT) SV_TRY(sv_emit_scalar(e, sv_emit_type(e, 0)->dtype, 0.0, &fill));
         return crop_and_surround(e, &param.pads, fill);
     }
-    sv_ref ref[2] = {sv_ref_dense(0), sv_ref_dense(sv_emit_out(e, 0))};
+    sv_ref ref[2] = {sv_ref_any(0), sv_ref_follow(sv_emit_out(e, 0))};
     return sv_emit_custom(e, &pad_kernel, &param, sizeof(param), 2, ref, 2);
 }
 

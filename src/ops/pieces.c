@@ -334,43 +334,86 @@ static sv_status tile_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* Operands: x, y. A row is y's innermost dimension. */
-static sv_rows tile_rows(const sv_desc *y)
+/* The dimensions that are repeated, each with those behind it that are not; rank at least 1. */
+typedef struct sv_tile_param {
+    int32_t rank;
+    int64_t from[SV_MAX_RANK], repeat[SV_MAX_RANK];
+} sv_tile_param;
+
+static sv_tile_param tile_dims(const sv_shape *x, const sv_shape *y)
 {
-    int32_t last = y->rank - 1;
-    int64_t inner = y->rank ? y->dim[last] : 1;
-    return sv_rows_make(inner ? sv_desc_count(y) / inner : 0, inner * (int64_t)sv_desc_size(y));
+    sv_tile_param p = {.rank = 1, .from = {1}, .repeat = {1}};
+    for (int32_t i = 0; i < x->rank; i++) {
+        const int64_t repeat = x->dim[i] ? y->dim[i] / x->dim[i] : 1;
+        if (repeat == 1) {
+            p.from[p.rank - 1] *= x->dim[i];
+            continue;
+        }
+        if (p.repeat[p.rank - 1] != 1 || p.from[p.rank - 1] != 1) p.rank++;
+        p.from[p.rank - 1] = x->dim[i];
+        p.repeat[p.rank - 1] = repeat;
+    }
+    return p;
+}
+
+/* A row is a run of x that repeats, once if it is long, else with all its repeats. */
+#define TILE_LONG 4096
+
+static bool tile_once(const sv_tile_param *p, size_t size)
+{
+    return (size_t)p->from[p->rank - 1] * size >= TILE_LONG;
+}
+
+static sv_rows tile_rows(const sv_tile_param *p, const sv_desc *y)
+{
+    const int64_t size = (int64_t)sv_desc_size(y);
+    int64_t row = p->from[p->rank - 1];
+    if (!tile_once(p, (size_t)size)) row *= p->repeat[p->rank - 1];
+    return sv_rows_make(row ? sv_desc_count(y) / row : 0, row * size);
 }
 
 static uint32_t tile_units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    return sv_rows_units(tile_rows(&problem->desc[1]));
+    return sv_rows_units(tile_rows(problem->param, &problem->desc[1]));
 }
 
 /* Where the row of x begins that row `row` of y repeats. */
-static int64_t tile_source(const sv_desc *x, const sv_desc *y, int64_t row)
+static int64_t tile_source(const sv_tile_param *p, bool once, int64_t row)
 {
-    int64_t offset = 0, stride = x->dim[x->rank - 1];
-    for (int32_t i = y->rank - 2; i >= 0; i--) {
-        offset += row % y->dim[i] % x->dim[i] * stride;
-        row /= y->dim[i];
-        stride *= x->dim[i];
+    int32_t last = p->rank - 1;
+    int64_t offset = 0, stride = p->from[last];
+    if (once) row /= p->repeat[last];
+    for (int32_t i = last - 1; i >= 0; i--) {
+        offset += row % (p->from[i] * p->repeat[i]) % p->from[i] * stride;
+        row /= p->from[i] * p->repeat[i];
+        stride *= p->from[i];
     }
     return offset;
 }
 
+/* `from` bytes again and again, until there are `to`: what there is doubles. */
+static void tile_repeat(char *target, const char *source, size_t from, size_t to)
+{
+    memcpy(target, source, from);
+    for (size_t have = from; have < to;) {
+        size_t more = have < to - have ? have : to - have;
+        memcpy(target + have, target, more);
+        have += more;
+    }
+}
+
 static void tile_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
-    const sv_desc *x = &call->desc[0], *y = &call->desc[1];
-    sv_rows rows = tile_rows(y);
-    size_t size = sv_desc_size(y);
-    size_t from = (size_t)x->dim[x->rank - 1] * size, to = (size_t)y->dim[y->rank - 1] * size;
+    const sv_tile_param *p = call->param;
+    const sv_desc *y = &call->desc[1];
+    sv_rows rows = tile_rows(p, y);
+    const size_t size = sv_desc_size(y), from = (size_t)p->from[p->rank - 1] * size;
+    const bool once = tile_once(p, size);
+    const size_t to = once ? from : from * (size_t)p->repeat[p->rank - 1];
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        const char *source = (const char *)call->ptr[0] + (size_t)tile_source(x, y, r) * size;
-        char *target = (char *)call->ptr[1] + (size_t)r * to;
-        for (size_t at = 0; at < to; at += from)
-            memcpy(target + at, source, from);
+        const char *source = (const char *)call->ptr[0] + (size_t)tile_source(p, once, r) * size;
+        tile_repeat((char *)call->ptr[1] + (size_t)r * to, source, from, to);
     }
 }
 
@@ -381,10 +424,11 @@ static sv_status tile_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
     sv_slot y = sv_emit_out(e, 0);
-    if (sv_shape_equal(&sv_emit_type(e, y)->shape, &sv_emit_type(e, 0)->shape))
-        return sv_emit_reshape(e, y, 0);
+    const sv_shape *from = &sv_emit_type(e, 0)->shape, *to = &sv_emit_type(e, y)->shape;
+    if (sv_shape_equal(from, to)) return sv_emit_reshape(e, y, 0);
+    const sv_tile_param param = tile_dims(from, to);
     sv_ref ref[2] = {sv_ref_dense(0), sv_ref_dense(y)};
-    return sv_emit_custom(e, &tile_kernel, NULL, 0, 2, ref, 2);
+    return sv_emit_custom(e, &tile_kernel, &param, sizeof(param), 2, ref, 2);
 }
 
 const sv_op_desc sv_op_desc_Tile = {.op = SV_OP_Tile,

@@ -2,59 +2,132 @@
  * DynamicQuantizeLinear, which finds its scale itself. */
 #include "base/status.h"
 #include "kernels/convert/element.h"
+#include "kernels/quantize/values.h"
 #include "ops/quantize.h"
 #include "ops/support.h"
 
 #include <math.h>
 
-#define BLOCK 256
+/* ---- scales of blocks ---------------------------------------------------------------------- */
 
-/* ---- which scale belongs to which element ------------------------------------------------ */
+/* Where each `block` elements along the axis share a scale. */
+typedef struct sv_block_param {
+    sv_quantize_param quantize;
+    int32_t axis;
+    int64_t block;
+} sv_block_param;
 
-typedef struct sv_quantize_param {
-    int32_t axis;      /* -1: one scale for all */
-    int64_t block;     /* elements along the axis that share a scale; 0: one scale an index */
-    uint8_t precision; /* sv_dtype in which x is divided by the scale */
-    bool saturate;
-} sv_quantize_param;
-
-/* A tensor as rows whose scales lie `step` (0 or 1) apart, beginning at `base` of the row. */
-typedef struct sv_scaled {
-    sv_rows rows;
-    sv_span span;
-    int64_t length, step, scales; /* of a row; scales along the axis */
-    bool whole;                   /* a row is a whole line along the (innermost) axis */
-} sv_scaled;
-
-static sv_scaled scaled_of(const sv_desc *x, const sv_desc *scale, const sv_quantize_param *p)
+/* Operands: x, scale, zero point, y. A row is a run behind the axis, with as many scales, or, where
+ * there is one element behind it, the elements that share a scale. */
+static sv_rows block_rows(const sv_desc *desc, const sv_block_param *p)
 {
-    sv_scaled s = {.span = {1, 1, 1}, .length = 1};
-    int64_t count = sv_desc_count(x);
-    if (p->axis < 0) {
-        if (x->rank > 0) s.length = x->dim[x->rank - 1];
-    } else {
-        s.span = sv_desc_span(x, p->axis);
-        s.whole = s.span.inner == 1 && p->block == 0;
-        s.length = s.whole ? s.span.axis : s.span.inner;
-        s.step = s.whole || p->block > 0;
-        s.scales = p->block > 0 ? scale->dim[p->axis] : 0;
-    }
-    s.rows = sv_rows_make(s.length ? count / s.length : 0, s.length * 8);
-    return s;
+    sv_span span = sv_desc_span(&desc[0], p->axis);
+    if (span.inner == 1) return sv_rows_make(span.outer * desc[1].dim[p->axis], p->block * 8);
+    return sv_rows_make(span.outer * span.axis, span.inner * 8);
 }
 
-static int64_t scale_base(const sv_scaled *s, const sv_quantize_param *p, int64_t row)
-{
-    if (p->axis < 0 || s->whole) return 0;
-    int64_t at = row % s->span.axis;
-    if (p->block == 0) return at;
-    return (row / s->span.axis * s->scales + at / p->block) * s->span.inner;
-}
-
-static uint32_t quantize_units(const sv_problem *problem, uint32_t phase)
+static uint32_t block_units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    return sv_rows_units(scaled_of(&problem->desc[0], &problem->desc[1], problem->param).rows);
+    return sv_rows_units(block_rows(problem->desc, problem->param));
+}
+
+/* `n` elements from `first` on; their scales are `step` (0 or 1) apart, from `scale` on. */
+typedef struct sv_block_row {
+    int64_t first, n, scale, step;
+} sv_block_row;
+
+static sv_block_row block_row(const sv_desc *desc, const sv_block_param *p, int64_t row)
+{
+    const sv_span span = sv_desc_span(&desc[0], p->axis);
+    const int64_t scales = desc[1].dim[p->axis];
+    if (span.inner == 1) {
+        const int64_t at = row % scales * p->block, left = span.axis - at;
+        return (sv_block_row){row / scales * span.axis + at, left < p->block ? left : p->block, row,
+                              0};
+    }
+    const int64_t scale = row / span.axis * scales + row % span.axis / p->block;
+    return (sv_block_row){row * span.inner, span.inner, scale * span.inner, 1};
+}
+
+/* `n` elements of an operand from index `at` on. */
+static void load(const sv_call *call, uint32_t operand, int64_t at, int64_t n, double *out)
+{
+    const sv_desc *desc = &call->desc[operand];
+    int64_t size = (int64_t)sv_desc_size(desc);
+    if (!call->ptr[operand]) return;
+    sv_element_get_f64(desc->dtype, (const char *)call->ptr[operand] + at * size, size, out, n);
+}
+
+static void block_run(const sv_call *call, uint32_t begin, uint32_t end)
+{
+    const sv_block_param *p = call->param;
+    const sv_desc *y = &call->desc[3];
+    const int64_t y_size = (int64_t)sv_desc_size(y);
+    sv_rows rows = block_rows(call->desc, p);
+    sv_quantize_values v = {.n = 0};
+    for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
+        const sv_block_row row = block_row(call->desc, p, r);
+        v.step = row.step;
+        for (int64_t at = 0; at < row.n; at += SV_QUANTIZE_BLOCK) {
+            v.n = row.n - at < SV_QUANTIZE_BLOCK ? row.n - at : SV_QUANTIZE_BLOCK;
+            load(call, 0, row.first + at, v.n, v.value);
+            load(call, 1, row.scale + at * v.step, v.step ? v.n : 1, v.scale);
+            load(call, 2, row.scale + at * v.step, v.step ? v.n : 1, v.zero);
+            sv_quantize_put(&p->quantize, &v, y->dtype,
+                            (char *)call->ptr[3] + (row.first + at) * y_size, y_size);
+        }
+    }
+}
+
+static const sv_kernel block_kernel = {.name = "custom_quantize_blocks",
+                                       .family = SV_FAMILY_custom,
+                                       .units = block_units,
+                                       .run = block_run};
+
+/* ---- one scale, or one an index of an axis ------------------------------------------------- */
+
+/* A vector as one along `axis` of `rank` dimensions, right-aligned; axis -1: one value. */
+static sv_status along_axis(sv_emit *e, sv_slot *slot, int32_t axis, int32_t rank)
+{
+    sv_shape shape = {.rank = axis < 0 ? 0 : rank - axis};
+    if (*slot == SV_NO_SLOT) return SV_OK;
+    const sv_type type = *sv_emit_type(e, *slot);
+    for (int32_t i = 1; i < shape.rank; i++)
+        shape.dim[i] = 1;
+    if (shape.rank > 0) shape.dim[0] = type.shape.dim[0];
+    if (type.shape.rank == shape.rank) return SV_OK;
+    sv_slot from = *slot;
+    SV_TRY(sv_emit_temp(e, type.dtype, &shape, slot));
+    return sv_emit_reshape(e, *slot, from);
+}
+
+static sv_status emit_scaled(sv_emit *e, const sv_quantize_param *param, int32_t axis, sv_slot x,
+                             sv_slot scale, sv_slot zero, sv_slot y)
+{
+    const sv_shape shape = sv_emit_type(e, x)->shape;
+    SV_TRY(along_axis(e, &scale, axis, shape.rank));
+    SV_TRY(along_axis(e, &zero, axis, shape.rank));
+    sv_ref ref[4] = {sv_ref_any(x), sv_ref_expand(scale, &shape), sv_ref_expand(zero, &shape),
+                     sv_ref_any(y)};
+    if (zero == SV_NO_SLOT) ref[2] = sv_ref_any(SV_NO_SLOT);
+    return sv_emit_problem(e, SV_FAMILY_quantize, param, sizeof(*param), 4, ref, 8);
+}
+
+/* What the shape of the scale and 'block_size' say. */
+static sv_status emit_any(sv_emit *e, const sv_quantize_param *param)
+{
+    const sv_shape *in = &sv_emit_type(e, 0)->shape, *scale = &sv_emit_type(e, 1)->shape;
+    int64_t axis = sv_node_int(e->node, "axis", 1), one;
+    sv_block_param blocks = {.quantize = *param};
+    sv_slot zero = sv_emit_in(e, 2), y = sv_emit_out(e, 0);
+    blocks.block = sv_node_int(e->node, "block_size", 0);
+    blocks.axis = (int32_t)(axis < 0 ? axis + in->rank : axis);
+    if (scale->rank == 0 || (blocks.block == 0 && sv_shape_count(scale, &one) && one == 1))
+        return emit_scaled(e, param, -1, 0, 1, zero, y);
+    if (blocks.block == 0) return emit_scaled(e, param, blocks.axis, 0, 1, zero, y);
+    sv_ref ref[4] = {sv_ref_dense(0), sv_ref_dense(1), sv_ref_dense(zero), sv_ref_dense(y)};
+    return sv_emit_custom(e, &block_kernel, &blocks, sizeof(blocks), 4, ref, 8);
 }
 
 /* ---- inference --------------------------------------------------------------------------- */
@@ -97,17 +170,6 @@ static sv_status check_scale(const sv_infer *x)
     return SV_OK;
 }
 
-static sv_quantize_param decode(const sv_emit *e)
-{
-    const sv_shape *in = &sv_emit_type(e, 0)->shape, *scale = &sv_emit_type(e, 1)->shape;
-    sv_quantize_param p = {.axis = -1, .saturate = sv_node_int(e->node, "saturate", 1) != 0};
-    int64_t axis = sv_node_int(e->node, "axis", 1), one;
-    p.block = sv_node_int(e->node, "block_size", 0);
-    if (scale->rank == 0 || (p.block == 0 && sv_shape_count(scale, &one) && one == 1)) return p;
-    p.axis = (int32_t)(axis < 0 ? axis + in->rank : axis);
-    return p;
-}
-
 /* ---- QuantizeLinear ---------------------------------------------------------------------- */
 
 static sv_status quantize_infer(sv_infer *x)
@@ -125,126 +187,22 @@ static sv_status quantize_infer(sv_infer *x)
     return check_scale(x);
 }
 
-/* Narrow floats divide in f32 and round the quotient once. */
-static double rounded_to(sv_dtype precision, double value)
-{
-    if (precision == SV_F16) return (double)sv_f16_to_f32(sv_f32_to_f16((float)value));
-    if (precision == SV_BF16) return (double)sv_bf16_to_f32(sv_f32_to_bf16((float)value));
-    return value;
-}
-
-bool sv_quantize_range(sv_dtype dtype, double *low, double *high)
-{
-    int bits = sv_dtype_get(dtype)->bits;
-    if (!sv_dtype_is_integer(dtype) || bits > 32) return false;
-    bool is_signed = sv_dtype_get(dtype)->class_ == SV_CLASS_INT;
-    *low = is_signed ? -ldexp(1, bits - 1) : 0;
-    *high = ldexp(1, is_signed ? bits - 1 : bits) - 1;
-    return true;
-}
-
-/* `n` elements with their quotients: to the nearest integer, shifted and saturated; 8-bit floats
- * and float4 are converted instead. */
-static void quantize_block(const sv_quantize_param *p, sv_dtype dtype, double *x,
-                           const double *zero, int64_t zero_step, char *y, int64_t n)
-{
-    double low, high;
-    if (sv_quantize_range(dtype, &low, &high)) {
-        for (int64_t i = 0; i < n; i++) {
-            double value = rint(x[i]) + zero[i * zero_step];
-            x[i] = value != value ? 0 : value < low ? low : value > high ? high : value;
-        }
-    } else {
-        for (int64_t i = 0; i < n; i++)
-            x[i] += zero[i * zero_step];
-    }
-    sv_element_put_f64(dtype, x, y, sv_dtype_get(dtype)->size, n, p->saturate);
-}
-
-/* Scales or zero points of `n` elements from index `at` on; one value when they share it. */
-static void load(const sv_call *call, uint32_t operand, int64_t at, int64_t n, double *out)
-{
-    const sv_desc *desc = &call->desc[operand];
-    int64_t size = (int64_t)sv_desc_size(desc);
-    for (int64_t i = 0; !call->ptr[operand] && i < n; i++)
-        out[i] = 0;
-    if (call->ptr[operand])
-        sv_element_get_f64(desc->dtype, (const char *)call->ptr[operand] + at * size, size, out, n);
-}
-
-/* A block of a row: elements of x, with the scale and zero point that belong to each. */
-typedef struct sv_scaled_block {
-    const sv_quantize_param *param;
-    double value[BLOCK], scale[BLOCK], zero[BLOCK];
-    int64_t n, step; /* scale[i * step] and zero[i * step] belong to value[i] */
-    sv_dtype dtype;  /* of y */
-    char *y;
-} sv_scaled_block;
-
-/* Operands: x, scale, zero point, y. */
-static void run_blocks(const sv_call *call, uint32_t begin, uint32_t end,
-                       void (*run)(sv_scaled_block *))
-{
-    const sv_desc *x = &call->desc[0], *y = &call->desc[3];
-    sv_scaled_block block = {.param = call->param, .dtype = y->dtype};
-    sv_scaled s = scaled_of(x, &call->desc[1], block.param);
-    int64_t x_size = (int64_t)sv_desc_size(x), y_size = (int64_t)sv_desc_size(y);
-    block.step = s.step;
-    for (int64_t r = sv_rows_first(s.rows, begin); r < sv_rows_last(s.rows, end); r++) {
-        int64_t base = scale_base(&s, block.param, r);
-        for (int64_t at = 0; at < s.length; at += BLOCK) {
-            int64_t n = s.length - at < BLOCK ? s.length - at : BLOCK, first = r * s.length + at;
-            load(call, 1, base + at * s.step, s.step ? n : 1, block.scale);
-            load(call, 2, base + at * s.step, s.step ? n : 1, block.zero);
-            sv_element_get_f64(x->dtype, (const char *)call->ptr[0] + first * x_size, x_size,
-                               block.value, n);
-            block.n = n;
-            block.y = (char *)call->ptr[3] + first * y_size;
-            run(&block);
-        }
-    }
-}
-
-static void quantize_scaled(sv_scaled_block *b)
-{
-    const sv_quantize_param *p = b->param;
-    for (int64_t i = 0; i < b->n; i++) {
-        double x = b->value[i], scale = b->scale[i * b->step];
-        double q = p->precision == SV_F64 ? x / scale : (double)((float)x / (float)scale);
-        b->value[i] = rounded_to((sv_dtype)p->precision, q);
-    }
-    quantize_block(p, b->dtype, b->value, b->zero, b->step, b->y, b->n);
-}
-
-static void quantize_run(const sv_call *call, uint32_t begin, uint32_t end)
-{
-    run_blocks(call, begin, end, quantize_scaled);
-}
-
-static const sv_kernel quantize_kernel = {.name = "custom_quantize",
-                                          .family = SV_FAMILY_custom,
-                                          .units = quantize_units,
-                                          .run = quantize_run};
-
 static sv_status quantize_emit(sv_emit *e)
 {
     if (e->symbolic) return SV_OK;
-    sv_quantize_param param = decode(e);
+    sv_quantize_param param = {.saturate = sv_node_int(e->node, "saturate", 1) != 0};
     param.precision = (uint8_t)sv_node_int(e->node, "precision", 0);
     if (!param.precision) param.precision = (uint8_t)sv_emit_type(e, 1)->dtype;
-    sv_ref ref[4] = {sv_ref_dense(0), sv_ref_dense(1), sv_ref_dense(sv_emit_in(e, 2)),
-                     sv_ref_dense(sv_emit_out(e, 0))};
-    return sv_emit_custom(e, &quantize_kernel, &param, sizeof(param), 4, ref, 8);
+    return emit_any(e, &param);
 }
 
 sv_status sv_emit_quantize(sv_emit *e, sv_slot x, sv_slot scale, sv_slot zero, sv_slot y)
 {
-    sv_quantize_param param = {.axis = -1, .precision = SV_F32, .saturate = true};
-    const sv_shape *shape = &sv_emit_type(e, scale)->shape;
+    const sv_quantize_param param = {.precision = SV_F32, .saturate = true};
     int64_t one;
-    if (sv_shape_count(shape, &one) && one != 1) param.axis = sv_emit_type(e, x)->shape.rank - 1;
-    sv_ref ref[4] = {sv_ref_dense(x), sv_ref_dense(scale), sv_ref_dense(zero), sv_ref_dense(y)};
-    return sv_emit_custom(e, &quantize_kernel, &param, sizeof(param), 4, ref, 8);
+    bool single = !sv_shape_count(&sv_emit_type(e, scale)->shape, &one) || one == 1;
+    return emit_scaled(e, &param, single ? -1 : sv_emit_type(e, x)->shape.rank - 1, x, scale, zero,
+                       y);
 }
 
 const sv_op_desc sv_op_desc_QuantizeLinear = {.op = SV_OP_QuantizeLinear,
@@ -266,31 +224,10 @@ static sv_status dequantize_infer(sv_infer *x)
     return check_scale(x);
 }
 
-/* The difference is exact in f64, the product rounds once. */
-static void dequantize_scaled(sv_scaled_block *b)
-{
-    for (int64_t i = 0; i < b->n; i++)
-        b->value[i] = (b->value[i] - b->zero[i * b->step]) * b->scale[i * b->step];
-    sv_element_put_f64(b->dtype, b->value, b->y, (int64_t)sv_dtype_get(b->dtype)->size, b->n, true);
-}
-
-static void dequantize_run(const sv_call *call, uint32_t begin, uint32_t end)
-{
-    run_blocks(call, begin, end, dequantize_scaled);
-}
-
-static const sv_kernel dequantize_kernel = {.name = "custom_dequantize",
-                                            .family = SV_FAMILY_custom,
-                                            .units = quantize_units,
-                                            .run = dequantize_run};
-
 static sv_status dequantize_emit(sv_emit *e)
 {
-    if (e->symbolic) return SV_OK;
-    sv_quantize_param param = decode(e);
-    sv_ref ref[4] = {sv_ref_dense(0), sv_ref_dense(1), sv_ref_dense(sv_emit_in(e, 2)),
-                     sv_ref_dense(sv_emit_out(e, 0))};
-    return sv_emit_custom(e, &dequantize_kernel, &param, sizeof(param), 4, ref, 8);
+    const sv_quantize_param param = {.inverse = true, .saturate = true};
+    return e->symbolic ? SV_OK : emit_any(e, &param);
 }
 
 const sv_op_desc sv_op_desc_DequantizeLinear = {.op = SV_OP_DequantizeLinear,
@@ -313,24 +250,46 @@ static sv_status dynamic_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* Operands: x, scale, zero point. The range always holds 0. */
-static void dynamic_run(const sv_call *call, uint32_t begin, uint32_t end)
+/* Elements of a part of x whose range is found on its own. */
+#define RANGE_PART 32768
+
+static uint32_t range_units(const sv_problem *problem, uint32_t phase)
+{
+    int64_t n = sv_desc_count(&problem->desc[0]);
+    return phase ? 1 : (uint32_t)((n + RANGE_PART - 1) / RANGE_PART);
+}
+
+static size_t range_shared(const sv_problem *problem)
+{
+    return (range_units(problem, 0) + (size_t)1) * sizeof(sv_quantize_extent);
+}
+
+/* Operands: x, scale, zero point. First the parts, then what they come to. */
+static void range_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const float *x = call->ptr[0];
+    sv_quantize_extent *part = call->shared, all = {0, 0};
     int64_t n = sv_desc_count(&call->desc[0]);
-    float low = 0, high = 0;
-    (void)begin, (void)end;
-    for (int64_t i = 0; i < n; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
+    for (uint32_t u = begin; call->phase == 0 && u < end; u++) {
+        int64_t at = (int64_t)u * RANGE_PART;
+        part[u] = sv_quantize_extent_of(x + at, n - at < RANGE_PART ? n - at : RANGE_PART);
     }
-    float scale = (high - low) / 255, zero = scale > 0 ? rintf(-low / scale) : 0;
+    if (call->phase == 0 || begin == end) return;
+    for (int64_t u = 0; u * RANGE_PART < n; u++) {
+        all.low = part[u].low < all.low ? part[u].low : all.low;
+        all.high = part[u].high > all.high ? part[u].high : all.high;
+    }
+    float scale = (all.high - all.low) / 255, zero = scale > 0 ? rintf(-all.low / scale) : 0;
     *(float *)call->ptr[1] = scale > 0 ? scale : 1;
     *(uint8_t *)call->ptr[2] = (uint8_t)(zero < 255 ? zero > 0 ? zero : 0 : 255);
 }
 
-static const sv_kernel dynamic_kernel = {
-    .name = "custom_quantize_range", .family = SV_FAMILY_custom, .run = dynamic_run};
+static const sv_kernel range_kernel = {.name = "custom_quantize_range",
+                                       .family = SV_FAMILY_custom,
+                                       .phases = 2,
+                                       .units = range_units,
+                                       .shared = range_shared,
+                                       .run = range_run};
 
 /* Optional outputs that nobody wants are computed nevertheless: the first needs them. */
 static sv_status dynamic_emit(sv_emit *e)
@@ -341,7 +300,7 @@ static sv_status dynamic_emit(sv_emit *e)
     if (scale == SV_NO_SLOT) SV_TRY(sv_emit_temp(e, SV_F32, &scalar, &scale));
     if (zero == SV_NO_SLOT) SV_TRY(sv_emit_temp(e, SV_U8, &scalar, &zero));
     sv_ref ref[3] = {sv_ref_dense(0), sv_ref_dense(scale), sv_ref_dense(zero)};
-    SV_TRY(sv_emit_custom(e, &dynamic_kernel, NULL, 0, 3, ref, 6));
+    SV_TRY(sv_emit_custom(e, &range_kernel, NULL, 0, 3, ref, 6));
     return sv_emit_quantize(e, 0, scale, zero, sv_emit_out(e, 0));
 }
 

@@ -8,7 +8,10 @@
  * index of the last dimension. `zero` may be SV_NO_SLOT. */
 SV_MUST_USE sv_status sv_emit_quantize(sv_emit *e, sv_slot x, sv_slot scale, sv_slot zero,
                                        sv_slot y);
-/* The values that an integer type of at most 32 bits holds; false for other types. */
-bool sv_quantize_range(sv_dtype dtype, double *low, double *high);
+
+/* What bytes become before they are multiplied, without their zero point, which broadcasts into x
+ * right-aligned and may be SV_NO_SLOT: a temporary of type `wide`. */
+SV_MUST_USE sv_status sv_emit_centered(sv_emit *e, sv_slot x, sv_slot zero, sv_dtype wide,
+                                       sv_slot *out);
 
 #endif

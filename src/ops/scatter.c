@@ -169,29 +169,77 @@ static sv_status elements_infer(sv_infer *x)
     return SV_OK;
 }
 
+/* A line of the indices, their innermost dimension: element i of the updates goes to i * step +
+ * index * along. */
+typedef struct sv_elements_line {
+    int64_t dim, step, along, n;
+    uint8_t combine;
+    sv_dtype dtype, index;
+} sv_elements_line;
+
+/* `size` and `move` (no reduction): constants where that is worth a loop. */
+static inline __attribute__((always_inline)) void elements_line(const sv_call *call, uint32_t unit,
+                                                                const sv_elements_line *l,
+                                                                const char *index, const char *from,
+                                                                char *to, size_t size, bool move)
+{
+    for (int64_t i = 0; i < l->n; i++, from += size) {
+        int64_t found = sv_index_at(l->index, index, i);
+        int64_t at = found < 0 ? found + l->dim : found;
+        if (at < 0 || at >= l->dim) {
+            sv_call_fault(call, unit, "index", found, -l->dim, l->dim);
+            continue;
+        }
+        char *y = to + (size_t)(i * l->step + at * l->along) * size;
+        if (move) {
+            sv_element_move(y, from, size);
+        } else {
+            combine_run(l->dtype, l->combine, y, from, 1);
+        }
+    }
+}
+
+/* Loops of their own where elements of four or eight bytes take the place of others. */
+static void elements_line_any(const sv_call *call, uint32_t unit, const sv_elements_line *l,
+                              const char *index, const char *from, char *to)
+{
+    const size_t size = sv_dtype_get(l->dtype)->size;
+    if (l->combine != COMBINE_NONE) {
+        elements_line(call, unit, l, index, from, to, size, false);
+    } else if (size == 4) {
+        elements_line(call, unit, l, index, from, to, 4, true);
+    } else if (size == 8) {
+        elements_line(call, unit, l, index, from, to, 8, true);
+    } else {
+        elements_line(call, unit, l, index, from, to, size, true);
+    }
+}
+
 /* Operands: indices, updates, y. One unit: duplicate indices are combined in order. */
 static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_scatter_param *p = call->param;
     const sv_desc *index = &call->desc[0], *y = &call->desc[2];
-    size_t size = sv_desc_size(y);
-    int64_t stride[SV_MAX_RANK], at[SV_MAX_RANK] = {0}, limit = y->dim[p->axis];
-    int64_t count = sv_desc_count(index);
-    stride[y->rank - 1] = 1;
-    for (int32_t i = y->rank - 1; i > 0; i--)
+    const int32_t last = y->rank - 1;
+    const size_t size = sv_desc_size(y), index_size = sv_desc_size(index);
+    int64_t stride[SV_MAX_RANK], at[SV_MAX_RANK] = {0};
+    stride[last] = 1;
+    for (int32_t i = last; i > 0; i--)
         stride[i - 1] = stride[i] * y->dim[i];
+    const sv_elements_line line = {y->dim[p->axis], p->axis == last ? 0 : 1,
+                                   stride[p->axis], index->dim[last],
+                                   p->combine,      y->dtype,
+                                   index->dtype};
+    const int64_t lines = line.n ? sv_desc_count(index) / line.n : 0;
     (void)end;
-    for (int64_t i = 0; i < count; i++, sv_index_next(index->rank, index->dim, at)) {
-        int64_t found = sv_index_at(index->dtype, call->ptr[0], i), offset = 0;
-        int64_t to = found < 0 ? found + limit : found;
-        if (to < 0 || to >= limit) {
-            sv_call_fault(call, begin, "index", found, -limit, limit);
-            continue;
-        }
-        for (int32_t d = 0; d < y->rank; d++)
-            offset += (d == p->axis ? to : at[d]) * stride[d];
-        combine_run(y->dtype, p->combine, (char *)call->ptr[2] + (size_t)offset * size,
-                    (const char *)call->ptr[1] + (size_t)i * size, 1);
+    for (int64_t r = 0; r < lines; r++, sv_index_next(last, index->dim, at)) {
+        int64_t offset = 0;
+        for (int32_t d = 0; d < last; d++)
+            offset += d == p->axis ? 0 : at[d] * stride[d];
+        elements_line_any(call, begin, &line,
+                          (const char *)call->ptr[0] + (size_t)(r * line.n) * index_size,
+                          (const char *)call->ptr[1] + (size_t)(r * line.n) * size,
+                          (char *)call->ptr[2] + (size_t)offset * size);
     }
 }
 

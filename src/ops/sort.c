@@ -74,20 +74,97 @@ static void sift(sv_top_item *heap, int64_t n, int64_t at)
     heap[at] = item;
 }
 
+/* One more candidate, number `index` of the line: indices rise, so that of equal keys the first
+ * stays. */
+static void top_offer(uint64_t key, int64_t index, int64_t k, sv_top_item *heap)
+{
+    const sv_top_item item = {key, index};
+    if (index < k) {
+        heap[index] = item;
+        for (int64_t j = k / 2 - 1; index == k - 1 && j >= 0; j--)
+            sift(heap, k, j);
+    } else if (key < heap[0].key) {
+        heap[0] = item;
+        sift(heap, k, 0);
+    }
+}
+
+/* Keys of f32 that are made, and held against the worst of the best, at a time. */
+#define TOP_BLOCK 64
+
+/* Numbers in the order of `n` f32, or in the other if `flip` is -1; those behind are anything. */
+static void top_keys(const char *from, int64_t step, int64_t n, int32_t flip, int32_t *key)
+{
+    if (step == 4 && n == TOP_BLOCK) {
+        memcpy(key, from, TOP_BLOCK * sizeof(*key));
+    } else {
+        for (int64_t i = 0; i < n; i++)
+            memcpy(&key[i], from + i * step, sizeof(*key));
+    }
+    for (int i = 0; i < TOP_BLOCK; i++) {
+        /* Of a negative number all bits but the sign are turned; -0 is 0, and NaN the greatest. */
+        const int32_t bits = key[i] & -(key[i] != INT32_MIN);
+        const int32_t nan = -((bits & INT32_MAX) > 0x7f800000);
+        const int32_t ordered = bits ^ (bits >> 31 & INT32_MAX);
+        key[i] = ((ordered & ~nan) | (nan & INT32_MAX)) ^ flip;
+    }
+}
+
+static bool top_better(const int32_t *key, int32_t worst)
+{
+    int better = 0;
+    for (int i = 0; i < TOP_BLOCK; i++)
+        better += key[i] < worst;
+    return better > 0;
+}
+
+/* Which of the keys are better than `worst`; without a branch, which would be guessed wrong. */
+static int top_candidates(const int32_t *key, int64_t n, int32_t worst, uint8_t *out)
+{
+    int found = 0;
+    for (int i = 0; i < n; i++) {
+        out[found] = (uint8_t)i;
+        found += key[i] < worst;
+    }
+    return found;
+}
+
+static inline uint64_t unsigned_order(int32_t key)
+{
+    return (uint32_t)key ^ (uint32_t)1 << 31;
+}
+
+static void top_line_f32(const char *from, int64_t step, int64_t n, int64_t k, bool largest,
+                         sv_top_item *heap)
+{
+    int32_t key[TOP_BLOCK] = {0};
+    for (int64_t first = 0; first < n; first += TOP_BLOCK) {
+        const int64_t m = n - first < TOP_BLOCK ? n - first : TOP_BLOCK;
+        top_keys(from + first * step, step, m, largest ? -1 : 0, key);
+        if (first < k) {
+            for (int64_t i = 0; i < m; i++)
+                top_offer(unsigned_order(key[i]), first + i, k, heap);
+            continue;
+        }
+        const int32_t worst = (int32_t)((uint32_t)heap[0].key ^ (uint32_t)1 << 31);
+        if (!top_better(key, worst)) continue;
+        uint8_t candidate[TOP_BLOCK];
+        const int found = top_candidates(key, m, worst, candidate);
+        for (int i = 0; i < found; i++)
+            top_offer(unsigned_order(key[candidate[i]]), first + candidate[i], k, heap);
+    }
+}
+
 /* The `k` best of a line of `n`, best first: a heap of the best so far, then sorted in place. */
 static void top_line(sv_dtype dtype, const char *from, int64_t step, int64_t n, int64_t k,
                      bool largest, sv_top_item *heap)
 {
-    for (int64_t i = 0; i < n; i++) {
-        uint64_t key = sv_order_key(dtype, from + i * step);
-        sv_top_item item = {largest ? ~key : key, i};
-        if (i < k) {
-            heap[i] = item;
-            for (int64_t j = k / 2 - 1; i == k - 1 && j >= 0; j--)
-                sift(heap, k, j);
-        } else if (worse(&heap[0], &item)) {
-            heap[0] = item;
-            sift(heap, k, 0);
+    if (dtype == SV_F32) {
+        top_line_f32(from, step, n, k, largest, heap);
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            const uint64_t key = sv_order_key(dtype, from + i * step);
+            top_offer(largest ? ~key : key, i, k, heap);
         }
     }
     for (int64_t left = k - 1; left > 0; left--) {
@@ -258,11 +335,21 @@ static sv_status running_infer(sv_infer *x)
     return sv_infer_axis(x, axis[0], x->in[0].shape.rank, &at);
 }
 
-/* Operands: x, y. A row is one line along the axis. */
+/* Neighbouring lines that are followed together. */
+#define RUNNING_LINES 32
+
+/* Operands: x, y. A row is up to RUNNING_LINES lines along the axis, side by side. */
+static int64_t running_groups(sv_span span)
+{
+    return (span.inner + RUNNING_LINES - 1) / RUNNING_LINES;
+}
+
 static sv_rows running_rows(const sv_desc *x, const sv_running_param *p)
 {
     sv_span span = sv_desc_span(x, p->axis);
-    return sv_rows_make(span.outer * span.inner, span.axis * (int64_t)sv_desc_size(x) * 2);
+    int64_t lines = span.inner < RUNNING_LINES ? span.inner : RUNNING_LINES;
+    return sv_rows_make(span.outer * running_groups(span),
+                        span.axis * lines * (int64_t)sv_desc_size(x) * 2);
 }
 
 static uint32_t running_units(const sv_problem *problem, uint32_t phase)
@@ -271,18 +358,43 @@ static uint32_t running_units(const sv_problem *problem, uint32_t phase)
     return sv_rows_units(running_rows(&problem->desc[0], problem->param));
 }
 
-/* A line of `n` elements, `step` apart (in elements; negative: from the back). */
+/* Lines of `n` elements, `step` apart (in elements; negative: from the back): a whole group, whose
+ * lines lie side by side, or one. */
 #define RUNNING_LINE(name, type, add, multiply)                                                    \
-    static void name(const sv_running_param *p, const void *from, void *to, int64_t step,          \
-                     int64_t n)                                                                    \
+    typedef type name##_group __attribute__((vector_size(RUNNING_LINES * sizeof(type))));          \
+    static void name##_lines(const sv_running_param *p, const type *x, type *y, int64_t step,      \
+                             int64_t n)                                                            \
     {                                                                                              \
-        const type *x = from;                                                                      \
-        type *y = to, sum = p->product ? 1 : 0;                                                    \
+        name##_group sum = {0}, value;                                                             \
+        if (p->product) sum = sum + 1;                                                             \
+        for (int64_t i = 0; i < n; i++, x += step, y += step) {                                    \
+            memcpy(&value, x, sizeof value);                                                       \
+            if (p->exclusive) memcpy(y, &sum, sizeof sum);                                         \
+            sum = p->product ? (multiply) : (add);                                                 \
+            if (!p->exclusive) memcpy(y, &sum, sizeof sum);                                        \
+        }                                                                                          \
+    }                                                                                              \
+    static void name##_line(const sv_running_param *p, const type *x, type *y, int64_t step,       \
+                            int64_t n)                                                             \
+    {                                                                                              \
+        type sum = p->product ? 1 : 0;                                                             \
         for (int64_t i = 0; i < n; i++) {                                                          \
             type before = sum, value = x[i * step];                                                \
             sum = p->product ? (multiply) : (add);                                                 \
             y[i * step] = p->exclusive ? before : sum;                                             \
         }                                                                                          \
+    }                                                                                              \
+    static void name(const sv_running_param *p, const void *from, void *to, int64_t step,          \
+                     int64_t n, int64_t lines)                                                     \
+    {                                                                                              \
+        const type *x = from;                                                                      \
+        type *y = to;                                                                              \
+        if (lines == RUNNING_LINES) {                                                              \
+            name##_lines(p, x, y, step, n);                                                        \
+            return;                                                                                \
+        }                                                                                          \
+        for (int64_t k = 0; k < lines; k++)                                                        \
+            name##_line(p, x + k, y + k, step, n);                                                 \
     }
 
 RUNNING_LINE(running_f32, float, sum + value, sum *value)
@@ -310,39 +422,48 @@ static void running_other(const sv_running_param *p, sv_dtype dtype, const char 
     }
 }
 
+static void running_group(const sv_running_param *p, sv_dtype dtype, const char *from, char *to,
+                          int64_t step, int64_t n, int64_t lines)
+{
+    const size_t size = sv_dtype_get(dtype)->size;
+    switch (dtype) {
+    case SV_F32:
+        running_f32(p, from, to, step, n, lines);
+        break;
+    case SV_F64:
+        running_f64(p, from, to, step, n, lines);
+        break;
+    case SV_I32:
+    case SV_U32:
+        running_32(p, from, to, step, n, lines);
+        break;
+    case SV_I64:
+    case SV_U64:
+        running_64(p, from, to, step, n, lines);
+        break;
+    default:
+        for (int64_t k = 0; k < lines; k++, from += size, to += size)
+            running_other(p, dtype, from, to, step, n);
+        break;
+    }
+}
+
 static void running_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_running_param *p = call->param;
     const sv_desc *x = &call->desc[0];
     sv_rows rows = running_rows(x, p);
     sv_span span = sv_desc_span(x, p->axis);
-    size_t size = sv_desc_size(x);
-    int64_t step = p->reverse ? -span.inner : span.inner;
+    const int64_t groups = running_groups(span), size = (int64_t)sv_desc_size(x);
+    const int64_t step = p->reverse ? -span.inner : span.inner;
     if (span.axis == 0) return;
     for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        int64_t first = r / span.inner * span.axis * span.inner + r % span.inner;
+        const int64_t line = r % groups * RUNNING_LINES, left = span.inner - line;
+        int64_t first = r / groups * span.axis * span.inner + line;
         if (p->reverse) first += (span.axis - 1) * span.inner;
-        const char *from = (const char *)call->ptr[0] + first * (int64_t)size;
-        char *to = (char *)call->ptr[1] + first * (int64_t)size;
-        switch (x->dtype) {
-        case SV_F32:
-            running_f32(p, from, to, step, span.axis);
-            break;
-        case SV_F64:
-            running_f64(p, from, to, step, span.axis);
-            break;
-        case SV_I32:
-        case SV_U32:
-            running_32(p, from, to, step, span.axis);
-            break;
-        case SV_I64:
-        case SV_U64:
-            running_64(p, from, to, step, span.axis);
-            break;
-        default:
-            running_other(p, x->dtype, from, to, step, span.axis);
-            break;
-        }
+        running_group(p, x->dtype, (const char *)call->ptr[0] + first * size,
+                      (char *)call->ptr[1] + first * size, step, span.axis,
+                      left < RUNNING_LINES ? left : RUNNING_LINES);
     }
 }
 

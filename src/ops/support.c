@@ -170,3 +170,11 @@ sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_slot fill,
     if (sv_shape_count(&inside, &count) && count == 0) return SV_OK;
     return sv_emit_copy(e, to, from, before);
 }
+
+sv_status sv_emit_sample(sv_emit *e, sv_slot x, sv_slot image, sv_slot at, sv_slot weight,
+                         sv_slot y)
+{
+    sv_ref ref[5] = {sv_ref_clast(x), sv_ref_dense(image), sv_ref_dense(at), sv_ref_dense(weight),
+                     sv_ref_clast(y)};
+    return sv_emit_problem(e, SV_FAMILY_sample, NULL, 0, 5, ref, 16);
+}

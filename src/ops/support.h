@@ -51,6 +51,11 @@ SV_MUST_USE sv_status sv_emit_scalar(sv_emit *e, sv_dtype dtype, double number, 
 SV_MUST_USE sv_status sv_emit_surround(sv_emit *e, sv_slot to, sv_slot from, sv_slot fill,
                                        const int64_t *before);
 
+/* y = sums of elements of x by the tables of the sample family (kernels/nn.h); no `image`:
+ * SV_NO_SLOT. */
+SV_MUST_USE sv_status sv_emit_sample(sv_emit *e, sv_slot x, sv_slot image, sv_slot at,
+                                     sv_slot weight, sv_slot y);
+
 /* y = a x b by numpy's rules, for known shapes (in matmul.c). */
 SV_MUST_USE sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y);
 

@@ -15,13 +15,14 @@ typedef struct sv_items {
     const char *data;
     sv_span span;
     size_t size;
+    const uint64_t *key; /* of each item when it is one number, else NULL */
 } sv_items;
 
 static sv_items items_of(const sv_call *call)
 {
     const sv_unique_param *p = call->param;
     const sv_desc *x = &call->desc[0];
-    sv_items items = {x->dtype, call->ptr[0], {1, sv_desc_count(x), 1}, sv_desc_size(x)};
+    sv_items items = {x->dtype, call->ptr[0], {1, sv_desc_count(x), 1}, sv_desc_size(x), NULL};
     if (p->axis >= 0) items.span = sv_desc_span(x, p->axis);
     return items;
 }
@@ -71,6 +72,7 @@ static int compare_elements(const sv_items *items, const char *a, const char *b)
 static int compare_items(const sv_items *items, int64_t a, int64_t b)
 {
     const sv_span *s = &items->span;
+    if (items->key) return (items->key[a] > items->key[b]) - (items->key[a] < items->key[b]);
     for (int64_t o = 0; o < s->outer; o++) {
         for (int64_t i = 0; i < s->inner; i++) {
             const char *x = items->data + (size_t)((o * s->axis + a) * s->inner + i) * items->size;
@@ -91,13 +93,10 @@ static void merge(const sv_items *items, const int64_t *from, int64_t *to, int64
     }
 }
 
-/* The items' indices in order, stable, in one of two halves of `work` (2 * n); merges runs of
- * doubling length. */
-static int64_t *sorted_items(const sv_items *items, int64_t *work)
+/* By merging runs of doubling length. */
+static int64_t *merge_sorted(const sv_items *items, int64_t *from, int64_t *to)
 {
-    int64_t n = items->span.axis, *from = work, *to = work + n;
-    for (int64_t i = 0; i < n; i++)
-        from[i] = i;
+    int64_t n = items->span.axis;
     for (int64_t run = 1; run < n; run *= 2) {
         for (int64_t a = 0; a < n; a += 2 * run) {
             int64_t b = a + run < n ? a + run : n, end = a + 2 * run < n ? a + 2 * run : n;
@@ -110,11 +109,61 @@ static int64_t *sorted_items(const sv_items *items, int64_t *work)
     return from;
 }
 
+/* By the bytes of keys, from the last to the first; those that all keys share change nothing. */
+static int64_t *radix_sorted(const sv_items *items, int64_t *from, int64_t *to)
+{
+    int64_t n = items->span.axis;
+    uint64_t different = 0;
+    for (int64_t i = 1; i < n; i++)
+        different |= items->key[i] ^ items->key[0];
+    for (int shift = 0; shift < 64; shift += 8) {
+        int64_t place[256] = {0}, sum = 0;
+        if ((different >> shift & 255) == 0) continue;
+        for (int64_t i = 0; i < n; i++)
+            place[items->key[i] >> shift & 255]++;
+        for (int i = 0; i < 256; i++) {
+            int64_t count = place[i];
+            place[i] = sum;
+            sum += count;
+        }
+        for (int64_t i = 0; i < n; i++)
+            to[place[items->key[from[i]] >> shift & 255]++] = from[i];
+        int64_t *other = from;
+        from = to;
+        to = other;
+    }
+    return from;
+}
+
+/* Numbers get keys, in the last part of `work`; what is no single number has none. */
+static void find_keys(sv_items *items, int64_t *work)
+{
+    const int64_t n = items->span.axis;
+    uint64_t *key = (uint64_t *)(work + 3 * n);
+    if (items->span.outer * items->span.inner != 1 || items->dtype == SV_STRING ||
+        sv_dtype_part(items->dtype) != items->dtype)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        key[i] = sv_order_key(items->dtype, items->data + (size_t)i * items->size);
+    items->key = key;
+}
+
+/* The items' indices in order, stable, in one of the first two parts of `work` (4 * n). */
+static int64_t *sorted_items(sv_items *items, int64_t *work)
+{
+    int64_t n = items->span.axis;
+    find_keys(items, work);
+    for (int64_t i = 0; i < n; i++)
+        work[i] = i;
+    if (items->key && n) return radix_sorted(items, work, work + n);
+    return merge_sorted(items, work, work + n);
+}
+
 static size_t unique_scratch(const sv_problem *problem)
 {
     const sv_unique_param *p = problem->param;
     const sv_desc *x = &problem->desc[0];
-    return (size_t)(p->axis < 0 ? sv_desc_count(x) : x->dim[p->axis]) * 3 * sizeof(int64_t);
+    return (size_t)(p->axis < 0 ? sv_desc_count(x) : x->dim[p->axis]) * 4 * sizeof(int64_t);
 }
 
 /* ---- results ----------------------------------------------------------------------------- */

@@ -70,14 +70,14 @@ static int shown(sv_string text)
 static sv_status check_page(const sv_service_options *options, const sv_exchange *x)
 {
     sv_string origin, site;
-    sv_string host = host_of(x->authority);
+    sv_string host = host_of(x->head.authority);
     if (!is_ours(options, host)) {
         return sv_error(SV_CODE_PERMISSION_DENIED,
                         "Host: expected an address, localhost or a name of --management-host, "
                         "found '%.*s'",
                         shown(host), host.data ? host.data : "");
     }
-    if (sv_exchange_header(x, "Origin", &origin) && !same_origin(origin, x->authority)) {
+    if (sv_exchange_header(x, "Origin", &origin) && !same_origin(origin, x->head.authority)) {
         return sv_error(SV_CODE_PERMISSION_DENIED,
                         "Origin: expected none, or the address that is asked, found '%.*s'",
                         shown(origin), origin.data);

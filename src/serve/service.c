@@ -233,10 +233,11 @@ static void fail_busy(sv_call *call)
 static void fail_route(sv_exchange *x, const sv_route_match *match)
 {
     if (x->grpc) {
-        sv_exchange_fail(x, 404,
-                         sv_error_unsupported("method: expected one that is served, found '%.*s'",
-                                              (int)(x->path.size < 256 ? x->path.size : 256),
-                                              x->path.data));
+        sv_exchange_fail(
+            x, 404,
+            sv_error_unsupported("method: expected one that is served, found '%.*s'",
+                                 (int)(x->head.path.size < 256 ? x->head.path.size : 256),
+                                 x->head.path.data));
         return;
     }
     if (!match->front) {
@@ -244,7 +245,8 @@ static void fail_route(sv_exchange *x, const sv_route_match *match)
                          sv_error(SV_CODE_NOT_FOUND,
                                   "path: expected one that is served, found "
                                   "'%.*s'",
-                                  (int)(x->path.size < 256 ? x->path.size : 256), x->path.data));
+                                  (int)(x->head.path.size < 256 ? x->head.path.size : 256),
+                                  x->head.path.data));
         return;
     }
     char allow[64];
@@ -252,8 +254,8 @@ static void fail_route(sv_exchange *x, const sv_route_match *match)
     sv_exchange_add_header(x, "Allow", allow);
     sv_exchange_fail(x, 405,
                      sv_error(SV_CODE_UNIMPLEMENTED, "method: expected %s, found %.*s", allow,
-                              (int)(x->method_name.size < 64 ? x->method_name.size : 64),
-                              x->method_name.data));
+                              (int)(x->head.method_name.size < 64 ? x->head.method_name.size : 64),
+                              x->head.method_name.data));
 }
 
 /* The client's name for a request is passed back, and into the log. */
@@ -294,9 +296,10 @@ static void take_note(const sv_service *service, const sv_exchange *x, head_note
 {
     sv_string ignored;
     if (x->grpc)
-        sv_router_find_call(service->router, x->path, &note->match);
+        sv_router_find_call(service->router, x->head.path, &note->match);
     else
-        sv_router_find(service->router, x->method, x->segments, x->segment_count, &note->match);
+        sv_router_find(service->router, x->head.method, x->head.segments, x->head.segment_count,
+                       &note->match);
     note->tagged =
         sv_exchange_header(x, ID_HEADER, &ignored) || sv_exchange_header(x, TRACE_HEADER, &ignored);
     note->taken = true;
@@ -434,8 +437,8 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
     sv_access_entry entry = {
         .wall_us = sv_clock_wall_us(),
         .peer = peer,
-        .method = x->method_name,
-        .target = x->target,
+        .method = x->head.method_name,
+        .target = x->head.target,
         .protocol = call && call->front ? call->front->name : "http",
         .model = call && call->served ? call->served->name : NULL,
         .version = call && call->served ? call->served->number : 0,

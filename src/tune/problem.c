@@ -337,7 +337,8 @@ static sv_status name_of(sv_tune_problem *p)
 
 static sv_status make(sv_tune_problem *p)
 {
-    static const sv_format raw[] = {SV_FORMAT_RAW}, gemm[] = {SV_FORMAT_gemm_panels};
+    static const sv_format raw[] = {SV_FORMAT_RAW};
+    static const sv_format gemm[] = {SV_FORMAT_gemm_panels, SV_FORMAT_gemm_strassen};
     static const sv_format depthwise[] = {SV_FORMAT_conv_depthwise};
     static const sv_format conv[] = {SV_FORMAT_conv_panels, SV_FORMAT_conv_winograd_4_3,
                                      SV_FORMAT_conv_winograd_2_3, SV_FORMAT_conv_winograd_2_5};
@@ -346,7 +347,7 @@ static sv_status make(sv_tune_problem *p)
     switch (p->row.kind) {
     case SV_TUNE_gemm:
         SV_TRY(make_gemm(&s, p->memory, number));
-        return one_stage(p, &s, gemm, 1);
+        return one_stage(p, &s, gemm, 2);
     case SV_TUNE_raw:
         SV_TRY(make_gemm(&s, p->memory, number));
         return one_stage(p, &s, raw, 1);

@@ -45,11 +45,11 @@ static bool lies_in(sv_string text, const char *bytes, size_t size)
 
 static void check_fields(const sv_http1_head *head, const char *bytes, size_t size)
 {
-    REQUIRE(head->header_count <= limits.head_fields);
-    for (uint32_t i = 0; i < head->header_count; i++) {
-        sv_string list = head->headers[i].value, element, parameters;
-        REQUIRE(lies_in(head->headers[i].name, bytes, size) && lies_in(list, bytes, size));
-        REQUIRE(head->headers[i].name.size > 0);
+    REQUIRE(head->base.header_count <= limits.head_fields);
+    for (uint32_t i = 0; i < head->base.header_count; i++) {
+        sv_string list = head->base.headers[i].value, element, parameters;
+        REQUIRE(lies_in(head->base.headers[i].name, bytes, size) && lies_in(list, bytes, size));
+        REQUIRE(head->base.headers[i].name.size > 0);
         while (sv_token_next(&list, &element, &parameters)) {
             REQUIRE(lies_in(element, bytes, size) && lies_in(parameters, bytes, size));
         }
@@ -62,11 +62,13 @@ static void check_head(const sv_http1_head *head, const char *bytes, size_t size
     size_t decoded_size = 0;
     REQUIRE(!(head->chunked && head->has_length) && head->minor <= 1);
     REQUIRE(head->length <= limits.body_bytes);
-    REQUIRE(head->path.size > 0 && (head->path.data[0] == '/' || head->path.data[0] == '*'));
-    REQUIRE(lies_in(head->target, bytes, size) && lies_in(head->query, bytes, size));
-    REQUIRE(lies_in(head->authority, bytes, size) && lies_in(head->content_type, bytes, size));
-    if (sv_http1_decode(head->path, decoded, &decoded_size))
-        REQUIRE(decoded_size <= head->path.size && !memchr(decoded, 0, decoded_size));
+    REQUIRE(head->base.path.size > 0 &&
+            (head->base.path.data[0] == '/' || head->base.path.data[0] == '*'));
+    REQUIRE(lies_in(head->base.target, bytes, size) && lies_in(head->base.query, bytes, size));
+    REQUIRE(lies_in(head->base.authority, bytes, size) &&
+            lies_in(head->base.content_type, bytes, size));
+    if (sv_http1_decode(head->base.path, decoded, &decoded_size))
+        REQUIRE(decoded_size <= head->base.path.size && !memchr(decoded, 0, decoded_size));
 }
 
 /* The head is parsed from memory of exactly its size. False: it was refused. */

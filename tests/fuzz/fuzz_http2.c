@@ -46,13 +46,13 @@ static void echo(sv_exchange *x, sv_string data)
 /* The path's second character says what becomes of the body. */
 static void on_open(sv_exchange *x)
 {
-    char kind = x->path.size > 1 ? x->path.data[1] : 'e';
+    char kind = x->head.path.size > 1 ? x->head.path.data[1] : 'e';
     begun++;
     x->state = x;
     if (kind == 'm' && x->grpc) x->mode = SV_BODY_MESSAGES;
     if (kind == 's') x->mode = SV_BODY_STREAM;
     if (kind == 'd') x->mode = SV_BODY_DROP;
-    if (kind == 'o') echo(x, x->path);
+    if (kind == 'o') echo(x, x->head.path);
 }
 
 static void on_body(sv_exchange *x, const uint8_t *data, size_t size)
@@ -70,7 +70,7 @@ static void on_message(sv_exchange *x, sv_string message)
 /* 'h' is answered by nobody: it waits until the peer is gone. */
 static void on_end(sv_exchange *x)
 {
-    if (x->path.size > 1 && x->path.data[1] == 'h') return;
+    if (x->head.path.size > 1 && x->head.path.data[1] == 'h') return;
     if (x->mode == SV_BODY_MESSAGES)
         sv_exchange_reply(x, 200, NULL, NULL);
     else

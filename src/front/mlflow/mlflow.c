@@ -27,7 +27,7 @@ static sv_status ping(sv_call *call)
 /* The only content types are JSON and CSV, in UTF-8; without any it is JSON. */
 static sv_status check_type(sv_call *call)
 {
-    sv_string type = call->x->content_type;
+    sv_string type = call->x->head.content_type;
     if (type.size == 0) return SV_OK;
     bool known = sv_any_is_type(type, "application/json") || sv_any_is_type(type, "text/csv");
     const char *charset = memmem(type.data, type.size, "charset=", 8);
@@ -51,7 +51,7 @@ static sv_status invoke(sv_call *call, sv_string body)
     *form = SV_ANY_TABLE;
     SV_TRY(check_type(call));
     SV_TRY(sv_call_begin(call, (sv_string){0}, &request));
-    if (sv_any_is_type(call->x->content_type, "text/csv")) {
+    if (sv_any_is_type(call->x->head.content_type, "text/csv")) {
         SV_TRY(sv_table_read_csv(request, body));
     } else {
         SV_TRY(sv_any_read_keyed(request, body, form));

@@ -42,7 +42,7 @@ static sv_status read_body(sv_call *call, sv_request *request, sv_string body)
     sv_json_kind kind = sv_json_peek(&json);
     bool is_json = kind == SV_JSON_ARRAY || kind == SV_JSON_OBJECT || kind == SV_JSON_END;
     return is_json ? read_json(request, body)
-                   : sv_any_read(request, call->x->content_type, body, &form);
+                   : sv_any_read(request, call->x->head.content_type, body, &form);
 }
 
 sv_status sv_plain_decode(sv_call *call, sv_string body)

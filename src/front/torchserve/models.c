@@ -84,8 +84,8 @@ static void put_version(const sv_call *call, const sv_served *served, sv_text *o
 static bool asks_for_all(const sv_call *call)
 {
     const sv_exchange *x = call->x;
-    sv_string last = x->segments[x->segment_count - 1];
-    return x->segment_count == 3 && last.size == 3 && memcmp(last.data, "all", 3) == 0;
+    sv_string last = x->head.segments[x->head.segment_count - 1];
+    return x->head.segment_count == 3 && last.size == 3 && memcmp(last.data, "all", 3) == 0;
 }
 
 static void put_all(sv_call *call, sv_text *out)

@@ -9,7 +9,7 @@
 #include "kernels/conv/conv_plan_tmpl.h"
 
 /* Where there are up to so many tiles, they read the next weights ahead. */
-#define CONV_AHEAD_TILES 6
+#define CONV_AHEAD_TILES 64
 
 /* ---- pointer lists ------------------------------------------------------------------------- */
 

@@ -97,6 +97,7 @@ PAIR_TO_HALF(f32_to_bf16, bf16_narrow)
     {                                                                                              \
         const X *x = from;                                                                         \
         Y *y = to;                                                                                 \
+        SV_APART                                                                                   \
         for (int64_t i = 0; i < n; i++) {                                                          \
             X v = x[i];                                                                            \
             y[i] = (Y)(expression);                                                                \
@@ -109,18 +110,30 @@ PAIR_TO_HALF(f32_to_bf16, bf16_narrow)
     (v >= (limit) ? (Y)(high) : (Y)(v != v ? 0.0f : v < (low) ? (low) : v >= (limit) ? 0.0f : v))
 
 PAIR(f32_to_bool, float, uint8_t, v != 0)
+PAIR(f32_to_f64, float, double, v)
+PAIR(f32_to_i8, float, int8_t, CLAMPED(int32_t, -128.0f, 128.0f, 127))
 PAIR(f32_to_i32, float, int32_t, CLAMPED(int32_t, -0x1p31f, 0x1p31f, INT32_MAX))
 PAIR(f32_to_i64, float, int64_t, CLAMPED(int64_t, -0x1p63f, 0x1p63f, INT64_MAX))
 PAIR(f32_to_u8, float, uint8_t, CLAMPED(int32_t, 0.0f, 256.0f, 255))
+PAIR(f64_to_f32, double, float, v)
+PAIR(i8_to_f32, int8_t, float, v)
+PAIR(i8_to_i16, int8_t, int16_t, v)
+PAIR(i8_to_i32, int8_t, int32_t, v)
 PAIR(i32_to_bool, int32_t, uint8_t, v != 0)
 PAIR(i32_to_f32, int32_t, float, v)
+PAIR(i32_to_i8, int32_t, int8_t, v)
 PAIR(i32_to_i64, int32_t, int64_t, v)
 PAIR(i64_to_bool, int64_t, uint8_t, v != 0)
 PAIR(i64_to_f32, int64_t, float, v)
+PAIR(i64_to_f64, int64_t, double, v)
+PAIR(i64_to_i8, int64_t, int8_t, v)
 PAIR(i64_to_i32, int64_t, int32_t, v)
+PAIR(u8_to_bool, uint8_t, uint8_t, v != 0)
 PAIR(u8_to_f32, uint8_t, float, v)
+PAIR(u8_to_i16, uint8_t, int16_t, v)
 PAIR(u8_to_i32, uint8_t, int32_t, v)
 PAIR(u8_to_i64, uint8_t, int64_t, v)
+PAIR(u8_to_u8, uint8_t, uint8_t, v)
 
 typedef void (*pair_fn)(const void *x, void *y, int64_t n);
 
@@ -134,7 +147,12 @@ static const struct {
     {SV_I32, SV_F32, i32_to_f32}, {SV_I32, SV_I64, i32_to_i64},   {SV_I64, SV_BOOL, i64_to_bool},
     {SV_I64, SV_F32, i64_to_f32}, {SV_I64, SV_I32, i64_to_i32},   {SV_U8, SV_F32, u8_to_f32},
     {SV_U8, SV_I32, u8_to_i32},   {SV_U8, SV_I64, u8_to_i64},     {SV_BOOL, SV_F32, u8_to_f32},
-    {SV_BOOL, SV_I32, u8_to_i32}, {SV_BOOL, SV_I64, u8_to_i64},
+    {SV_BOOL, SV_I32, u8_to_i32}, {SV_BOOL, SV_I64, u8_to_i64},   {SV_F32, SV_F64, f32_to_f64},
+    {SV_F32, SV_I8, f32_to_i8},   {SV_F64, SV_F32, f64_to_f32},   {SV_I8, SV_F32, i8_to_f32},
+    {SV_I8, SV_I32, i8_to_i32},   {SV_I32, SV_I8, i32_to_i8},     {SV_I32, SV_U8, i32_to_i8},
+    {SV_I64, SV_F64, i64_to_f64}, {SV_I64, SV_I8, i64_to_i8},     {SV_I64, SV_U8, i64_to_i8},
+    {SV_U8, SV_BOOL, u8_to_bool}, {SV_I8, SV_I16, i8_to_i16},     {SV_U8, SV_I16, u8_to_i16},
+    {SV_BOOL, SV_U8, u8_to_u8},
 };
 
 static pair_fn pair_of(const sv_desc *desc)

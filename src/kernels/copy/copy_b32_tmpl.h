@@ -62,9 +62,58 @@ static bool try_interleave(const char *x, int64_t xs, char *y, int64_t ys, int64
     }
 }
 
+/* The other way round: rows of two or four elements, one behind the other, as blocks of pixels
+ * become channels. */
+SV_INLINE void separate_at(const float *x, char *y, int64_t ys, const int nd, const int64_t m)
+{
+    sv_vf in[4], out[4];
+    for (int i = 0; i < nd; i++) {
+        int64_t left = m * nd - i * SV_VF;
+        in[i] =
+            left >= SV_VF ? vf_load(x + i * SV_VF) : vf_load_n(x + i * SV_VF, left < 0 ? 0 : left);
+    }
+    if (nd == 2) {
+        out[0] = vf_even(in[0], in[1]);
+        out[1] = vf_odd(in[0], in[1]);
+    } else {
+        sv_vf even[2] = {vf_even(in[0], in[1]), vf_even(in[2], in[3])};
+        sv_vf odd[2] = {vf_odd(in[0], in[1]), vf_odd(in[2], in[3])};
+        out[0] = vf_even(even[0], even[1]);
+        out[1] = vf_even(odd[0], odd[1]);
+        out[2] = vf_odd(even[0], even[1]);
+        out[3] = vf_odd(odd[0], odd[1]);
+    }
+    for (int d = 0; d < nd; d++) {
+        float *to = (float *)(y + d * ys);
+        if (m == SV_VF) {
+            vf_store(to, out[d]);
+        } else {
+            vf_store_n(to, out[d], m);
+        }
+    }
+}
+
+SV_INLINE void separate(const float *x, char *y, int64_t ys, const int nd, int64_t nq)
+{
+    for (; nq >= SV_VF; nq -= SV_VF, x += nd * SV_VF, y += SV_VF * 4)
+        separate_at(x, y, ys, nd, SV_VF);
+    if (nq) separate_at(x, y, ys, nd, nq);
+}
+
+static bool try_separate(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)
+{
+    if (xs != nd * 4 || (nd != 2 && nd != 4)) return false;
+    if (nd == 2) {
+        separate((const float *)x, y, ys, 2, nq);
+    } else {
+        separate((const float *)x, y, ys, 4, nq);
+    }
+    return true;
+}
+
 static void copy_tile(const char *x, int64_t xs, char *y, int64_t ys, int64_t nd, int64_t nq)
 {
-    if (try_interleave(x, xs, y, ys, nd, nq)) return;
+    if (try_interleave(x, xs, y, ys, nd, nq) || try_separate(x, xs, y, ys, nd, nq)) return;
     for (int64_t d = 0; d < nd; d += SV_VF) {
         for (int64_t q = 0; q < nq; q += SV_VF) {
             const char *from = x + d * 4 + q * xs;

@@ -1,8 +1,6 @@
 /* The walk of a copy; see the header. */
 #include "kernels/copy/plan.h"
 
-#include <string.h>
-
 /* Finds the dimension in which the source runs side by side, when it is not the destination's. */
 static bool find_tiles(sv_copy_plan *plan)
 {
@@ -47,65 +45,9 @@ uint32_t sv_copy_units(const sv_problem *problem, uint32_t phase)
     return (uint32_t)(sv_cursor_count(&plan.outer) * plan.strips);
 }
 
-#define FILL(T)                                                                                    \
-    {                                                                                              \
-        T value = *(const T *)x;                                                                   \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            *(T *)(y + i * ys) = value;                                                            \
-        return;                                                                                    \
-    }
-#define MOVE(T)                                                                                    \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            *(T *)(y + i * ys) = *(const T *)(x + i * xs);                                         \
-        return;                                                                                    \
-    }
-
-/* One value repeated. */
-static void fill_row(const char *x, char *y, int64_t ys, int64_t n, size_t size)
-{
-    switch (size) {
-    case 1:
-        FILL(uint8_t)
-    case 2:
-        FILL(uint16_t)
-    case 4:
-        FILL(uint32_t)
-    case 8:
-        FILL(uint64_t)
-    default:
-        for (int64_t i = 0; i < n; i++)
-            memcpy(y + i * ys, x, size);
-    }
-}
-
-static void move_row(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size)
-{
-    switch (size) {
-    case 1:
-        MOVE(uint8_t)
-    case 2:
-        MOVE(uint16_t)
-    case 4:
-        MOVE(uint32_t)
-    case 8:
-        MOVE(uint64_t)
-    default:
-        for (int64_t i = 0; i < n; i++)
-            memcpy(y + i * ys, x + i * xs, size);
-    }
-}
-
 static void copy_row(char *const *at, const int64_t *step, int64_t n, const void *context)
 {
-    size_t size = *(const size_t *)context;
-    if (n == 1 || (step[0] == (int64_t)size && step[1] == (int64_t)size)) {
-        memcpy(at[1], at[0], (size_t)n * size);
-    } else if (!step[0]) {
-        fill_row(at[0], at[1], step[1], n, size);
-    } else {
-        move_row(at[0], step[0], at[1], step[1], n, size);
-    }
+    sv_strided_copy(at[0], step[0], at[1], step[1], n, *(const size_t *)context);
 }
 
 static void copy_strip(const sv_copy_plan *plan, const char *x, char *y, int64_t nd,
@@ -114,8 +56,10 @@ static void copy_strip(const sv_copy_plan *plan, const char *x, char *y, int64_t
     int64_t size = (int64_t)plan->size;
     for (int64_t d = 0; d < nd; d += SV_COPY_TILE) {
         int64_t md = nd - d < SV_COPY_TILE ? nd - d : SV_COPY_TILE;
-        for (int64_t q = 0; q < plan->q; q += SV_COPY_TILE) {
-            int64_t mq = plan->q - q < SV_COPY_TILE ? plan->q - q : SV_COPY_TILE;
+        /* Short rows that follow each other without gaps are taken all at once. */
+        int64_t side = plan->xs == md * size ? plan->q : SV_COPY_TILE;
+        for (int64_t q = 0; q < plan->q; q += side) {
+            int64_t mq = plan->q - q < side ? plan->q - q : side;
             tile(x + d * size + q * plan->xs, plan->xs, y + d * plan->ys + q * size, plan->ys, md,
                  mq);
         }

@@ -1,5 +1,5 @@
 /* gemm_panels: the packed right side of a GEMM, a constant matrix [K, N] in f32 panels. */
-#include "kernels/gemm.h"
+#include "kernels/gemm/strassen.h"
 #include "kernels/panel.h"
 
 extern const sv_packer sv_packer_gemm_panels;
@@ -14,13 +14,13 @@ static void gemm_b_size(const sv_problem *problem, int64_t *k, int64_t *n)
 
 static bool gemm_panels_accepts(const sv_problem *problem, sv_cpu_level level)
 {
-    (void)level;
     const sv_desc *b = &problem->desc[1];
     if (problem->desc[0].dtype != SV_F32 || b->dtype != SV_F32 || b->rank < 2) return false;
     for (int32_t i = 0; i < b->rank - 2; i++) {
         if (b->dim[i] != 1) return false;
     }
-    return b->dim[b->rank - 2] >= 0 && b->dim[b->rank - 1] >= 0;
+    return b->dim[b->rank - 2] >= 0 && b->dim[b->rank - 1] >= 0 &&
+           !sv_strassen_choose(problem, level);
 }
 
 static size_t gemm_panels_size(const sv_problem *problem, sv_cpu_level level)

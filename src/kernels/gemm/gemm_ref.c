@@ -17,6 +17,8 @@ static bool gemm_ref_supports(const sv_problem *problem)
     case SV_I64:
     case SV_U64:
         return problem->epilogue.n == 0 && gemm->alpha == 1.0f;
+    case SV_I16:
+        return problem->epilogue.n == 0 && gemm->alpha == 1.0f && problem->desc[2].dtype == SV_I32;
     default:
         return false;
     }
@@ -55,10 +57,10 @@ static void gemm_row_find(const sv_call *call, int64_t row, gemm_row *out)
         if (b->dim[i] != 1 && i < last - 1) at_b += out->index[i] * b->stride[i];
         at_y += out->index[i] * y->stride[i];
     }
-    int64_t size = sv_dtype_get(y->dtype)->size;
+    int64_t size = sv_dtype_get(a->dtype)->size;
     out->a = (const char *)call->ptr[0] + at_a * size;
     out->b = (const char *)call->ptr[1] + at_b * size;
-    out->y = (char *)call->ptr[2] + at_y * size;
+    out->y = (char *)call->ptr[2] + at_y * sv_dtype_get(y->dtype)->size;
     out->a_k = a->stride[last];
     out->b_k = b->stride[last - 1];
     out->b_n = b->stride[last];
@@ -83,7 +85,8 @@ SV_REF_INLINE void float_row(const sv_call *call, sv_dtype dtype, gemm_row *row)
     }
 }
 
-SV_REF_INLINE void integer_row(sv_dtype dtype, const gemm_row *row)
+/* Sums are of type `to`. */
+SV_REF_INLINE void integer_row(sv_dtype dtype, sv_dtype to, const gemm_row *row)
 {
     for (int64_t n = 0; n < row->n; n++) {
         uint64_t sum = 0;
@@ -91,7 +94,7 @@ SV_REF_INLINE void integer_row(sv_dtype dtype, const gemm_row *row)
             sum += ref_get_integer(dtype, row->a, k * row->a_k) *
                    ref_get_integer(dtype, row->b, k * row->b_k + n * row->b_n);
         }
-        ref_put_integer(dtype, row->y, n * row->y_n, sum);
+        ref_put_integer(to, row->y, n * row->y_n, sum);
     }
 }
 
@@ -100,7 +103,7 @@ static void gemm_ref_run(const sv_call *call, uint32_t begin, uint32_t end)
     for (uint32_t unit = begin; unit < end; unit++) {
         gemm_row row;
         gemm_row_find(call, unit, &row);
-        switch (call->desc[2].dtype) {
+        switch (call->desc[0].dtype) {
         case SV_F32:
             float_row(call, SV_F32, &row);
             break;
@@ -113,17 +116,20 @@ static void gemm_ref_run(const sv_call *call, uint32_t begin, uint32_t end)
         case SV_BF16:
             float_row(call, SV_BF16, &row);
             break;
+        case SV_I16:
+            integer_row(SV_I16, SV_I32, &row);
+            break;
         case SV_I32:
-            integer_row(SV_I32, &row);
+            integer_row(SV_I32, SV_I32, &row);
             break;
         case SV_U32:
-            integer_row(SV_U32, &row);
+            integer_row(SV_U32, SV_U32, &row);
             break;
         case SV_I64:
-            integer_row(SV_I64, &row);
+            integer_row(SV_I64, SV_I64, &row);
             break;
         case SV_U64:
-            integer_row(SV_U64, &row);
+            integer_row(SV_U64, SV_U64, &row);
             break;
         default:
             break;

@@ -26,6 +26,9 @@
 #define GEMM_COPY_ROWS 48
 #define GEMM_COPY_PANELS 16
 
+/* Rows that are transposed on the way, so many bytes at once. */
+#define GEMM_TRANSPOSED_BYTES (1 << 17)
+
 /* A single tile reads ahead where it has no more rows: higher ones leave the processor the time. */
 #define GEMM_AHEAD_ALONE 10
 
@@ -102,6 +105,17 @@ static int64_t gemm_near_blocks(const gemm_plan *plan)
     return tile_clamp_count(GEMM_NEAR_BYTES * (double)blocks / (bytes + 1), blocks);
 }
 
+/* Tiles of a block, at most. Rows that must be gathered are gathered a tile at a time, or a part of
+ * a large product; those that are transposed, as many as stay near. */
+static int64_t gemm_most_tiles(const gemm_shape *shape)
+{
+    const int64_t most = GEMM_MOST_ROWS / TILE_MR;
+    if (shape->a_k == 1) return most;
+    if (shape->row[GEMM_A] != 1) return 1;
+    const double bytes = (double)shape->k * TILE_MR * (double)sizeof(float);
+    return tile_clamp_count(GEMM_TRANSPOSED_BYTES / (bytes + 1), most);
+}
+
 static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, bool packed,
                            gemm_plan *out)
 {
@@ -109,8 +123,7 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
     gemm_shape_init(desc, epilogue, packed, &out->shape);
     const gemm_shape *shape = &out->shape;
     int64_t panels = (shape->n + TILE_NR - 1) / TILE_NR;
-    /* Rows that must be gathered are gathered a tile at a time, or a part of a large product. */
-    int64_t max_tiles = shape->a_k == 1 ? GEMM_MOST_ROWS / TILE_MR : 1;
+    int64_t max_tiles = gemm_most_tiles(shape);
     out->copied = shape->a_k != 1;
     out->wide = packed && shape->m == 1 ? TILE_WIDE : 1;
     panels = (panels + out->wide - 1) / out->wide;
@@ -204,6 +217,17 @@ static gemm_depth gemm_depth_of(const gemm_plan *plan, int64_t part)
 
 /* ---- rows ---------------------------------------------------------------------------------- */
 
+/* Copies rows that are neighbours, element by element: squares of them are transposed. */
+static void gemm_copy_across(const float *from, int64_t a_k, int64_t rows, int64_t depth,
+                             int64_t pitch, float *to)
+{
+    for (int64_t row = 0; row < rows; row += SV_VF) {
+        for (int64_t k = 0; k < depth; k += SV_VF)
+            panel_transpose(from + row + k * a_k, a_k, depth - k, rows - row, to + row * pitch + k,
+                            pitch);
+    }
+}
+
 /* Copies what the area's rows have of the depth into the scratch. */
 static void gemm_copy(const gemm_batch *batch, const gemm_area *area, const gemm_depth *depth)
 {
@@ -216,7 +240,10 @@ static void gemm_copy(const gemm_batch *batch, const gemm_area *area, const gemm
         panel_copy_rows(from, step, area->rows, depth->n, pitch, to);
         return;
     }
-    /* A few rows at a time: their elements may be neighbours. */
+    if (step == 1) {
+        gemm_copy_across(from, shape->a_k, area->rows, depth->n, pitch, to);
+        return;
+    }
     for (int64_t row = 0; row < area->rows; row += TILE_MR) {
         const int64_t end = gemm_least(row + TILE_MR, area->rows);
         for (int64_t k = 0; k < depth->n; k++) {

@@ -4,13 +4,9 @@
  * Three passes over a set that stays in the first-level cache: sum, squares of deviations, result.
  */
 #include "kernels/convert/element.h"
-#include "kernels/nn.h"
-#include "kernels/simd_tmpl.h"
-#include "kernels/strided.h"
+#include "kernels/norm/finish_tmpl.h"
 
 #include <math.h>
-
-enum { NORM_X, NORM_SCALE, NORM_SHIFT, NORM_Y, NORM_MEAN, NORM_INV_STD, NORM_OPERANDS };
 
 /* Elements whose lanes are added in f32; blocks are added in f64. */
 #define NORM_BLOCK 2048
@@ -76,23 +72,39 @@ static void norm_write(const float *x, float *y, int64_t n, float mean, float in
 
 /* ---- the row ------------------------------------------------------------------------------- */
 
-/* The set as one run; the steps of x, scale, shift and y along it. */
+/* The set as runs along which scale and shift have one step; x and y go on with one step from run
+ * to run. */
 typedef struct norm_plan {
     sv_cursor outer;
-    int64_t n, step[NORM_Y + 1], per_unit, count;
+    int64_t n, run;                                   /* elements of a set and of a run */
+    int64_t step[SV_NORM_Y + 1], next[SV_NORM_Y + 1]; /* bytes along a run, and to the next one */
+    int64_t per_unit, count;
     bool regular;
 } norm_plan;
 
-static void norm_plan_init(norm_plan *plan, const sv_desc *desc, int32_t axis)
+/* Whether operand k goes on with its step from run to run. */
+static bool norm_goes_on(const norm_plan *plan, int k)
+{
+    return plan->next[k] == plan->step[k] * plan->run;
+}
+
+static void norm_plan_init(norm_plan *plan, const sv_desc *desc, const sv_norm_param *param)
 {
     /* The statistics' strides within a set mean nothing. */
+    sv_norm_sets sets;
+    sv_norm_sets_init(&sets, desc, param);
+    const uint32_t kept = (1u << sets.axis) - 1;
     sv_cursor in, none;
-    sv_cursor_split(desc, NORM_Y + 1, NORM_X, NORM_Y, ~((1u << axis) - 1), &in, &none);
-    sv_cursor_split(desc, NORM_OPERANDS, NORM_X, NORM_Y, (1u << axis) - 1, &plan->outer, &none);
-    plan->regular = in.rank <= 1;
+    sv_cursor_split(sets.desc, SV_NORM_Y + 1, SV_NORM_X, SV_NORM_Y, ~kept, &in, &none);
+    sv_cursor_split(sets.desc, SV_NORM_OPERANDS, SV_NORM_X, SV_NORM_Y, kept, &plan->outer, &none);
     plan->n = sv_cursor_count(&in);
-    for (int k = 0; k <= NORM_Y; k++)
-        plan->step[k] = in.rank ? in.step[k][0] : 0;
+    plan->run = in.rank ? in.dim[in.rank - 1] : 1;
+    for (int k = 0; k <= SV_NORM_Y; k++) {
+        plan->step[k] = in.rank ? in.step[k][in.rank - 1] : 0;
+        plan->next[k] = in.rank > 1 ? in.step[k][in.rank - 2] : 0;
+    }
+    plan->regular = in.rank <= 1 || (in.rank == 2 && norm_goes_on(plan, SV_NORM_X) &&
+                                     norm_goes_on(plan, SV_NORM_Y));
     plan->per_unit = sv_pieces_per_unit(plan->n);
     plan->count = plan->n ? sv_cursor_count(&plan->outer) : 0;
 }
@@ -102,43 +114,47 @@ static bool norm_dtype(sv_dtype dtype)
     return dtype == SV_F32 || dtype == SV_F16 || dtype == SV_BF16;
 }
 
+static bool norm_direct(const norm_plan *plan, const sv_desc *desc)
+{
+    return desc[SV_NORM_Y].dtype == SV_F32 && (plan->step[SV_NORM_Y] == 4 || plan->n == 1);
+}
+
 static bool norm_supports(const sv_problem *problem)
 {
-    const sv_norm_param *param = problem->param;
     const sv_desc *desc = problem->desc;
-    for (int i = 0; i < NORM_OPERANDS; i++) {
+    for (int i = 0; i < SV_NORM_OPERANDS; i++) {
         if (!norm_dtype(desc[i].dtype) &&
-            (i == NORM_X || i == NORM_Y || desc[i].dtype != SV_DTYPE_NONE)) {
+            (i == SV_NORM_X || i == SV_NORM_Y || desc[i].dtype != SV_DTYPE_NONE)) {
             return false;
         }
     }
     norm_plan plan;
-    norm_plan_init(&plan, desc, param->axis);
+    norm_plan_init(&plan, desc, problem->param);
+    if (problem->epilogue.n && !(norm_direct(&plan, desc) && norm_can_finish(problem)))
+        return false;
     /* A repeated x would have to be spread out first. */
-    return problem->epilogue.n == 0 && plan.regular && (plan.step[NORM_X] || plan.n == 1);
+    return plan.regular && (plan.step[SV_NORM_X] || plan.n == 1);
 }
 
 static uint32_t norm_units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    const sv_norm_param *param = problem->param;
     norm_plan plan;
-    norm_plan_init(&plan, problem->desc, param->axis);
+    norm_plan_init(&plan, problem->desc, problem->param);
     return (uint32_t)sv_divide_up(plan.count, plan.per_unit);
 }
 
-/* Room for one set of x (and y), scale and shift as f32. */
+/* Room for one set of x (and y), and a run of scale and of shift, as f32. */
 static size_t norm_scratch(const sv_problem *problem)
 {
-    const sv_norm_param *param = problem->param;
     norm_plan plan;
-    norm_plan_init(&plan, problem->desc, param->axis);
-    return 3 * (size_t)plan.n * sizeof(float);
+    norm_plan_init(&plan, problem->desc, problem->param);
+    return (size_t)(plan.n + 2 * plan.run) * sizeof(float);
 }
 
-/* The run of operand k at `at` as f32, in place where it is that already. */
+/* n elements of operand k at `at` as f32, in place where they are that already. */
 static norm_row norm_take(const sv_call *call, const norm_plan *plan, int k, const char *at,
-                          float *buffer)
+                          int64_t n, float *buffer)
 {
     sv_dtype dtype = call->desc[k].dtype;
     if (dtype == SV_DTYPE_NONE) return (norm_row){NULL, false};
@@ -146,7 +162,7 @@ static norm_row norm_take(const sv_call *call, const norm_plan *plan, int k, con
     if (dtype == SV_F32 && (step == 4 || step == 0)) {
         return (norm_row){(const float *)at, step != 0};
     }
-    sv_element_get_f32(dtype, at, step, buffer, step ? plan->n : 1);
+    sv_element_get_f32(dtype, at, step, buffer, step ? n : 1);
     return (norm_row){buffer, step != 0};
 }
 
@@ -156,39 +172,52 @@ static void norm_put(const sv_call *call, int k, char *at, float value)
     if (dtype != SV_DTYPE_NONE) sv_element_put_f32(dtype, &value, at, 0, 1, true);
 }
 
+static void norm_write_runs(const sv_call *call, const norm_plan *plan, char *const *at,
+                            const float *x, float *y, float mean, float inv_std)
+{
+    float *buffer = (float *)call->scratch + plan->n;
+    for (int64_t i = 0, r = 0; i < plan->n; i += plan->run, r++) {
+        norm_row row[2];
+        for (int k = 0; k < 2; k++) {
+            const char *from = at[SV_NORM_SCALE + k] + r * plan->next[SV_NORM_SCALE + k];
+            row[k] =
+                norm_take(call, plan, SV_NORM_SCALE + k, from, plan->run, buffer + k * plan->run);
+        }
+        norm_write(x + i, y + i, plan->run, mean, inv_std, &row[0], &row[1]);
+    }
+}
+
 static void norm_set(const sv_call *call, const norm_plan *plan, char *const *at)
 {
     const sv_norm_param *param = call->param;
-    float *buffer = call->scratch;
-    norm_row x = norm_take(call, plan, NORM_X, at[NORM_X], buffer);
-    norm_row scale = norm_take(call, plan, NORM_SCALE, at[NORM_SCALE], buffer + plan->n);
-    norm_row shift = norm_take(call, plan, NORM_SHIFT, at[NORM_SHIFT], buffer + 2 * plan->n);
+    norm_row x = norm_take(call, plan, SV_NORM_X, at[SV_NORM_X], plan->n, call->scratch);
     double n = (double)plan->n;
     float mean = param->rms ? 0 : (float)(norm_sum(x.at, plan->n, 1, 0) / n);
     double variance = norm_sum(x.at, plan->n, 2, mean) / n;
     float inv_std = (float)(1 / sqrt(variance + (double)param->epsilon));
-    bool direct = call->desc[NORM_Y].dtype == SV_F32 && (plan->step[NORM_Y] == 4 || plan->n == 1);
-    float *y = direct ? (float *)at[NORM_Y] : buffer;
-    norm_write(x.at, y, plan->n, mean, inv_std, &scale, &shift);
-    if (!direct) {
-        sv_element_put_f32(call->desc[NORM_Y].dtype, y, at[NORM_Y], plan->step[NORM_Y], plan->n,
-                           true);
+    bool direct = norm_direct(plan, call->desc);
+    float *y = direct ? (float *)at[SV_NORM_Y] : call->scratch;
+    norm_write_runs(call, plan, at, x.at, y, mean, inv_std);
+    if (direct) {
+        norm_finish(call, y, plan->n);
+    } else {
+        sv_element_put_f32(call->desc[SV_NORM_Y].dtype, y, at[SV_NORM_Y], plan->step[SV_NORM_Y],
+                           plan->n, true);
     }
-    norm_put(call, NORM_MEAN, at[NORM_MEAN], mean);
-    norm_put(call, NORM_INV_STD, at[NORM_INV_STD], inv_std);
+    norm_put(call, SV_NORM_MEAN, at[SV_NORM_MEAN], mean);
+    norm_put(call, SV_NORM_INV_STD, at[SV_NORM_INV_STD], inv_std);
 }
 
 static void norm_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
-    const sv_norm_param *param = call->param;
     norm_plan plan;
-    norm_plan_init(&plan, call->desc, param->axis);
+    norm_plan_init(&plan, call->desc, call->param);
     int64_t from = begin * plan.per_unit, to = end * plan.per_unit;
     if (to > plan.count) to = plan.count;
     if (from >= to) return;
-    char *base[NORM_OPERANDS];
-    for (int i = 0; i < NORM_OPERANDS; i++)
-        base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[NORM_X];
+    char *base[SV_NORM_OPERANDS];
+    for (int i = 0; i < SV_NORM_OPERANDS; i++)
+        base[i] = call->ptr[i] ? call->ptr[i] : call->ptr[SV_NORM_X];
     sv_cursor_seek(&plan.outer, base, from);
     for (; from < to; from++, sv_cursor_next(&plan.outer))
         norm_set(call, &plan, plan.outer.at);

@@ -1,11 +1,18 @@
 /* Layer and RMS normalisation of any float dtypes and strides, in f64; two passes over a set. */
 #include "kernels/convert/element.h"
-#include "kernels/nn.h"
-#include "kernels/strided.h"
+#include "kernels/norm/sets.h"
 
 #include <math.h>
 
-enum { X, SCALE, SHIFT, Y, MEAN, INV_STD, OPERANDS };
+enum {
+    X = SV_NORM_X,
+    SCALE = SV_NORM_SCALE,
+    SHIFT = SV_NORM_SHIFT,
+    Y = SV_NORM_Y,
+    MEAN = SV_NORM_MEAN,
+    INV_STD = SV_NORM_INV_STD,
+    OPERANDS = SV_NORM_OPERANDS,
+};
 
 static int64_t set_size(const sv_desc *x, int32_t axis)
 {
@@ -80,20 +87,22 @@ static bool supports(const sv_problem *problem)
 static uint32_t units(const sv_problem *problem, uint32_t phase)
 {
     (void)phase;
-    const sv_norm_param *param = problem->param;
-    int64_t n = set_size(&problem->desc[X], param->axis), count = sv_desc_count(&problem->desc[X]);
+    sv_norm_sets sets;
+    sv_norm_sets_init(&sets, problem->desc, problem->param);
+    int64_t n = set_size(&sets.desc[X], sets.axis), count = sv_desc_count(&sets.desc[X]);
     return n ? (uint32_t)sv_divide_up(count / n, sv_pieces_per_unit(n)) : 0;
 }
 
 static void run(const sv_call *call, uint32_t begin, uint32_t end)
 {
-    const sv_norm_param *param = call->param;
-    uint32_t kept = (1u << param->axis) - 1;
-    int64_t n = set_size(&call->desc[X], param->axis), per_unit = sv_pieces_per_unit(n);
+    sv_norm_sets sets;
+    sv_norm_sets_init(&sets, call->desc, call->param);
+    uint32_t kept = (1u << sets.axis) - 1;
+    int64_t n = set_size(&sets.desc[X], sets.axis), per_unit = sv_pieces_per_unit(n);
     /* The statistics' strides within a set mean nothing. */
     sv_cursor in, outer, none;
-    sv_cursor_split(call->desc, Y + 1, X, Y, ~kept, &in, &none);
-    sv_cursor_split(call->desc, OPERANDS, X, Y, kept, &outer, &none);
+    sv_cursor_split(sets.desc, Y + 1, X, Y, ~kept, &in, &none);
+    sv_cursor_split(sets.desc, OPERANDS, X, Y, kept, &outer, &none);
     int64_t from = begin * per_unit, to = end * per_unit, count = sv_cursor_count(&outer);
     if (to > count) to = count;
     if (from >= to) return;

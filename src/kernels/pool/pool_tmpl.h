@@ -1,9 +1,8 @@
 /* Pooling of f32 at one CPU level, channels innermost: maximum, average, Lp for p = 1 and 2,
  * without indices. A unit is a line of outputs by a group of channels. NaN wins a maximum, as in
  * the reference. */
-#include "kernels/conv/conv_shape.h"
+#include "kernels/pool/window_tmpl.h"
 #include "kernels/prices.h"
-#include "kernels/simd_tmpl.h"
 
 /* Vectors whose windows are read together, and channels of a unit. */
 #define POOL_VECTORS 4
@@ -35,41 +34,6 @@ static uint32_t pool_units(const sv_problem *problem, uint32_t phase)
     window_shape shape;
     window_of_pool(problem->desc, problem->param, &shape);
     return (uint32_t)(shape.y.n * shape.y.d[0] * shape.y.d[1] * pool_groups(shape.y.c));
-}
-
-/* The taps of one axis that lie in x: [first, last), and how many lie in x with its padding. */
-typedef struct pool_range {
-    int64_t first, last, padded;
-} pool_range;
-
-static pool_range pool_range_of(const sv_pool_param *pool, const window_shape *shape, int axis,
-                                int64_t out)
-{
-    int32_t param = axis - (3 - pool->spatial);
-    int64_t end = param < 0 ? 0 : pool->pad_end[param];
-    int64_t from = out * shape->stride[axis] - shape->pad[axis], hop = shape->dilation[axis];
-    pool_range range = {0, 0, 0};
-    if (from < 0) range.first = (-from + hop - 1) / hop;
-    int64_t taps = shape->kernel[axis];
-    /* Taps t with from + t * hop < limit. */
-    int64_t inside = shape->x.d[axis] - from, padded = inside + end;
-    range.last = inside <= 0 ? 0 : (inside + hop - 1) / hop;
-    range.padded = padded <= 0 ? 0 : (padded + hop - 1) / hop;
-    if (range.last > taps) range.last = taps;
-    if (range.padded > taps) range.padded = taps;
-    if (range.first > range.last) range.first = range.last;
-    return range;
-}
-
-SV_INLINE sv_vf pool_take(uint8_t kind, int64_t p, sv_vf sum, sv_vf x)
-{
-    if (kind == SV_POOL_MAX) {
-        sv_vf greater = vf_max(sum, x);
-        return vf_select(vf_equal(sum, sum), greater, sum);
-    }
-    if (kind == SV_POOL_AVERAGE) return sum + x;
-    if (p == 1) return sum + vf_abs(x);
-    return vf_fma(x, x, sum);
 }
 
 /* One output: its window, and the divisor of its average. */
@@ -156,6 +120,56 @@ static float pool_divisor(const sv_pool_param *pool, const pool_range range[3])
     return count ? (float)count : 1.0f;
 }
 
+/* Whether the maximum of a line is found in two steps, down and then along: then neighbours share
+ * what is found first. As much again is for what lies between. */
+static bool pool_in_steps(const sv_pool_param *pool, const window_shape *shape)
+{
+    const int64_t limit = 1 << 20, down = shape->taps / shape->kernel[2], along = shape->kernel[2];
+    return pool->kind == SV_POOL_MAX && down < limit && along < limit && shape->x.d[2] <= 256 &&
+           shape->taps > 2 * (down * shape->stride[2] + along);
+}
+
+static size_t pool_scratch(const sv_problem *problem)
+{
+    window_shape shape;
+    window_of_pool(problem->desc, problem->param, &shape);
+    const int64_t channels = shape.x.c < POOL_CHANNELS ? shape.x.c : POOL_CHANNELS;
+    if (!pool_in_steps(problem->param, &shape)) return 0;
+    return (size_t)(shape.x.d[2] * channels) * sizeof(float);
+}
+
+/* `window` holds the taps of the first two axes, its x the line's first element. */
+static void pool_line_in_steps(const sv_call *call, const window_shape *shape,
+                               const pool_window *window, int64_t channels, float *to)
+{
+    const sv_pool_param *pool = call->param;
+    const pool_range one = {0, 1, 1};
+    float *room = call->scratch;
+    pool_window down = *window,
+                along = {.hop = {0, 0, shape->dilation[2] * channels}, .range = {one, one}};
+    down.range[2] = one;
+    for (int64_t q = 0; q < shape->x.d[2]; q++, down.x += shape->x.s[2])
+        pool_output(pool, &down, 0, channels, room + q * channels);
+    for (int64_t o = 0; o < shape->y.d[2]; o++) {
+        along.range[2] = pool_range_of(pool, shape, 2, o);
+        along.x = room + (o * shape->stride[2] - shape->pad[2]) * channels;
+        pool_output(pool, &along, 0, channels, to + o * shape->y.s[2]);
+    }
+}
+
+static void pool_line_at_once(const sv_call *call, const window_shape *shape,
+                              const pool_window *line, int64_t channels, float *to)
+{
+    const sv_pool_param *pool = call->param;
+    pool_window window = *line;
+    for (int64_t o = 0; o < shape->y.d[2]; o++) {
+        window.range[2] = pool_range_of(pool, shape, 2, o);
+        window.x = line->x + (o * shape->stride[2] - shape->pad[2]) * shape->x.s[2];
+        window.divisor = pool_divisor(pool, window.range);
+        pool_output(pool, &window, 0, channels, to + o * shape->y.s[2]);
+    }
+}
+
 /* A line of outputs: positions (out[0], out[1], 0..) of image n, channels [first, end). */
 static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
                       const int64_t out[2], int64_t first, int64_t end)
@@ -163,21 +177,17 @@ static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
     const sv_pool_param *pool = call->param;
     const window_operand *x = &shape->x, *y = &shape->y;
     float *to = (float *)call->ptr[1] + n * y->n_stride + out[0] * y->s[0] + out[1] * y->s[1];
-    pool_window window;
-    int64_t from[3] = {0, 0, 0};
+    pool_window window = {.x = (const float *)call->ptr[0] + n * x->n_stride + first};
     for (int i = 0; i < 3; i++)
         window.hop[i] = shape->dilation[i] * x->s[i];
     for (int i = 0; i < 2; i++) {
         window.range[i] = pool_range_of(pool, shape, i, out[i]);
-        from[i] = out[i] * shape->stride[i] - shape->pad[i];
+        window.x += (out[i] * shape->stride[i] - shape->pad[i]) * x->s[i];
     }
-    for (int64_t o = 0; o < y->d[2]; o++) {
-        window.range[2] = pool_range_of(pool, shape, 2, o);
-        from[2] = o * shape->stride[2] - shape->pad[2];
-        window.x = (const float *)call->ptr[0] +
-                   (n * x->n_stride + from[0] * x->s[0] + from[1] * x->s[1] + from[2] * x->s[2]);
-        window.divisor = pool_divisor(pool, window.range);
-        pool_output(pool, &window, first, end, to + o * y->s[2]);
+    if (pool_in_steps(pool, shape)) {
+        pool_line_in_steps(call, shape, &window, end - first, to + first);
+    } else {
+        pool_line_at_once(call, shape, &window, end - first, to + first);
     }
 }
 
@@ -203,5 +213,6 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_pool_f32) = {
     .supports = pool_supports,
     .cost = pool_cost,
     .units = pool_units,
+    .scratch = pool_scratch,
     .run = pool_run,
 };

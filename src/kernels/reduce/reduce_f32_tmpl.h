@@ -70,15 +70,15 @@ SV_INLINE double step_join_one(reduce_step step, double a, double b)
     return a + b;
 }
 
+/* All lanes in one, halves onto each other. */
 SV_INLINE double step_lanes(reduce_step step, sv_vf x)
 {
     if (step != STEP_MAX && step != STEP_MIN) return (double)vf_sum(x);
-    float lane[SV_VF];
-    vf_store(lane, x);
-    double y = (double)lane[0];
-    for (int i = 1; i < SV_VF; i++)
-        y = step_join_one(step, y, (double)lane[i]);
-    return y;
+    if (SV_VF > 8) x = step_take(step, x, VF_TURNED(x, 8));
+    if (SV_VF > 4) x = step_take(step, x, VF_TURNED(x, 4));
+    x = step_take(step, x, VF_TURNED(x, 2));
+    x = step_take(step, x, VF_TURNED(x, 1));
+    return (double)x[0];
 }
 
 /* ---- elements side by side ----------------------------------------------------------------- */
@@ -115,8 +115,6 @@ typedef double (*run_fn)(const float *x, int64_t n, double total);
 
 /* ---- results side by side ------------------------------------------------------------------ */
 
-/* Columns of a unit, the same at every level. */
-#define REDUCE_COLUMNS 64
 /* Rows added in f32 before they are put on the pile. */
 #define REDUCE_ROWS 256
 
@@ -216,18 +214,6 @@ SV_INLINE sv_vf finish(uint8_t kind, sv_vf value, int64_t size)
     }
 }
 
-static bool side_by_side(const sv_reduce_plan *plan)
-{
-    return plan->step == 4 || plan->size == 1;
-}
-
-/* Neighbouring results, of neighbouring elements. */
-static bool in_columns(const sv_reduce_plan *plan)
-{
-    int32_t last = plan->outer.rank - 1;
-    return last >= 0 && plan->outer.step[0][last] == 4 && plan->outer.step[1][last] == 4;
-}
-
 static bool reduce_supports(const sv_problem *problem)
 {
     const sv_reduce_param *param = problem->param;
@@ -237,38 +223,18 @@ static bool reduce_supports(const sv_problem *problem)
     }
     sv_reduce_plan plan;
     sv_reduce_plan_init(&plan, problem->desc, param->axes);
-    return side_by_side(&plan) || in_columns(&plan);
+    return sv_reduce_side_by_side(&plan, 4) || sv_reduce_in_columns(&plan, 4, 4);
 }
 
-static uint32_t reduce_units(const sv_problem *problem, uint32_t phase)
+static float one_result(const sv_reduce_plan *plan, uint8_t kind, char *x)
 {
-    (void)phase;
-    const sv_reduce_param *param = problem->param;
-    sv_reduce_plan plan;
-    sv_reduce_plan_init(&plan, problem->desc, param->axes);
-    if (!plan.results) return 0;
-    if (side_by_side(&plan)) return (uint32_t)sv_divide_up(plan.results, plan.per_unit);
-    int64_t side = plan.outer.dim[plan.outer.rank - 1];
-    return (uint32_t)(plan.results / side * sv_divide_up(side, REDUCE_COLUMNS));
-}
-
-static void run_side_by_side(const sv_call *call, sv_reduce_plan *plan, uint32_t begin,
-                             uint32_t end)
-{
-    const sv_reduce_param *param = call->param;
-    reduce_step step = step_of(param->kind);
-    int64_t at = begin * plan->per_unit, to = end * plan->per_unit;
-    if (to > plan->results) to = plan->results;
-    if (at >= to) return;
-    sv_cursor_seek(&plan->outer, (char *const *)call->ptr, at);
-    for (; at < to; at++, sv_cursor_next(&plan->outer)) {
-        double total = (double)step_neutral(step);
-        if (plan->size) sv_cursor_seek(&plan->in, &plan->outer.at[0], 0);
-        for (int64_t r = 0; plan->size && r < plan->runs; r++, sv_cursor_next(&plan->in)) {
-            total = reduce_fns[step].run((const float *)plan->in.at[0], plan->n, total);
-        }
-        *(float *)plan->outer.at[1] = finish_one(param->kind, total, plan->size);
-    }
+    const reduce_step step = step_of(kind);
+    double total = (double)step_neutral(step);
+    sv_cursor in = plan->in;
+    if (plan->size) sv_cursor_seek(&in, &x, 0);
+    for (int64_t r = 0; plan->size && r < plan->runs; r++, sv_cursor_next(&in))
+        total = reduce_fns[step].run((const float *)in.at[0], plan->n, total);
+    return finish_one(kind, total, plan->size);
 }
 
 /* One block of columns: whole groups of four vectors, then single ones. */
@@ -287,30 +253,20 @@ static void run_block(const sv_reduce_plan *plan, uint8_t kind, char *x, float *
     }
 }
 
-static void run_columns(const sv_call *call, sv_reduce_plan *plan, uint32_t begin, uint32_t end)
+static void reduce_results(const sv_reduce_plan *plan, char *x, char *y, int64_t columns,
+                           const void *context)
 {
-    const sv_reduce_param *param = call->param;
-    int64_t side = plan->outer.dim[--plan->outer.rank];
-    uint32_t blocks = (uint32_t)sv_divide_up(side, REDUCE_COLUMNS);
-    for (uint32_t u = begin; u < end; u++) {
-        sv_cursor_seek(&plan->outer, (char *const *)call->ptr, u / blocks);
-        int64_t at = u % blocks * REDUCE_COLUMNS;
-        int64_t columns = side - at < REDUCE_COLUMNS ? side - at : REDUCE_COLUMNS;
-        run_block(plan, param->kind, plan->outer.at[0] + at * 4, (float *)plan->outer.at[1] + at,
-                  columns);
+    const sv_reduce_param *param = context;
+    if (columns) {
+        run_block(plan, param->kind, x, (float *)y, columns);
+    } else {
+        *(float *)y = one_result(plan, param->kind, x);
     }
 }
 
 static void reduce_run_units(const sv_call *call, uint32_t begin, uint32_t end)
 {
-    const sv_reduce_param *param = call->param;
-    sv_reduce_plan plan;
-    sv_reduce_plan_init(&plan, call->desc, param->axes);
-    if (side_by_side(&plan)) {
-        run_side_by_side(call, &plan, begin, end);
-    } else {
-        run_columns(call, &plan, begin, end);
-    }
+    sv_reduce_visit(call, begin, end, 4, reduce_results, call->param);
 }
 
 const sv_kernel SV_LEVEL_NAME(sv_kernel_reduce_f32) = {
@@ -318,6 +274,6 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_reduce_f32) = {
     .family = SV_FAMILY_reduce,
     .level = SV_LEVEL,
     .supports = reduce_supports,
-    .units = reduce_units,
+    .units = sv_reduce_units,
     .run = reduce_run_units,
 };

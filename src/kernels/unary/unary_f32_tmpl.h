@@ -3,6 +3,7 @@
 #include "kernels/activation_tmpl.h"
 #include "kernels/convert/element.h"
 #include "kernels/strided.h"
+#include "kernels/unary/trigonometry_tmpl.h"
 #include "kernels/unary/unary_scalar.h"
 
 typedef void (*unary_loop)(const float *x, float *y, int64_t n, float a, float b);
@@ -14,6 +15,10 @@ typedef void (*unary_loop)(const float *x, float *y, int64_t n, float a, float b
     {                                                                                              \
         const sv_unary op = SV_UNARY_##name;                                                       \
         int64_t i = 0;                                                                             \
+        if (op == SV_UNARY_Sin || op == SV_UNARY_Cos) {                                            \
+            sine_loop(x, y, n, op == SV_UNARY_Cos);                                                \
+            return;                                                                                \
+        }                                                                                          \
         if (!vf_activate_has(op)) {                                                                \
             for (; i < n; i++)                                                                     \
                 y[i] = sv_unary_apply_f32(op, x[i], a, b);                                         \

@@ -211,7 +211,7 @@ static void compare_pair(sv_dtype from, sv_dtype to, trial_layout layout)
     trial_tensor x = trial_make(from, layout, TRIAL_DIMS(3, 2111));
     trial_tensor y = trial_make(to, TRIAL_SHIFTED, TRIAL_DIMS(3, 2111));
     trial_fill(&x, 11, from == SV_BOOL || from == SV_U8 ? 0 : -500, from == SV_BOOL ? 1 : 255);
-    if (from == SV_F32) trial_spoil(&x, 3);
+    if (from == SV_F32 || from == SV_F64) trial_spoil(&x, 3);
     sv_convert_param p = {true};
     trial t;
     trial_init(&t, SV_FAMILY_convert, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
@@ -223,9 +223,10 @@ static void compare_pair(sv_dtype from, sv_dtype to, trial_layout layout)
 static void test_pairs(void **state)
 {
     (void)state;
-    const sv_dtype common[] = {SV_F32, SV_F16, SV_BF16, SV_BOOL, SV_I32, SV_I64, SV_U8};
-    for (int i = 0; i < 7; i++) {
-        for (int k = 0; k < 7; k++) {
+    const sv_dtype common[] = {SV_F32, SV_F16, SV_BF16, SV_BOOL, SV_I32,
+                               SV_I64, SV_U8,  SV_I8,   SV_F64};
+    for (int i = 0; i < 9; i++) {
+        for (int k = 0; k < 9; k++) {
             for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
                 compare_pair(common[i], common[k], layout);
             }

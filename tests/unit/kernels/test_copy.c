@@ -78,6 +78,30 @@ static void test_window(void **state)
     trial_free(&x);
 }
 
+/* Pixels that take turns become rows of their own. */
+static void test_separated_pixels(void **state)
+{
+    (void)state;
+    static const int64_t lengths[] = {1, 5, 16, 17, 40, 130};
+    for (int64_t turns = 2; turns < 6; turns++) {
+        for (int i = 0; i < 6; i++) {
+            trial_tensor x = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(3, lengths[i], turns));
+            trial_tensor y = trial_make(SV_F32, i % 2 ? TRIAL_PADDED : TRIAL_DENSE,
+                                        TRIAL_DIMS(3, turns, lengths[i]));
+            trial_fill(&x, 5, -1, 1);
+            x.desc.dim[1] = turns;
+            x.desc.stride[1] = 1;
+            x.desc.dim[2] = lengths[i];
+            x.desc.stride[2] = turns;
+            trial t;
+            trial_init(&t, SV_FAMILY_copy, NULL, 0, 2, TRIAL_TENSORS(&x, &y));
+            assert_int_equal(trial_compare(&t, 0, 0), trial_levels());
+            trial_free(&x);
+            trial_free(&y);
+        }
+    }
+}
+
 static void test_wide_elements(void **state)
 {
     (void)state;
@@ -97,9 +121,8 @@ static void test_wide_elements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_broadcast),
-        cmocka_unit_test(test_window),
+        cmocka_unit_test(test_layouts),       cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_window),        cmocka_unit_test(test_separated_pixels),
         cmocka_unit_test(test_wide_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

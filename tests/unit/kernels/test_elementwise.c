@@ -194,6 +194,81 @@ static void test_unary_halves(void **state)
     }
 }
 
+/* Against the exact value: to 2 ulp everywhere, also beside multiples of pi / 2 and where libm
+ * reduces; a sine keeps the sign of its zero. */
+static void trigonometry_case(sv_unary op, const trial_tensor *x)
+{
+    trial_tensor y = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(trial_count(x)));
+    sv_unary_param p = unary(op, 0, 0);
+    trial_tensor in = *x;
+    trial t;
+    trial_init(&t, SV_FAMILY_unary, &p, sizeof p, 2, TRIAL_TENSORS(&in, &y));
+    assert_int_equal(trial_compare(&t, 2.4e-7, 0), trial_levels());
+    for (int64_t i = 0; i < trial_count(x); i++) {
+        double v = trial_get(x, i), exact = op == SV_UNARY_Sin ? sin(v) : cos(v);
+        assert_true(exact != 0 || !signbit(exact) == !signbit(trial_get(&y, i)));
+        assert_true(exact != exact || fabs(trial_get(&y, i) - exact) <= 2.4e-7 * fabs(exact));
+    }
+    trial_free(&y);
+}
+
+static void test_trigonometry(void **state)
+{
+    (void)state;
+    enum { COUNT = 60000 };
+    const int64_t middle = 30000;
+    trial_tensor x = trial_make(SV_F32, TRIAL_DENSE, TRIAL_DIMS(COUNT + 4));
+    for (int64_t i = 0; i < COUNT; i += 3) {
+        float near = (float)((double)(i - middle) * M_PI_2 * (i % 7 ? 1 : 21));
+        trial_set(&x, i, (double)near);
+        trial_set(&x, i + 1, (double)nextafterf(near, 1e9f));
+        trial_set(&x, i + 2, (double)(i - middle) * (i % 2 ? 1e-4 : 35.1));
+    }
+    trial_set(&x, COUNT, 0x1p20);
+    trial_set(&x, COUNT + 1, 0x1.000002p20);
+    trial_set(&x, COUNT + 2, 1e30);
+    trial_set(&x, COUNT + 3, -0.0);
+    trigonometry_case(SV_UNARY_Sin, &x);
+    trigonometry_case(SV_UNARY_Cos, &x);
+    trial_free(&x);
+}
+
+static void test_unary_exact(void **state)
+{
+    (void)state;
+    const struct {
+        sv_unary op;
+        sv_dtype from, to;
+    } cases[] = {
+        {SV_UNARY_Abs, SV_I32, SV_I32},    {SV_UNARY_Abs, SV_I64, SV_I64},
+        {SV_UNARY_Clip, SV_I32, SV_I32},   {SV_UNARY_Clip, SV_I64, SV_I64},
+        {SV_UNARY_Neg, SV_I32, SV_I32},    {SV_UNARY_Neg, SV_I64, SV_I64},
+        {SV_UNARY_Relu, SV_I32, SV_I32},   {SV_UNARY_Relu, SV_I64, SV_I64},
+        {SV_UNARY_Sign, SV_I32, SV_I32},   {SV_UNARY_Sign, SV_I64, SV_I64},
+        {SV_UNARY_IsNaN, SV_F32, SV_BOOL}, {SV_UNARY_IsNaN, SV_F64, SV_BOOL},
+        {SV_UNARY_IsInf, SV_F32, SV_BOOL}, {SV_UNARY_Not, SV_BOOL, SV_BOOL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
+            const bool truth = cases[i].from == SV_BOOL, real = sv_dtype_is_float(cases[i].from);
+            trial_tensor x = trial_make(cases[i].from, layout, TRIAL_DIMS(3, 5, 311));
+            trial_tensor y = trial_make(cases[i].to, (trial_layout)((layout * 2) % TRIAL_LAYOUTS),
+                                        TRIAL_DIMS(3, 5, 311));
+            trial_fill(&x, (uint32_t)i, truth ? 0 : -9, truth ? 1 : 9);
+            if (real) trial_spoil(&x, 3);
+            if (!real && !truth) trial_set(&x, 700, cases[i].from == SV_I32 ? -0x1p31 : -0x1p63);
+            sv_unary_param p = {.op = (uint8_t)cases[i].op, .ia = -3, .ib = 5};
+            p.b = (float)(layout % 2);
+            p.a = p.b == 0 || layout > 2 ? 1 : 0;
+            trial t;
+            trial_init(&t, SV_FAMILY_unary, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
+            assert_int_equal(trial_compare(&t, 0, 0), trial_levels());
+            trial_free(&x);
+            trial_free(&y);
+        }
+    }
+}
+
 /* ---- binary -------------------------------------------------------------------------------- */
 
 static void binary_case(sv_binary op, bool left, sv_dtype a, sv_dtype b, sv_dtype y, int64_t n,
@@ -307,6 +382,95 @@ static void test_equal_strings(void **state)
     trial_free(&y);
 }
 
+/* Of integers and truth values, to the bit: every operation that has rows of its own, and every
+ * way to lie. */
+static void compare_exact(sv_binary op, sv_dtype from, sv_dtype to, trial_layout layout,
+                          const int64_t *a, const int64_t *b, const int64_t *y)
+{
+    trial_tensor ta = trial_make(from, layout, a), tb = trial_make(from, TRIAL_SHIFTED, b);
+    trial_tensor ty = trial_make(to, layout, y);
+    double low = from == SV_BOOL || from == SV_U8 ? 0 : -3, high = from == SV_BOOL ? 1 : 3;
+    trial_fill(&ta, 1, low, high);
+    trial_fill(&tb, 2, low, high);
+    if (from == SV_F32 || from == SV_F64) {
+        trial_spoil(&ta, 3);
+        trial_spoil(&tb, 4);
+    }
+    trial_tensor ea = trial_expand(&ta, y), eb = trial_expand(&tb, y);
+    sv_binary_param p = {(uint8_t)op, false};
+    trial t;
+    trial_init(&t, SV_FAMILY_binary, &p, sizeof p, 4, TRIAL_TENSORS(&ea, &eb, &ty));
+    assert_int_equal(trial_compare(&t, 0, 0), trial_levels());
+    trial_free(&ta);
+    trial_free(&tb);
+    trial_free(&ty);
+}
+
+static void compare_exact_shapes(sv_binary op, sv_dtype from, sv_dtype to)
+{
+    for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
+        compare_exact(op, from, to, layout, TRIAL_DIMS(2, 3, 5, 7), TRIAL_DIMS(2, 3, 5, 7),
+                      TRIAL_DIMS(2, 3, 5, 7));
+        compare_exact(op, from, to, layout, TRIAL_DIMS(40, 37), TRIAL_DIMS(37), TRIAL_DIMS(40, 37));
+        compare_exact(op, from, to, layout, TRIAL_DIMS(9, 1), TRIAL_DIMS(9, 600),
+                      TRIAL_DIMS(9, 600));
+        compare_exact(op, from, to, layout, TRIAL_DIMS(4500), TRIAL_DIMS(1), TRIAL_DIMS(4500));
+    }
+    compare_exact(op, from, to, TRIAL_DENSE, TRIAL_DIMS(1), TRIAL_DIMS(1), TRIAL_DIMS(1));
+}
+
+static void test_exact_rows(void **state)
+{
+    (void)state;
+    const sv_binary comparisons[] = {SV_BINARY_Equal, SV_BINARY_Greater, SV_BINARY_GreaterOrEqual,
+                                     SV_BINARY_Less, SV_BINARY_LessOrEqual};
+    const sv_binary integers[] = {SV_BINARY_Add,        SV_BINARY_BitwiseAnd, SV_BINARY_BitwiseOr,
+                                  SV_BINARY_BitwiseXor, SV_BINARY_Max,        SV_BINARY_Min,
+                                  SV_BINARY_Mul,        SV_BINARY_Sub};
+    const sv_binary floats[] = {SV_BINARY_Add, SV_BINARY_Div, SV_BINARY_Max,
+                                SV_BINARY_Min, SV_BINARY_Mul, SV_BINARY_Sub};
+    const sv_dtype dtypes[] = {SV_I32, SV_I64, SV_U8, SV_F32, SV_F64};
+    for (int d = 0; d < 5; d++) {
+        for (int i = 0; i < 5; i++)
+            compare_exact_shapes(comparisons[i], dtypes[d], SV_BOOL);
+        for (int i = 0; d < 3 && i < 8; i++)
+            compare_exact_shapes(integers[i], dtypes[d], dtypes[d]);
+    }
+    for (int i = 0; i < 6; i++)
+        compare_exact_shapes(floats[i], SV_F64, SV_F64);
+    compare_exact_shapes(SV_BINARY_Div, SV_I32, SV_I32);
+    compare_exact_shapes(SV_BINARY_Div, SV_I64, SV_I64);
+    compare_exact_shapes(SV_BINARY_And, SV_BOOL, SV_BOOL);
+    compare_exact_shapes(SV_BINARY_Or, SV_BOOL, SV_BOOL);
+    compare_exact_shapes(SV_BINARY_Xor, SV_BOOL, SV_BOOL);
+}
+
+/* The ends of the types wrap around as in the reference. */
+static void test_exact_ends(void **state)
+{
+    (void)state;
+    const double ends[] = {-0x1p63, -1, 0, 1, 0x1p62, -0x1p31, 0x1p31 - 1, 3};
+    for (int op = 0; op < SV_BINARY_COUNT; op++) {
+        if (op != SV_BINARY_Add && op != SV_BINARY_Sub && op != SV_BINARY_Mul &&
+            op != SV_BINARY_Div)
+            continue;
+        trial_tensor a = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8, 1));
+        trial_tensor b = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8));
+        trial_tensor y = trial_make(SV_I64, TRIAL_DENSE, TRIAL_DIMS(8, 8));
+        trial_put(&a, ends);
+        trial_put(&b, ends);
+        trial_tensor ea = trial_expand(&a, TRIAL_DIMS(8, 8));
+        trial_tensor eb = trial_expand(&b, TRIAL_DIMS(8, 8));
+        sv_binary_param p = {(uint8_t)op, false};
+        trial t;
+        trial_init(&t, SV_FAMILY_binary, &p, sizeof p, 4, TRIAL_TENSORS(&ea, &eb, &y));
+        assert_int_equal(trial_compare(&t, 0, 0), trial_levels());
+        trial_free(&a);
+        trial_free(&b);
+        trial_free(&y);
+    }
+}
+
 /* Operands of their own shapes, broadcast to y's. */
 static void compare_binary(sv_binary op, trial_layout layout, const int64_t *a, const int64_t *b,
                            const int64_t *y)
@@ -398,7 +562,7 @@ static void test_where(void **state)
     (void)state;
     for (int dtype = SV_F32; dtype < SV_DTYPE_COUNT; dtype++) {
         if (dtype == SV_STRING || dtype == SV_C64 || dtype == SV_C128) continue;
-        int rows = sv_dtype_get(dtype)->size == 4 ? trial_levels() : 0;
+        int rows = trial_levels();
         for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
             compare_where(dtype, layout, TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(3, 5, 21), TRIAL_DIMS(1),
                           TRIAL_DIMS(3, 5, 21), rows);
@@ -455,7 +619,9 @@ int main(void)
         cmocka_unit_test(test_unary_halves),    cmocka_unit_test(test_binary_floats),
         cmocka_unit_test(test_binary_integers), cmocka_unit_test(test_pow_of_two_dtypes),
         cmocka_unit_test(test_equal_strings),   cmocka_unit_test(test_binary_rows),
-        cmocka_unit_test(test_pow_scalars),     cmocka_unit_test(test_where),
+        cmocka_unit_test(test_pow_scalars),     cmocka_unit_test(test_unary_exact),
+        cmocka_unit_test(test_trigonometry),    cmocka_unit_test(test_exact_rows),
+        cmocka_unit_test(test_exact_ends),      cmocka_unit_test(test_where),
         cmocka_unit_test(test_where_strings),   cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

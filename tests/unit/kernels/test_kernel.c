@@ -31,7 +31,8 @@ static void table(void **state)
     assert_null(sv_packer_get(SV_FORMAT_RAW));
 }
 
-/* What the baseline has, every level for which loops are compiled has too. */
+/* What the baseline has, every level for which loops are compiled has too, but that of VNNI, which
+ * changes nothing but products of integers. */
 static void levels(void **state)
 {
     (void)state;
@@ -39,7 +40,8 @@ static void levels(void **state)
     const sv_kernel *const *rows = sv_kernel_table(&count);
     int highest = 0;
     for (size_t i = 0; i < count; i++)
-        highest = (int)rows[i]->level > highest ? (int)rows[i]->level : highest;
+        if (rows[i]->level != SV_CPU_AVX512_VNNI && (int)rows[i]->level > highest)
+            highest = (int)rows[i]->level;
     for (size_t i = 0; i < count; i++) {
         const char *end = strstr(rows[i]->name, "_baseline");
         for (int level = 1; end && level <= highest; level++) {

@@ -40,6 +40,18 @@ static const sv_pool_param shapes[] = {
      .pad = {1, 0},
      .pad_end = {0, 1}},
     {.spatial = 2, .kernel = {9, 10}, .stride = {1, 1}, .dilation = {1, 1}},
+    {.spatial = 2,
+     .kernel = {5, 5},
+     .stride = {1, 1},
+     .dilation = {1, 1},
+     .pad = {2, 2},
+     .pad_end = {2, 2}},
+    {.spatial = 2,
+     .kernel = {4, 5},
+     .stride = {2, 1},
+     .dilation = {1, 2},
+     .pad = {1, 3},
+     .pad_end = {2, 4}},
     {.spatial = 1, .kernel = {4}, .stride = {3}, .dilation = {1}, .pad = {2}, .pad_end = {1}},
     {.spatial = 3,
      .kernel = {2, 3, 3},
@@ -90,6 +102,36 @@ static void lp(void **state)
     compare_all(SV_POOL_LP, 1);
     compare_all(SV_POOL_LP, 2);
     compare_all(SV_POOL_LP, 3);
+}
+
+/* Planes: lines from a single element to several vectors, with dilations and every stride. */
+static void planes(void **state)
+{
+    (void)state;
+    static const int64_t widths[] = {1, 2, 7, 16, 33, 70};
+    for (int i = 0; i < 6 * 4 * 3 * 2 * 2; i++) {
+        const int64_t x[] = {2, 3, 6, widths[i % 6]};
+        const int64_t kernel = 1 + i / 6 % 4, stride = 1 + i / 24 % 3, pad = kernel / 2;
+        const int64_t hop = i / 144 % 2 && x[3] > 8 ? 2 : 1;
+        sv_pool_param pool = {.kind = i / 72 % 2 ? SV_POOL_MAX : SV_POOL_AVERAGE,
+                              .count_include_pad = i % 2,
+                              .spatial = 2,
+                              .kernel = {2, kernel},
+                              .stride = {1, stride},
+                              .dilation = {1, hop},
+                              .pad = {1, pad},
+                              .pad_end = {0, pad}};
+        rig r;
+        rig_init(&r, SV_FAMILY_pool, &pool, sizeof pool, (uint64_t)i);
+        rig_add(&r, SV_F32, 4, x, i % 3 ? RIG_DENSE : RIG_PADDED);
+        add_output(&r, &pool, x, false, SV_F32, i % 2 ? RIG_DENSE : RIG_PADDED);
+        rig_add(&r, SV_DTYPE_NONE, 0, NULL, RIG_DENSE);
+        if (x[3] > 3) rig_set(&r, 0, (int64_t[]){1, 2, 3, x[3] - 2}, INFINITY);
+        if (x[3] > 3 && pool.kind == SV_POOL_MAX)
+            rig_set(&r, 0, (int64_t[]){1, 1, 2, x[3] - 3}, NAN);
+        assert_true(rig_compare(&r, 1, pool.kind == SV_POOL_MAX ? 0 : 9 * eps, 4 * eps) >= 1);
+        rig_release(&r);
+    }
 }
 
 /* NaN wins a maximum wherever it stands in the window; infinities are values like others. */
@@ -200,9 +242,13 @@ static void lrn(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maximum), cmocka_unit_test(average),
-        cmocka_unit_test(lp),      cmocka_unit_test(special_values),
-        cmocka_unit_test(indices), cmocka_unit_test(small_types),
+        cmocka_unit_test(maximum),
+        cmocka_unit_test(average),
+        cmocka_unit_test(lp),
+        cmocka_unit_test(planes),
+        cmocka_unit_test(special_values),
+        cmocka_unit_test(indices),
+        cmocka_unit_test(small_types),
         cmocka_unit_test(lrn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

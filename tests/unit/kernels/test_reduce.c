@@ -163,6 +163,69 @@ static void test_rows(void **state)
     }
 }
 
+/* Rows for a kind of its own: products, logarithms of sums of powers, positions. Values are taken
+ * from `low` to `high`; of a few whole ones many are equal. */
+static void compare_kind(const sv_reduce_param *param, trial_layout layout, const int64_t *dims,
+                         double low, double high, bool whole, bool spoil)
+{
+    int64_t kept[SV_MAX_RANK + 1];
+    int32_t rank = 0;
+    const bool position = param->kind == SV_REDUCE_ARGMAX || param->kind == SV_REDUCE_ARGMIN;
+    for (; dims[rank] >= 0; rank++)
+        kept[rank] = param->axes >> rank & 1 ? 1 : dims[rank];
+    kept[rank] = -1;
+    trial_tensor x = trial_make(SV_F32, layout, dims);
+    trial_tensor y = trial_make(position ? SV_I64 : SV_F32, layout, kept);
+    trial_fill(&x, 17 + param->axes, low, high);
+    for (int64_t i = 0; whole && i < trial_count(&x); i++)
+        trial_set(&x, i, rint(trial_get(&x, i)));
+    if (spoil) trial_spoil(&x, 5);
+    trial t;
+    sv_reduce_param p = *param;
+    trial_init(&t, SV_FAMILY_reduce, &p, sizeof p, 2, TRIAL_TENSORS(&x, &y));
+    trial_compare(&t, position ? 0 : 1e-6, position ? 0 : 1e-6);
+    trial_free(&x);
+    trial_free(&y);
+}
+
+static void test_wide_rows(void **state)
+{
+    (void)state;
+    const int64_t shapes[][5] = {{2, 5, 7, 9, -1}, {1, 70, 7, 7, -1}, {3, 133, -1}, {1, 5000, -1}};
+    for (size_t s = 0; s < 4; s++) {
+        for (uint32_t axes = 1; axes <= (s < 2 ? 15u : 3u); axes++) {
+            for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
+                const sv_reduce_param product = {SV_REDUCE_PROD, axes, false};
+                const sv_reduce_param powers = {SV_REDUCE_LOG_SUM_EXP, axes, false};
+                compare_kind(&product, layout, shapes[s], 0.9, 1.1, false, false);
+                compare_kind(&product, layout, shapes[s], -2, 2, false, true);
+                compare_kind(&powers, layout, shapes[s], -20, 60, false, false);
+                compare_kind(&powers, layout, shapes[s], -200, -100, false, false);
+                compare_kind(&powers, layout, shapes[s], -2, 2, false, true);
+            }
+        }
+    }
+}
+
+static void test_position_rows(void **state)
+{
+    (void)state;
+    const int64_t shapes[][5] = {{2, 5, 7, 90, -1}, {1, 70, 7, 7, -1}, {3, 133, -1}, {2, 5000, -1}};
+    for (size_t s = 0; s < 4; s++) {
+        for (uint32_t axis = 0; axis < (s < 2 ? 4u : 2u); axis++) {
+            for (int layout = 0; layout < TRIAL_LAYOUTS; layout++) {
+                for (int kind = 0; kind < 4; kind++) {
+                    const sv_reduce_param p = {kind & 1 ? SV_REDUCE_ARGMAX : SV_REDUCE_ARGMIN,
+                                               1u << axis, kind & 2};
+                    compare_kind(&p, layout, shapes[s], -9, 9, true, false);
+                    compare_kind(&p, layout, shapes[s], -9, 9, false, false);
+                    compare_kind(&p, layout, shapes[s], -9, 9, false, true);
+                }
+            }
+        }
+    }
+}
+
 /* A million equal values: plain f32 summing would be off by percents. */
 static void test_sums_are_accurate(void **state)
 {
@@ -190,9 +253,10 @@ static void test_sums_are_accurate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_floats), cmocka_unit_test(test_integers),
-        cmocka_unit_test(test_empty),  cmocka_unit_test(test_last_index),
-        cmocka_unit_test(test_rows),   cmocka_unit_test(test_sums_are_accurate),
+        cmocka_unit_test(test_floats),        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_empty),         cmocka_unit_test(test_last_index),
+        cmocka_unit_test(test_rows),          cmocka_unit_test(test_wide_rows),
+        cmocka_unit_test(test_position_rows), cmocka_unit_test(test_sums_are_accurate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

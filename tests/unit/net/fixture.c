@@ -41,9 +41,9 @@ typedef struct job {
 
 static bool path_is(const sv_exchange *x, const char *name)
 {
-    sv_string found = x->grpc                 ? (sv_string){x->path.data + 1, x->path.size - 1}
-                      : x->segment_count == 1 ? x->segments[0]
-                                              : (sv_string){NULL, 0};
+    sv_string found = x->grpc ? (sv_string){x->head.path.data + 1, x->head.path.size - 1}
+                      : x->head.segment_count == 1 ? x->head.segments[0]
+                                                   : (sv_string){NULL, 0};
     return found.size == strlen(name) && !memcmp(found.data, name, found.size);
 }
 

@@ -31,8 +31,9 @@ static void note_head(transcript *t, sv_http1_reader *reader, const uint8_t *byt
     memcpy(copy, bytes, size);
     end_piece(t);
     if (sv_http1_parse_head(reader, copy, size, fields, &head)) {
-        sv_text_printf(&t->text, "H %.*s %.*s", (int)head.method_name.size, head.method_name.data,
-                       (int)head.target.size, head.target.data);
+        sv_text_printf(&t->text, "H %.*s %.*s", (int)head.base.method_name.size,
+                       head.base.method_name.data, (int)head.base.target.size,
+                       head.base.target.data);
         if (head.chunked)
             sv_text_puts(&t->text, " chunked");
         else
@@ -364,22 +365,22 @@ static void test_views(void **state)
     parse("POST http://name:81/a%2Fb/c?d=e&f HTTP/1.1\r\nHost: other\r\n"
           "Content-Type: \t application/json \r\nX-Y:z\r\nContent-Encoding: gzip\r\n\r\n",
           &head);
-    assert_int_equal(head.method, SV_METHOD_POST);
-    CHECK_TEXT(head.path, "/a%2Fb/c");
-    CHECK_TEXT(head.query, "d=e&f");
-    CHECK_TEXT(head.authority, "name:81");
-    CHECK_TEXT(head.content_type, "application/json");
+    assert_int_equal(head.base.method, SV_METHOD_POST);
+    CHECK_TEXT(head.base.path, "/a%2Fb/c");
+    CHECK_TEXT(head.base.query, "d=e&f");
+    CHECK_TEXT(head.base.authority, "name:81");
+    CHECK_TEXT(head.base.content_type, "application/json");
     CHECK_TEXT(head.content_encoding, "gzip");
-    assert_int_equal(head.header_count, 4);
-    CHECK_TEXT(head.headers[2].name, "X-Y");
-    CHECK_TEXT(head.headers[2].value, "z");
+    assert_int_equal(head.base.header_count, 4);
+    CHECK_TEXT(head.base.headers[2].name, "X-Y");
+    CHECK_TEXT(head.base.headers[2].value, "z");
     parse("GET http://name?q HTTP/1.1\r\nHost: other\r\n\r\n", &head);
-    CHECK_TEXT(head.path, "/");
-    CHECK_TEXT(head.query, "q");
+    CHECK_TEXT(head.base.path, "/");
+    CHECK_TEXT(head.base.query, "q");
     parse("GET /a? HTTP/1.1\r\nHost: other:1\r\n\r\n", &head);
-    CHECK_TEXT(head.path, "/a");
-    CHECK_TEXT(head.query, "");
-    CHECK_TEXT(head.authority, "other:1");
+    CHECK_TEXT(head.base.path, "/a");
+    CHECK_TEXT(head.base.query, "");
+    CHECK_TEXT(head.base.authority, "other:1");
 }
 
 static void test_direct(void **state)

@@ -48,7 +48,7 @@ static void test_headers_and_query(void **state)
         {{"X-Id", 4}, {"7", 1}},
         {{"x-id", 4}, {"8", 1}},
     };
-    sv_exchange x = {.headers = headers, .header_count = 3};
+    sv_exchange x = {.head = {.headers = headers, .header_count = 3}};
     sv_string value;
     (void)state;
     sv_arena_init(&x.arena, NULL);
@@ -59,7 +59,7 @@ static void test_headers_and_query(void **state)
     assert_false(sv_exchange_header_has(&x, "accept-encoding", "gzip"));
     assert_false(sv_exchange_header_has(&x, "accept-encoding", "deflate"));
     assert_false(sv_exchange_query(&x, "a", &value));
-    x.query = text_of("a=1&b+c=x%26y+z&d&e=%zz&f=&a=2");
+    x.head.query = text_of("a=1&b+c=x%26y+z&d&e=%zz&f=&a=2");
     assert_true(sv_exchange_query(&x, "a", &value));
     assert_string_equal(value.data, "1");
     assert_true(sv_exchange_query(&x, "b c", &value));

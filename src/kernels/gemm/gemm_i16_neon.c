@@ -1,0 +1,2 @@
+/* Products of i16 for NEON; the loops are in the template. */
+#include "kernels/gemm/gemm_i16_tmpl.h"

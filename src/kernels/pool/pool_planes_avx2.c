@@ -1,0 +1,2 @@
+/* Pooling of planes for AVX2. The loops are in pool_planes_tmpl.h. */
+#include "kernels/pool/pool_planes_tmpl.h"

@@ -1,0 +1,2 @@
+/* Products and logarithms of sums of powers for the baseline; the loops are in the template. */
+#include "kernels/reduce/reduce_wide_tmpl.h"

@@ -1,0 +1,2 @@
+/* Sums of chosen pixels for the baseline; the loops are in the template. */
+#include "kernels/sample/sample_f32_tmpl.h"
