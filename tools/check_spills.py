@@ -27,7 +27,7 @@ ALLOWED = ROOT / "tools" / "spills_allowed.txt"
 LEVELS = ("baseline", "avx2", "avx512", "neon")
 OBJECT = re.compile(r"(\w+?)_(%s)\.c\.o$" % "|".join(LEVELS))
 # Functions whose innermost loops should touch nothing but operands.
-MICRO_KERNEL = re.compile(r"(tile_\d+_\d+|tile_wide|depthwise_\d+_\w+|block_\d_\d_\d_\d|planar_\d+_\d_\d)$")
+MICRO_KERNEL = re.compile(r"(tile_\d+_\d+|tile_wide|depthwise_\d+_\w+|(block|group)_\d_\d_\d_\d|groups_\d+|planar_\d+_\d_\d)$")
 
 FUNCTION = re.compile(r"^[0-9a-f]+ <([^>]+)>:$")
 # Behind jumps it would count as code that only a table of jumps leads to.

@@ -4,7 +4,8 @@
  * conv_transpose: {x [N, C, spatial..], w [C, O/groups, kernel..], y [N, O, spatial..],
  * epilogue..}. One to three spatial dimensions, the logical order is always ONNX's. Fast rows want
  * channels with stride 1 in x and y (pixels any regular stride); the reference row takes any
- * strides. w may be packed (conv_panels; conv_depthwise when C = O = groups). */
+ * strides. w may be packed (conv_panels; conv_depthwise when C = O = groups; conv_groups where
+ * several groups fit into a vector; conv_few where output channels do not fill one; winograd). */
 #ifndef SV_KERNELS_CONV_H
 #define SV_KERNELS_CONV_H
 

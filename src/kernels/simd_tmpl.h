@@ -109,6 +109,17 @@ SV_INLINE sv_vi vi_sub(sv_vi a, sv_vi b)
 {
     return (sv_vi)((sv_vu)a - (sv_vu)b);
 }
+/* 0, 1, 2, ... */
+SV_INLINE sv_vi vi_count(void)
+{
+#if SV_VF == 16
+    return (sv_vi){0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+#elif SV_VF == 8
+    return (sv_vi){0, 1, 2, 3, 4, 5, 6, 7};
+#else
+    return (sv_vi){0, 1, 2, 3};
+#endif
+}
 SV_INLINE sv_vf vi_to_f(sv_vi x)
 {
     return (sv_vf) __builtin_convertvector(x, sv_vf_unaligned);
@@ -137,6 +148,7 @@ SV_INLINE sv_vf vf_copysign(sv_vf x, sv_vf sign)
  * vf_less(a, b), vf_less_equal, vf_equal    false on NaN; vm_not; vm_all: whether all lanes hold
  * vf_select(m, a, b)     m ? a : b
  * vf_to_i(x)             nearest integer, halves to even; |x| < 2^22 (anything otherwise)
+ * vf_permute(x, at)      x[at[i]] in lane i, 0 <= at[i] < SV_VF
  * vf_load_n, vf_store_n  the first n lanes (0 <= n <= SV_VF); others read as 0, are left alone
  * vf_gather(from, at)    from[at[i]] in lane i */
 #if defined(__AVX512F__)
@@ -217,6 +229,10 @@ SV_INLINE void vf_store_n(float *to, sv_vf x, int64_t n)
 {
     _mm512_mask_storeu_ps(to, vm_first(n), x);
 }
+SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
+{
+    return _mm512_permutexvar_ps((__m512i)at, x);
+}
 SV_INLINE sv_vf vf_gather(const float *from, sv_vi at)
 {
     return _mm512_i32gather_ps((__m512i)at, from, 4);
@@ -294,13 +310,17 @@ SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     return (sv_vi)_mm256_cvtps_epi32(x);
 }
+SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
+{
+    return _mm256_permutevar8x32_ps(x, (__m256i)at);
+}
 SV_INLINE bool vm_all(sv_vm m)
 {
     return _mm256_movemask_ps((sv_vf)m) == 0xff;
 }
 SV_INLINE sv_vi vi_first(int64_t n)
 {
-    return vi_set1((int32_t)n) > (sv_vi){0, 1, 2, 3, 4, 5, 6, 7};
+    return vi_set1((int32_t)n) > vi_count();
 }
 SV_INLINE sv_vf vf_load_n(const float *from, int64_t n)
 {
@@ -348,6 +368,12 @@ SV_INLINE sv_vi vf_to_i(sv_vf x)
 {
     return (sv_vi)vcvtnq_s32_f32((float32x4_t)x);
 }
+SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
+{
+    /* The four bytes of lane i are 4 i to 4 i + 3. */
+    const sv_vi bytes = at * 0x04040404 + 0x03020100;
+    return (sv_vf)vqtbl1q_u8((uint8x16_t)x, (uint8x16_t)bytes);
+}
 #else
 SV_INLINE sv_vf vf_fma(sv_vf a, sv_vf b, sv_vf c)
 {
@@ -370,6 +396,10 @@ SV_INLINE sv_vf vf_ceil(sv_vf x)
     for (int i = 0; i < SV_VF; i++)
         x[i] = __builtin_ceilf(x[i]);
     return x;
+}
+SV_INLINE sv_vf vf_permute(sv_vf x, sv_vi at)
+{
+    return (sv_vf){x[at[0] & 3], x[at[1] & 3], x[at[2] & 3], x[at[3] & 3]};
 }
 SV_INLINE sv_vi vf_to_i(sv_vf x)
 {

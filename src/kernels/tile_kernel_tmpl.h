@@ -279,6 +279,7 @@ void tile_apply(tile_fn *kernel, int vectors, const tile_epilogue *epilogue, con
                     .taps = panel->taps,
                     .depth = panel->depth,
                     .x_offset = panel->x_offset,
+                    .group = panel->group,
                     .ahead = panel->ahead,
                     .ahead_lines = panel->ahead_lines,
                     .real_columns = panel->columns,

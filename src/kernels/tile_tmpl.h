@@ -138,6 +138,7 @@ typedef struct tile_panel {
     int64_t step; /* floats from one k to the next */
     int64_t taps, depth;
     int64_t x_offset; /* from a row's pointers to what this panel reads: of a group's channels */
+    int64_t group;    /* columns that read the same channels, for micro-kernels that ask */
     int64_t column;   /* the first; of y, bias and sides */
     int32_t columns;
     int64_t y_step; /* stride of y over columns */
@@ -173,7 +174,7 @@ static inline void tile_read_ahead(tile_panel *panel, const float *next, int64_t
 typedef struct tile_job {
     const float *const *x;
     const float *panel;
-    int64_t step, taps, depth, x_offset;
+    int64_t step, taps, depth, x_offset, group;
     const float *ahead;
     int64_t ahead_lines;
     float *const *y;

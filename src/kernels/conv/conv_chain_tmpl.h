@@ -207,6 +207,8 @@ static void chain_init(const sv_call *call, chain_run *run)
     conv_sides_init(&end, plan->projects ? &run->project.epilogue : &run->epilogue, &run->sides);
     static const conv_sides none;
     run->rows = (depthwise_rows){.shape = &plan->window,
+                                 .group = 1,
+                                 .depth = 1,
                                  .weights = call->ptr[plan->param->stage[middle].weight],
                                  .epilogue = &run->epilogue,
                                  .sides = plan->projects ? &none : &run->sides,

@@ -2,7 +2,9 @@
  *
  * conv_panels, conv_transpose_panels: for each group, for each panel of its output channels, for
  * each phase, for each tap: rows of [channels of the group][panel width] (kernels/panel.h).
- * conv_depthwise: [taps][channels], channels rounded up to a vector of the widest level. */
+ * conv_depthwise: [taps][channels], channels rounded up to a vector of the widest level.
+ * conv_transpose_depthwise: the same, the taps of each phase one after the other.
+ * conv_groups: [vectors of output channels][channels of a group][taps][a vector]. */
 #include "kernels/conv/conv_part.h"
 #include "kernels/conv/conv_phase.h"
 #include "kernels/conv/winograd.h"
@@ -272,15 +274,22 @@ static bool conv_depthwise_accepts(const sv_problem *problem, sv_cpu_level level
            param->groups > 1;
 }
 
-static size_t conv_depthwise_size(const sv_problem *problem, sv_cpu_level level)
+/* Rows of channels for each tap and each of `c` channels of a group. */
+static size_t channels_size(const sv_desc *w, int64_t c, int64_t o)
 {
-    (void)level;
-    const sv_desc *w = &problem->desc[1];
-    size_t bytes = (size_t)sv_depthwise_channels(w->dim[0]) * sizeof(float);
+    size_t bytes = (size_t)sv_depthwise_channels(o) * sizeof(float);
+    if (__builtin_mul_overflow(bytes, (size_t)c, &bytes)) return 0;
     for (int32_t i = 2; i < w->rank; i++) {
         if (__builtin_mul_overflow(bytes, (size_t)w->dim[i], &bytes)) return 0;
     }
     return bytes;
+}
+
+static size_t conv_depthwise_size(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_desc *w = &problem->desc[1];
+    return channels_size(w, 1, w->dim[0]);
 }
 
 static uint64_t conv_depthwise_key(const sv_problem *problem, sv_cpu_level level)
@@ -290,23 +299,23 @@ static uint64_t conv_depthwise_key(const sv_problem *problem, sv_cpu_level level
     return 0;
 }
 
+/* One row for each tap: a panel as wide as there are channels. */
+static void pack_channels(const sv_problem *problem, const sv_pack_source *source, bool transpose,
+                          float *to)
+{
+    const sv_view *view = &source->view;
+    window_shape shape;
+    window_of_conv(problem->desc, problem->param, &shape);
+    const group_source group = {
+        .source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
+    pack_group(&group, &shape, transpose, 2 * sv_depthwise_channels(view->dim[0]), to);
+}
+
 static void conv_depthwise_pack(const sv_problem *problem, sv_cpu_level level,
                                 const sv_pack_source *source, void *to)
 {
     (void)level;
-    const sv_view *view = &source->view;
-    group_source group = {
-        .source = source, .data = view->data, .c_axis = 1, .o_axis = 0, .c = 1, .o = view->dim[0]};
-    window_shape shape;
-    window_of_conv(problem->desc, problem->param, &shape);
-    int64_t channels = sv_depthwise_channels(view->dim[0]);
-    for (int64_t flat = 0; flat < shape.taps; flat++) {
-        int64_t tap[3];
-        window_split(flat, shape.kernel, tap);
-        sv_panel_source matrix = tap_matrix(&group, tap);
-        /* One panel as wide as there are channels. */
-        sv_panel_pack(&matrix, 0, 2 * channels, (float *)to + flat * channels);
-    }
+    pack_channels(problem, source, false, to);
 }
 
 const sv_packer sv_packer_conv_depthwise = {
@@ -317,4 +326,74 @@ const sv_packer sv_packer_conv_depthwise = {
     .size = conv_depthwise_size,
     .key = conv_depthwise_key,
     .pack = conv_depthwise_pack,
+};
+
+static bool conv_transpose_depthwise_accepts(const sv_problem *problem, sv_cpu_level level)
+{
+    return conv_depthwise_accepts(problem, level);
+}
+
+static void conv_transpose_depthwise_pack(const sv_problem *problem, sv_cpu_level level,
+                                          const sv_pack_source *source, void *to)
+{
+    (void)level;
+    pack_channels(problem, source, true, to);
+}
+
+const sv_packer sv_packer_conv_transpose_depthwise = {
+    .name = "conv_transpose_depthwise",
+    .family = SV_FAMILY_conv_transpose,
+    .operand = 1,
+    .accepts = conv_transpose_depthwise_accepts,
+    .size = conv_depthwise_size,
+    .key = conv_transpose_panels_key,
+    .pack = conv_transpose_depthwise_pack,
+};
+
+/* ---- narrow groups ------------------------------------------------------------------------- */
+
+/* Several groups fit into a vector, and what they read as well. */
+static bool conv_groups_accepts(const sv_problem *problem, sv_cpu_level level)
+{
+    const sv_conv_param *param = problem->param;
+    const sv_desc *w = &problem->desc[1];
+    const int64_t lanes = sv_panel_width(level) / 2;
+    if (!f32_weights(problem) || param->groups < 2) return false;
+    const int64_t group = w->dim[0] / param->groups;
+    return group > 1 && group < lanes && lanes % group == 0 && w->dim[1] <= group;
+}
+
+static size_t conv_groups_size(const sv_problem *problem, sv_cpu_level level)
+{
+    (void)level;
+    const sv_desc *w = &problem->desc[1];
+    return channels_size(w, w->dim[1], w->dim[0]);
+}
+
+static void conv_groups_pack(const sv_problem *problem, sv_cpu_level level,
+                             const sv_pack_source *source, void *to)
+{
+    const sv_view *view = &source->view;
+    const int64_t lanes = sv_panel_width(level) / 2, filters = view->dim[0];
+    window_shape shape;
+    window_of_conv(problem->desc, problem->param, &shape);
+    group_source group = {.source = source, .c_axis = 1, .o_axis = 0, .c = 1};
+    for (group.first_o = 0; group.first_o < filters; group.first_o += lanes) {
+        const float *first = (const float *)view->data + group.first_o * view->stride[0];
+        group.o = filters - group.first_o < lanes ? filters - group.first_o : lanes;
+        for (group.first_c = 0; group.first_c < view->dim[1]; group.first_c++) {
+            group.data = first + group.first_c * view->stride[1];
+            to = pack_group(&group, &shape, false, 2 * lanes, to);
+        }
+    }
+}
+
+const sv_packer sv_packer_conv_groups = {
+    .name = "conv_groups",
+    .family = SV_FAMILY_conv,
+    .operand = 1,
+    .accepts = conv_groups_accepts,
+    .size = conv_groups_size,
+    .key = conv_panels_key,
+    .pack = conv_groups_pack,
 };

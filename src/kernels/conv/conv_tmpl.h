@@ -209,19 +209,25 @@ static void conv_list_tile(const conv_run *run, conv_position *at, int32_t n, co
 /* Channels of panel `p` for one tile: whole vectors at once, then what is left of the last. */
 static void depthwise_run(const conv_run *run, const tile_rows *rows, int64_t p)
 {
-    const window_shape *shape = &run->plan->shape;
-    int64_t column = p * DEPTHWISE_COLUMNS, left = shape->y.c - column;
+    const conv_plan *plan = run->plan;
+    const int64_t channels = plan->shape.y.c, step = sv_depthwise_channels(channels);
+    const float *weights = (const float *)run->call->ptr[1] + run->phase.taps_before * step;
+    const bool groups = plan->kind == CONV_GROUPS;
+    int64_t column = p * DEPTHWISE_COLUMNS, left = channels - column;
     if (left > DEPTHWISE_COLUMNS) left = DEPTHWISE_COLUMNS;
-    tile_panel panel = {.step = sv_depthwise_channels(shape->y.c),
+    tile_panel panel = {.step = groups ? SV_VF : step,
                         .taps = run->phase.taps,
-                        .y_step = shape->y.c_stride};
+                        .depth = plan->group_c,
+                        .group = plan->group_o,
+                        .y_step = plan->shape.y.c_stride};
     while (left > 0) {
-        int64_t vectors = left / SV_VF;
+        const int64_t vectors = groups && left > SV_VF ? 1 : left / SV_VF;
         panel.columns = (int32_t)(vectors ? vectors * SV_VF : left);
-        panel.at = (const float *)run->call->ptr[1] + column;
-        panel.column = panel.x_offset = column;
-        tile_apply(depthwise_table[rows->n - 1][vectors], vectors ? (int)vectors : 1,
-                   &run->epilogue, rows, &panel);
+        panel.at = weights + (groups ? column * plan->group_c * panel.taps : column);
+        panel.column = column;
+        panel.x_offset = column / plan->group_o * plan->group_c;
+        tile_apply(groups ? groups_table[rows->n - 1] : depthwise_table[rows->n - 1][vectors],
+                   vectors ? (int)vectors : 1, &run->epilogue, rows, &panel);
         column += panel.columns;
         left -= panel.columns;
     }
@@ -257,7 +263,7 @@ static const float *conv_ahead(const conv_run *run, int64_t p, int64_t tiles)
     const conv_plan *plan = run->plan;
     const int64_t bytes = plan->shape.taps * plan->group_c * TILE_NR * (int64_t)sizeof(float);
     const int64_t all = plan->split.blocks * tiles;
-    if (p >= plan->split.panels || all > CONV_AHEAD_TILES ||
+    if (p >= plan->split.panels || all > CONV_AHEAD_TILES || plan->regions.count ||
         bytes * plan->split.panels <= TILE_WEIGHTS_L2)
         return NULL;
     tile_panel panel;
@@ -265,12 +271,44 @@ static const float *conv_ahead(const conv_run *run, int64_t p, int64_t tiles)
     return panel.at;
 }
 
+/* One panel for one tile of a region: the weights of taps that the region leaves out lie between
+ * those of others, and every stretch between them is a part of the depth. */
+static void conv_region_tile(const conv_run *run, const tile_rows *tile, tile_panel *panel)
+{
+    const conv_axis *axis = run->phase.axis;
+    const int64_t *kernel = run->plan->shape.kernel, taps = run->phase.taps;
+    const bool lines = axis[2].taps == kernel[2];
+    const int64_t across = lines || !taps ? 1 : axis[1].taps;
+    const int64_t parts = taps ? axis[0].taps * across : 1, each = taps / parts;
+    const float *weights = panel->at;
+    tile_rows rows = *tile;
+    for (int64_t i = 0; i < parts; i++, rows.x += each * tile->n) {
+        const int64_t t0 = axis[0].first_tap + i / across, t1 = axis[1].first_tap + i % across;
+        const int64_t tap = (t0 * kernel[1] + t1) * kernel[2] + axis[2].first_tap;
+        panel->at = weights + (taps ? tap : 0) * panel->depth * panel->step;
+        panel->taps = each;
+        panel->resumed = i > 0;
+        panel->unfinished = i + 1 < parts;
+        tile_run(&run->epilogue, &rows, panel);
+    }
+    panel->at = weights;
+}
+
+static void conv_tile(const conv_run *run, const tile_rows *tile, tile_panel *panel)
+{
+    if (run->plan->regions.count) {
+        conv_region_tile(run, tile, panel);
+    } else {
+        tile_run(&run->epilogue, tile, panel);
+    }
+}
+
 /* Panels [first, last) of the tiles of block `block`. */
 static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t block,
                        int64_t tiles)
 {
     const tile_rows *tile = run->scratch->tile;
-    bool depthwise = run->plan->kind == CONV_DEPTHWISE;
+    const bool depthwise = conv_by_lanes(run->plan->kind);
     tile_panel panel;
     if (run->plan->split.tiles_outside || depthwise) {
         for (int64_t t = 0; t < tiles; t++) {
@@ -280,7 +318,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
                     continue;
                 }
                 conv_panel(run, p, &panel);
-                tile_run(&run->epilogue, &tile[t], &panel);
+                conv_tile(run, &tile[t], &panel);
             }
         }
         return;
@@ -290,7 +328,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
         const float *next = conv_ahead(run, p + 1, tiles);
         for (int64_t t = 0; t < tiles; t++) {
             tile_read_ahead(&panel, next, block * tiles + t, run->plan->split.blocks * tiles);
-            tile_run(&run->epilogue, &tile[t], &panel);
+            conv_tile(run, &tile[t], &panel);
         }
     }
 }
@@ -301,12 +339,17 @@ static void conv_list_block(conv_run *run, int64_t phase, int64_t block)
     const conv_plan *plan = run->plan;
     const tile_split *split = &plan->split;
     if (phase != run->phase_index) {
-        conv_phase_init(&plan->shape, plan->kind == CONV_TRANSPOSE, phase, &run->phase);
+        if (plan->regions.count) {
+            conv_region_phase(&plan->shape, &plan->regions, phase, &run->phase);
+        } else {
+            conv_phase_init(&plan->shape, conv_transposes(plan->kind), phase, &run->phase);
+        }
         run->phase_index = phase;
     }
+    const int64_t blocks = conv_phase_blocks(plan, phase);
     int64_t positions = run->phase.positions * plan->shape.y.n;
-    int64_t first = tile_part(positions, split->blocks, block);
-    int64_t count = tile_part(positions, split->blocks, block + 1) - first;
+    int64_t first = tile_part(positions, blocks, block);
+    int64_t count = tile_part(positions, blocks, block + 1) - first;
     run->block = block;
     run->tiles = (count + split->height - 1) / split->height;
     if (count == 0) return;
@@ -325,12 +368,19 @@ static void conv_unit(conv_run *run, uint32_t unit)
 {
     const conv_plan *plan = run->plan;
     const tile_split *split = &plan->split;
-    int64_t block = unit % split->blocks, group = unit / split->blocks % split->groups;
-    if (plan->by_rows) {
-        group = unit % split->groups;
-        block = unit / split->groups % split->blocks;
+    int64_t at = unit, blocks = split->blocks, phase = at / blocks / split->groups;
+    if (plan->regions.count) {
+        phase = 0;
+        while (at >= (blocks = conv_phase_blocks(plan, phase)) * split->groups) {
+            at -= blocks * split->groups;
+            phase++;
+        }
     }
-    int64_t phase = unit / split->blocks / split->groups;
+    int64_t block = at % blocks, group = at / blocks % split->groups;
+    if (plan->by_rows) {
+        group = at % split->groups;
+        block = at / split->groups % blocks;
+    }
     if (phase != run->phase_index || block != run->block) conv_list_block(run, phase, block);
     conv_block(run, tile_part(split->panels, split->groups, group),
                tile_part(split->panels, split->groups, group + 1), block, run->tiles);
@@ -407,10 +457,11 @@ static double conv_cost(const sv_problem *problem, conv_kind kind, bool copied)
     double cost = sv_problem_default_cost(problem);
     /* A depthwise row reads all it uses. */
     const window_operand *x = &plan.shape.x, *y = &plan.shape.y;
-    if (kind == CONV_DEPTHWISE) {
+    if (conv_by_lanes(kind)) {
         cost += flops * sv_price(problem, SV_LEVEL, SV_PRICE_pixels);
     } else {
-        cost += conv_tiles_ns(problem, flops, plan.group_c * plan.merged, plan.group_o);
+        cost +=
+            conv_tiles_ns(problem, flops * plan.share, plan.group_c * plan.merged, plan.group_o);
         cost += sv_price_weights(problem, SV_LEVEL, (double)sv_desc_count(&problem->desc[1]),
                                  (double)(y->n * y->d[0] * y->d[1] * y->d[2]));
     }
@@ -428,7 +479,7 @@ static uint32_t conv_units(const sv_problem *problem, uint32_t phase, conv_kind 
     conv_plan_of(problem, kind, copied, &plan);
     const window_operand *x = &plan.shape.x;
     if (copied && phase == 0) return (uint32_t)(x->n * x->d[0] * x->d[1]);
-    return (uint32_t)(plan.phases * plan.split.groups * plan.split.blocks);
+    return (uint32_t)(conv_blocks(&plan) * plan.split.groups);
 }
 
 static size_t conv_scratch_of(const sv_problem *problem, conv_kind kind, bool copied)
@@ -491,18 +542,16 @@ static void conv_run_kind(const sv_call *call, uint32_t begin, uint32_t end, con
         .run = id##_run,                                                                           \
     };
 
-static size_t conv_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_DENSE);
-}
-static size_t conv_depthwise_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_DEPTHWISE);
-}
-static size_t conv_transpose_shared(const sv_problem *p)
-{
-    return conv_shared_of(p, CONV_TRANSPOSE);
-}
+#define CONV_SHARED(id, kind)                                                                      \
+    static size_t id##_shared(const sv_problem *p)                                                 \
+    {                                                                                              \
+        return conv_shared_of(p, kind);                                                            \
+    }
+CONV_SHARED(conv, CONV_DENSE)
+CONV_SHARED(conv_depthwise, CONV_DEPTHWISE)
+CONV_SHARED(conv_groups, CONV_GROUPS)
+CONV_SHARED(conv_transpose, CONV_TRANSPOSE)
+CONV_SHARED(conv_transpose_depthwise, CONV_TRANSPOSE_DEPTHWISE)
 
 CONV_ROW(conv_packed, SV_FAMILY_conv, CONV_DENSE, false, SV_FORMAT_conv_panels, conv_supports, NULL)
 CONV_ROW(conv_copied, SV_FAMILY_conv, CONV_DENSE, true, SV_FORMAT_conv_panels, tile_all_f32,
@@ -515,3 +564,11 @@ CONV_ROW(conv_transpose_packed, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, false,
          SV_FORMAT_conv_transpose_panels, conv_supports, NULL)
 CONV_ROW(conv_transpose_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE, true,
          SV_FORMAT_conv_transpose_panels, tile_all_f32, conv_transpose_shared)
+CONV_ROW(conv_groups, SV_FAMILY_conv, CONV_GROUPS, false, SV_FORMAT_conv_groups, conv_supports,
+         NULL)
+CONV_ROW(conv_groups_copied, SV_FAMILY_conv, CONV_GROUPS, true, SV_FORMAT_conv_groups, tile_all_f32,
+         conv_groups_shared)
+CONV_ROW(conv_transpose_depthwise, SV_FAMILY_conv_transpose, CONV_TRANSPOSE_DEPTHWISE, false,
+         SV_FORMAT_conv_transpose_depthwise, conv_supports, NULL)
+CONV_ROW(conv_transpose_depthwise_copied, SV_FAMILY_conv_transpose, CONV_TRANSPOSE_DEPTHWISE, true,
+         SV_FORMAT_conv_transpose_depthwise, tile_all_f32, conv_transpose_depthwise_shared)

@@ -6,12 +6,15 @@
 
 #include "kernels/conv/conv_parts.h"
 
-/* Rows of input that two rows of output meet, at most: 5 x 5 with stride 2. */
-#define DEPTHWISE_ROWS_IN (2 + 5)
+/* Rows of input that two rows of output meet, at most: 9 x 9. */
+#define DEPTHWISE_ROWS_IN (1 + 9)
+/* Columns of input that a block meets, at most: seven, 5 x 5 with stride 2. */
+#define DEPTHWISE_ROWS_WIDE (6 * 2 + 5)
 
 typedef struct depthwise_rows {
     const window_shape *shape; /* sizes and strides along rows, of channels, and the window */
-    const float *weights;      /* [taps][sv_depthwise_channels] */
+    const float *weights;      /* conv_depthwise or conv_groups */
+    int64_t group, depth;      /* output channels of a group, and channels that it sums: 1, 1 */
     const tile_epilogue *epilogue;
     const conv_sides *sides;
     float *zero;                        /* as many zeros as x has channels */
@@ -23,9 +26,9 @@ typedef struct depthwise_rows {
 } depthwise_rows;
 
 /* Floats of scratch: the gathered last channels of a window, at most. */
-#define DEPTHWISE_ROWS_LAST (DEPTHWISE_ROWS_IN * (6 * 2 + 5) * SV_VF)
+#define DEPTHWISE_ROWS_LAST (DEPTHWISE_ROWS_IN * DEPTHWISE_ROWS_WIDE * SV_VF)
 
-/* Whether the loops do a convolution's window. */
+/* Whether the loops do a convolution's window, without dilation, in a chain. */
 static inline bool depthwise_rows_support(const sv_conv_param *param)
 {
     return param->spatial == 2 && (param->kernel[0] == 3 || param->kernel[0] == 5) &&

@@ -1,9 +1,10 @@
-/* The micro-kernel of depthwise convolutions: a tile of positions by vectors of channels, each
- * channel with weights of its own. How positions are found is in conv_tmpl.h. */
+/* The micro-kernels of depthwise convolutions, and of those of narrow groups: a tile of positions
+ * by vectors of channels, each channel with weights of its own. How positions are found is in
+ * conv_tmpl.h. */
 #ifndef SV_KERNELS_DEPTHWISE_TMPL_H
 #define SV_KERNELS_DEPTHWISE_TMPL_H
 
-#include "kernels/tile_tmpl.h"
+#include "kernels/conv/group_lanes.h"
 
 /* Rows and vectors of a depthwise tile: its accumulators fill the registers. */
 #if SV_VF == 16
@@ -90,6 +91,45 @@ SV_INLINE void depthwise_kernel(const int mr, const int nv, const bool part, con
         depthwise_kernel(mr, DEPTHWISE_VECTORS, false, job);                                       \
     }
 DEPTHWISE_EACH_HEIGHT(DEPTHWISE_DEFINE)
+
+/* `mr` positions by a vector of channels in groups of job->group, each of which sums job->depth
+ * channels of x. */
+SV_INLINE void groups_kernel(const int mr, const tile_job *job)
+{
+#define GROUPS_ZERO(i, j) sv_vf c##i = vf_zero();
+    DEPTHWISE_EACH_ROW(GROUPS_ZERO, 0)
+    const group_lanes groups = group_lanes_of(job, 0);
+    const float *weight = job->panel;
+    for (int64_t g = 0; g < job->depth; g++) {
+        const float *const *x = job->x;
+        const sv_vi lane = group_lanes_at(&groups, g);
+        for (int64_t tap = job->taps; tap > 0; tap--, x += mr, weight += job->step) {
+            const sv_vf w = vf_load(weight);
+#define GROUPS_STEP(i, j)                                                                          \
+    if (i < mr) {                                                                                  \
+        sv_vf a = vf_load_n(x[i < mr ? i : 0] + job->x_offset, groups.n);                          \
+        c##i = vf_fma(vf_permute(a, lane), w, c##i);                                               \
+    }
+            DEPTHWISE_EACH_ROW(GROUPS_STEP, 0)
+        }
+    }
+    const tile_end end = tile_end_of(job);
+    const tile_lanes lanes = tile_lanes_of(job->columns);
+    const sv_vf bias = job->bias ? tile_load(job->bias, lanes) : vf_zero();
+#define GROUPS_FINISH(i, j)                                                                        \
+    if (i < mr) tile_finish(&end, i, 0, lanes, c##i + bias);
+    DEPTHWISE_EACH_ROW(GROUPS_FINISH, 0)
+}
+
+#define GROUPS_DEFINE(mr)                                                                          \
+    static void groups_##mr(const tile_job *job)                                                   \
+    {                                                                                              \
+        groups_kernel(mr, job);                                                                    \
+    }
+DEPTHWISE_EACH_HEIGHT(GROUPS_DEFINE)
+
+#define GROUPS_ENTRY(mr) groups_##mr,
+static tile_fn *const groups_table[DEPTHWISE_ROWS] = {DEPTHWISE_EACH_HEIGHT(GROUPS_ENTRY)};
 
 #define DEPTHWISE_ENTRY(mr)                                                                        \
     {depthwise_##mr##_part, depthwise_##mr##_1, depthwise_##mr##_2, depthwise_##mr##_3,            \

@@ -3,7 +3,8 @@
 #include "kernels/conv/winograd.h"
 
 #include "kernels/conv/conv_part.h"
-#include "kernels/conv/conv_shape.h"
+#include "kernels/conv/conv_regions.h"
+#include "kernels/conv/few.h"
 #include "kernels/panel.h"
 #include "kernels/prices.h"
 
@@ -17,7 +18,7 @@ bool sv_winograd_takes(const sv_problem *problem, winograd_form form)
     if (param->spatial != 2 || param->groups != 1 || w->rank != 4) return false;
     if (problem->desc[0].dtype != SV_F32 || w->dtype != SV_F32) return false;
     for (int i = 0; i < 2; i++) {
-        if (param->kernel[i] != r || param->stride[i] != 1 || param->dilation[i] != 1) return false;
+        if (param->kernel[i] != r || param->stride[i] != 1) return false;
     }
     return w->dim[0] > 0 && w->dim[1] > 0;
 }
@@ -27,11 +28,10 @@ bool sv_winograd_takes(const sv_problem *problem, winograd_form form)
 /* Packed filters grow by alpha^2 / r^2: a gain below a tenth is not worth that. */
 #define WORTH 0.9
 
-/* Parts of `size` that are needed to cover `count`. */
-static double cover(double count, double size)
+/* Vectors of `lanes` that are needed to cover `count`. */
+static double vectors_of(double count, double lanes)
 {
-    const int64_t parts = ((int64_t)count + (int64_t)size - 1) / (int64_t)size;
-    return (double)parts;
+    return (double)winograd_tiles((int64_t)count, 1, (int64_t)lanes);
 }
 
 /* What decides the cost. */
@@ -66,16 +66,28 @@ static double products_ns(const conv_work *work, double rows, double points)
            sv_price_weights(work->problem, work->level, filters, rows);
 }
 
+/* The direct way leaves out products with what lies outside x, where that is worth while. */
 static double direct_ns(const conv_work *work, double r)
 {
-    return products_ns(work, work->images * work->high * work->wide, r * r);
+    double share = 1;
+    window_shape shape;
+    conv_regions regions;
+    window_of_conv(work->problem->desc, work->problem->param, &shape);
+    const int64_t *x = shape.x.d, *y = shape.y.d;
+    if (shape.y.n > 0 && x[1] > 0 && x[2] > 0 && y[1] > 0 && y[2] > 0)
+        share = conv_regions_init(&shape, &regions);
+    return products_ns(work, work->images * work->high * work->wide, r * r) * share;
 }
 
 static double form_ns(const conv_work *work, winograd_form form)
 {
-    const double m = (double)winograd_m(form), alpha = (double)winograd_alpha(form);
-    double tiles = work->images * cover(work->high, m) * cover(work->wide, m);
-    double vectors = cover(work->c, work->lanes) + cover(work->o, work->lanes);
+    const sv_conv_param *param = work->problem->param;
+    const double alpha = (double)winograd_alpha(form);
+    const int64_t m = winograd_m(form);
+    const double high = (double)winograd_tiles((int64_t)work->high, param->dilation[0], m);
+    const double wide = (double)winograd_tiles((int64_t)work->wide, param->dilation[1], m);
+    const double tiles = work->images * high * wide;
+    const double vectors = vectors_of(work->c, work->lanes) + vectors_of(work->o, work->lanes);
     return products_ns(work, tiles, alpha * alpha) +
            tiles * alpha * alpha * vectors * work->transform;
 }
@@ -99,7 +111,8 @@ winograd_form sv_winograd_choose(const sv_problem *problem, sv_cpu_level level)
         best = (winograd_form)form;
         best_ns = ns;
     }
-    return best;
+    const double few = best == WINOGRAD_NONE ? -1 : sv_conv_few_ns(problem, level);
+    return few >= 0 && few < best_ns ? WINOGRAD_NONE : best;
 }
 
 /* ---- filters ------------------------------------------------------------------------------- */

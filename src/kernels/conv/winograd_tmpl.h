@@ -18,12 +18,20 @@
 /* Up to so many tiles the inputs are transformed in a phase of their own. */
 #define WINOGRAD_SHARED 64
 
+/* The tiles along an axis, remainder after remainder of its dilation. */
+typedef struct winograd_axis {
+    int64_t tiles, step;   /* of all remainders; from an output of a tile to the next */
+    int64_t longer;        /* remainders that come first, with an output more */
+    int64_t first, second; /* tiles of one of these, of one of the others */
+} winograd_axis;
+
 typedef struct winograd_plan {
     winograd_form form;
     window_shape shape;
     bool shared;
     int64_t m, alpha, points;      /* points: alpha * alpha */
-    int64_t high, wide, tiles;     /* tiles of an image down and across, of all images */
+    winograd_axis high, wide;      /* tiles of an image down and across */
+    int64_t tiles;                 /* of all images */
     int64_t panels;                /* of output channels */
     int64_t blocks, block, groups; /* of tiles; most tiles of one; of panels */
     int64_t v_row, m_row;          /* floats between rows of transformed inputs, of sums */
@@ -36,6 +44,24 @@ static int64_t winograd_least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static void winograd_axis_init(int64_t count, int64_t dilation, int64_t m, winograd_axis *out)
+{
+    *out = (winograd_axis){.tiles = winograd_tiles(count, dilation, m),
+                           .step = dilation,
+                           .longer = count % dilation,
+                           .first = winograd_tiles_of(count, dilation, m, 0),
+                           .second = winograd_tiles_of(count, dilation, m, dilation - 1)};
+}
+
+/* The first output of tile `t` along an axis. */
+static int64_t winograd_first(const winograd_axis *axis, int64_t m, int64_t t)
+{
+    const int64_t before = axis->longer * axis->first;
+    if (t < before) return t / axis->first + t % axis->first * m * axis->step;
+    t -= before;
+    return axis->longer + t / axis->second + t % axis->second * m * axis->step;
+}
+
 static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
                                const sv_epilogue *epilogue, winograd_form form, bool shared,
                                winograd_plan *out)
@@ -45,9 +71,9 @@ static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
     window_of_conv(desc, param, &out->shape);
     const window_operand *x = &out->shape.x, *y = &out->shape.y;
     out->points = out->alpha * out->alpha;
-    out->high = (y->d[1] + out->m - 1) / out->m;
-    out->wide = (y->d[2] + out->m - 1) / out->m;
-    out->tiles = out->high * out->wide * y->n;
+    winograd_axis_init(y->d[1], out->shape.dilation[1], out->m, &out->high);
+    winograd_axis_init(y->d[2], out->shape.dilation[2], out->m, &out->wide);
+    out->tiles = out->high.tiles * out->wide.tiles * y->n;
     out->panels = (y->c + TILE_NR - 1) / TILE_NR;
     out->blocks = (out->tiles + WINOGRAD_TILES - 1) / WINOGRAD_TILES;
     out->block = out->blocks ? (out->tiles + out->blocks - 1) / out->blocks : 0;
@@ -235,28 +261,33 @@ static void winograd_out_2_5(const tile_job *job)
 static tile_fn *const winograd_outs[WINOGRAD_FORMS] = {winograd_out_4_3, winograd_out_2_3,
                                                        winograd_out_2_5};
 
-/* Where tile `t` of all images begins. */
+/* A tile: its image, its number down and across, its first output row and column. */
 typedef struct winograd_place {
-    int64_t n, y, x; /* image, first output row and column */
+    int64_t n, down, across, y, x;
 } winograd_place;
 
+/* Tile `t` of all images. */
 static winograd_place winograd_place_of(const winograd_plan *plan, int64_t t)
 {
-    int64_t image = plan->high * plan->wide, rest = t % image;
-    return (winograd_place){
-        .n = t / image, .y = rest / plan->wide * plan->m, .x = rest % plan->wide * plan->m};
+    const int64_t wide = plan->wide.tiles, image = plan->high.tiles * wide, rest = t % image;
+    winograd_place at = {.n = t / image, .down = rest / wide, .across = rest % wide};
+    at.y = winograd_first(&plan->high, plan->m, at.down);
+    at.x = winograd_first(&plan->wide, plan->m, at.across);
+    return at;
 }
 
 /* The place of the tile that follows. */
 static void winograd_advance(const winograd_plan *plan, winograd_place *at)
 {
-    at->x += plan->m;
-    if (at->x < plan->wide * plan->m) return;
-    at->x = 0;
-    at->y += plan->m;
-    if (at->y < plan->high * plan->m) return;
-    at->y = 0;
-    at->n++;
+    if (++at->across == plan->wide.tiles) {
+        at->across = 0;
+        if (++at->down == plan->high.tiles) {
+            at->down = 0;
+            at->n++;
+        }
+        at->y = winograd_first(&plan->high, plan->m, at->down);
+    }
+    at->x = winograd_first(&plan->wide, plan->m, at->across);
 }
 
 /* Transforms the inputs of a tile into row `row` of v. */
@@ -268,11 +299,14 @@ static void winograd_input(const winograd_run *run, const winograd_place *at, in
     const int64_t left = at->x - plan->shape.pad[2];
     const float *line = (const float *)run->call->ptr[0] + at->n * x->n_stride;
     const float *list[WINOGRAD_IN], **from = list;
+    const int64_t down = plan->high.step, across = plan->wide.step;
     line += top * x->s[1] + left * x->s[2];
-    for (int64_t i = 0; i < alpha; i++, line += x->s[1]) {
-        const int64_t width = conv_inside(top + i, x->d[1]) ? x->d[2] : 0;
-        for (int64_t j = 0; j < alpha; j++)
-            *from++ = conv_inside(left + j, width) ? line + j * x->s[2] : run->zero;
+    for (int64_t i = 0; i < alpha; i++, line += down * x->s[1]) {
+        const int64_t width = conv_inside(top + i * down, x->d[1]) ? x->d[2] : 0;
+        for (int64_t j = 0; j < alpha; j++) {
+            const bool there = conv_inside(left + j * across, width);
+            *from++ = there ? line + j * across * x->s[2] : run->zero;
+        }
     }
     float *to = run->v + row * plan->v_row;
     const int64_t step = plan->v_rows * plan->v_row;
@@ -283,18 +317,26 @@ static void winograd_input(const winograd_run *run, const winograd_place *at, in
     }
 }
 
-/* Where outputs [y, y + high) x [x, x + wide) lie in an operand of y's shape; returns what follows
- * the last pointer. */
-static const float **winograd_list(const window_operand *operand, const float *base,
-                                   const winograd_place *at, int64_t high, int64_t wide,
-                                   const float **to)
+/* Where the high x wide outputs of a tile lie in an operand of y's shape; returns what follows the
+ * last pointer. */
+static const float **winograd_list(const winograd_plan *plan, const window_operand *operand,
+                                   const float *base, const winograd_place *at, int64_t high,
+                                   int64_t wide, const float **to)
 {
+    const int64_t down = plan->high.step * operand->s[1];
+    const int64_t across = plan->wide.step * operand->s[2];
     base += at->n * operand->n_stride + at->y * operand->s[1] + at->x * operand->s[2];
-    for (int64_t i = 0; i < high; i++, base += operand->s[1]) {
+    for (int64_t i = 0; i < high; i++, base += down) {
         for (int64_t j = 0; j < wide; j++)
-            *to++ = base + j * operand->s[2];
+            *to++ = base + j * across;
     }
     return to;
+}
+
+/* Outputs of a tile along an axis of `count`, from `first` on. */
+static int64_t winograd_outputs(const winograd_axis *axis, int64_t m, int64_t count, int64_t first)
+{
+    return winograd_least(m, (count - first + axis->step - 1) / axis->step);
 }
 
 /* Transforms the sums in row `row` into a tile of y; columns [first, first + n). */
@@ -303,12 +345,13 @@ static void winograd_output(const winograd_run *run, const winograd_place *at, i
 {
     const winograd_plan *plan = run->plan;
     const window_operand *y = &plan->shape.y;
-    const int64_t high = winograd_least(plan->m, y->d[1] - at->y);
-    const int64_t wide = winograd_least(plan->m, y->d[2] - at->x);
+    const int64_t high = winograd_outputs(&plan->high, plan->m, y->d[1], at->y);
+    const int64_t wide = winograd_outputs(&plan->wide, plan->m, y->d[2], at->x);
     const float *list[(1 + SV_EPILOGUE_MAX) * WINOGRAD_OUT];
-    const float **side = winograd_list(y, run->call->ptr[2], at, high, wide, list), **next = side;
+    const float **side = winograd_list(plan, y, run->call->ptr[2], at, high, wide, list);
+    const float **next = side;
     for (int32_t s = 0; s < plan->n_side; s++)
-        next = winograd_list(&run->side[s], run->side_at[s], at, high, wide, next);
+        next = winograd_list(plan, &run->side[s], run->side_at[s], at, high, wide, next);
     const tile_rows rows = {.n = (int32_t)(high * wide), .y = (float *const *)list, .side = side};
     const bool whole = run->epilogue.direct && TILE_MASKS && y->c_stride == 1;
     const int64_t width = whole ? n : TILE_NR;

@@ -106,6 +106,11 @@ static void dense(void **state)
         {1, 1, 8, 1, {12, 12}, {5, 5}, {1, 1}, {0}, {2, 2}, {2, 2}},
         {2, 3, 33, 1, {17, 35}, {3, 3}, {2, 2}, {0}, {1, 1}, {1, 1}},
         {1, 3, 70, 1, {4, 29}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {2, 3, 40, 1, {20, 37}, {4, 4}, {4, 4}, {0}, {0}, {0, 3}},
+        {1, 1, 20, 1, {9, 10}, {5, 4}, {2, 2}, {0}, {2, 1}, {2, 1}},
+        {2, 1, 24, 1, {3100}, {10}, {5}, {0}, {3}, {4}},
+        {1, 2, 9, 1, {1100}, {3}, {1}, {7}, {7}, {7}},
+        {1, 4, 33, 1, {7, 23}, {2, 3}, {1, 3}, {1, 2}, {1, 5}, {0, 6}},
         {2, 70, 65, 1, {5, 6}, {1, 1}, {1, 1}, {0}, {0}, {0}},
         {1, 12, 16, 1, {8, 9}, {1, 1}, {2, 2}, {0}, {0}, {0}},
         {1, 4, 20, 1, {13, 9}, {3, 2}, {1, 2}, {2, 3}, {2, 1}, {1, 2}},
@@ -113,6 +118,24 @@ static void dense(void **state)
         {1, 4, 34, 1, {4, 5, 6}, {2, 3, 3}, {1, 2, 1}, {1, 1, 2}, {1, 1, 2}, {0, 1, 2}},
         {1, 2, 3, 1, {2, 2}, {5, 5}, {1, 1}, {0}, {4, 4}, {4, 4}},
         {1, 2, 3, 1, {3, 3}, {1, 1}, {1, 1}, {0}, {2, 2}, {1, 1}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+}
+
+/* Taps that lie outside x for many outputs, or for all of them. */
+static void far_taps(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 16, 33, 1, {33, 33}, {3, 3}, {1, 1}, {12, 12}, {12, 12}, {12, 12}},
+        {2, 20, 70, 1, {17, 13}, {3, 3}, {1, 1}, {9, 10}, {9, 10}, {9, 10}},
+        {1, 8, 40, 2, {11, 14}, {3, 3}, {2, 1}, {6, 7}, {6, 7}, {6, 7}},
+        {1, 7, 17, 1, {9, 8}, {2, 5}, {1, 1}, {7, 3}, {7, 5}, {0, 7}},
+        {1, 6, 20, 1, {40}, {3}, {1}, {30}, {30}, {30}},
+        {1, 6, 20, 1, {5, 20}, {3, 3}, {1, 1}, {30, 8}, {30, 8}, {32, 9}},
+        {1, 5, 9, 1, {6, 7, 5}, {3, 3, 3}, {1, 2, 1}, {4, 5, 3}, {4, 5, 3}, {4, 5, 3}},
+        {1, 4, 12, 1, {3, 40}, {1, 9}, {1, 1}, {1, 12}, {4, 48}, {3, 48}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(&cases[i], false);
@@ -131,6 +154,50 @@ static void grouped(void **state)
         check_case(&cases[i], false);
 }
 
+/* Few output channels: kernels with several columns, in panels of their own; lines in parts, and
+ * lines that lie outside x. */
+static void few_outputs(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 32, 3, 1, {12, 14}, {9, 9}, {1, 1}, {0}, {4, 4}, {4, 4}},
+        {2, 17, 1, 1, {9, 30}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 6, 2, 1, {5, 600}, {3, 5}, {2, 1}, {2, 3}, {1, 5}, {2, 6}},
+        {1, 8, 8, 1, {7, 9}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {2, 12, 1, 1, {300}, {7}, {1}, {0}, {3}, {3}},
+        {1, 5, 3, 1, {2, 3}, {4, 7}, {1, 1}, {0}, {3, 9}, {3, 8}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+    sv_conv_param param;
+    uint8_t operand;
+    rig r;
+    build(&r, &cases[0], false, &param, SV_F32, RIG_CHANNELS_LAST, RIG_DENSE, 1);
+    assert_int_equal(sv_format_choose(&r.problem, rig_level(), &operand), SV_FORMAT_conv_few);
+    rig_release(&r);
+}
+
+/* Several groups in a vector: as many inputs as outputs of a group, fewer, one; channels that fill
+ * no vector; windows that are done in blocks, and others. */
+static void narrow_groups(void **state)
+{
+    (void)state;
+    static const conv_case cases[] = {
+        {1, 128, 128, 32, {9, 11}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {2, 48, 48, 24, {7, 16}, {3, 3}, {2, 2}, {0}, {1, 1}, {1, 1}},
+        {1, 40, 40, 5, {6, 7}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 24, 48, 24, {8, 9}, {3, 3}, {1, 1}, {0}, {1, 1}, {1, 1}},
+        {1, 18, 72, 18, {5, 5}, {3, 3}, {2, 2}, {0}, {0, 1}, {1, 1}},
+        {1, 21, 28, 7, {6, 10}, {3, 3}, {1, 1}, {3, 2}, {3, 2}, {3, 2}},
+        {1, 12, 12, 6, {9, 8}, {5, 5}, {1, 1}, {0}, {2, 2}, {2, 2}},
+        {1, 20, 40, 10, {30}, {4}, {2}, {0}, {1}, {2}},
+        {1, 8, 8, 2, {4, 5, 6}, {3, 2, 3}, {1, 1, 2}, {0}, {1, 1, 1}, {1, 0, 1}},
+        {1, 64, 64, 16, {4, 4}, {1, 1}, {1, 1}, {0}, {0}, {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        check_case(&cases[i], false);
+}
+
 static void depthwise(void **state)
 {
     (void)state;
@@ -142,6 +209,12 @@ static void depthwise(void **state)
         {1, 33, 33, 33, {9, 9}, {3, 3}, {1, 1}, {2, 2}, {2, 2}, {2, 2}},
         {1, 20, 20, 20, {40}, {7}, {1}, {0}, {6}, {0}},
         {1, 20, 20, 20, {4, 4, 5}, {3, 3, 3}, {1, 2, 1}, {0}, {1, 1, 1}, {1, 1, 1}},
+        {1, 40, 40, 40, {12, 10}, {7, 7}, {1, 1}, {0}, {3, 3}, {3, 3}},
+        {2, 19, 19, 19, {11, 15}, {9, 9}, {1, 1}, {0}, {4, 4}, {4, 3}},
+        {1, 17, 17, 17, {9, 9}, {7, 7}, {2, 2}, {0}, {3, 3}, {3, 3}},
+        {1, 34, 34, 34, {13, 16}, {3, 3}, {1, 1}, {3, 2}, {3, 2}, {3, 1}},
+        {2, 16, 16, 16, {7, 5}, {5, 5}, {1, 1}, {5, 6}, {10, 12}, {10, 12}},
+        {1, 9, 9, 9, {3, 24}, {7, 7}, {1, 1}, {1, 4}, {3, 12}, {3, 12}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         check_case(&cases[i], false);
@@ -160,6 +233,8 @@ static void transposed(void **state)
         {1, 2, 4, 1, {3}, {3}, {4}, {6}, {1}, {0}},
         {1, 5, 3, 1, {3, 2, 3}, {2, 3, 2}, {2, 1, 2}, {1, 1, 1}, {0, 1, 0}, {0, 1, 0}},
         {1, 12, 12, 12, {5, 5}, {4, 4}, {2, 2}, {0}, {1, 1}, {1, 1}},
+        {2, 70, 70, 70, {5, 6}, {3, 5}, {2, 3}, {2, 1}, {1, 2}, {0, 1}},
+        {1, 19, 19, 19, {3, 2, 3}, {2, 3, 2}, {2, 1, 3}, {1, 1, 1}, {0, 1, 0}, {0, 1, 0}},
         {1, 2, 2, 1, {2, 2}, {16, 16}, {8, 8}, {0}, {4, 4}, {4, 4}},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -248,10 +323,11 @@ static void other_types(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(dense),       cmocka_unit_test(grouped),
-        cmocka_unit_test(depthwise),   cmocka_unit_test(transposed),
-        cmocka_unit_test(many_units),  cmocka_unit_test(special_values),
-        cmocka_unit_test(other_types),
+        cmocka_unit_test(dense),          cmocka_unit_test(grouped),
+        cmocka_unit_test(far_taps),       cmocka_unit_test(narrow_groups),
+        cmocka_unit_test(few_outputs),    cmocka_unit_test(depthwise),
+        cmocka_unit_test(transposed),     cmocka_unit_test(many_units),
+        cmocka_unit_test(special_values), cmocka_unit_test(other_types),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

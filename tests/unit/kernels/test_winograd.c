@@ -30,17 +30,21 @@ typedef struct shape_case {
     int64_t n, c, o, high, wide, pad_top, pad_left, pad_bottom, pad_right;
 } shape_case;
 
-static void build(rig *r, const form_facts *form, const shape_case *s, sv_conv_param *param,
-                  rig_layout y_layout, uint64_t seed)
+static const int64_t plain[2] = {1, 1};
+
+static void build(rig *r, const form_facts *form, const shape_case *s, const int64_t dilation[2],
+                  sv_conv_param *param, rig_layout y_layout, uint64_t seed)
 {
     *param = (sv_conv_param){.spatial = 2, .groups = 1, .pad = {s->pad_top, s->pad_left}};
     for (int i = 0; i < 2; i++) {
         param->kernel[i] = form->r;
-        param->stride[i] = param->dilation[i] = 1;
+        param->stride[i] = 1;
+        param->dilation[i] = dilation[i];
     }
     const int64_t x[] = {s->n, s->c, s->high, s->wide}, w[] = {s->o, s->c, form->r, form->r};
-    const int64_t y[] = {s->n, s->o, s->high + s->pad_top + s->pad_bottom - form->r + 1,
-                         s->wide + s->pad_left + s->pad_right - form->r + 1};
+    const int64_t y[] = {s->n, s->o,
+                         s->high + s->pad_top + s->pad_bottom - (form->r - 1) * dilation[0],
+                         s->wide + s->pad_left + s->pad_right - (form->r - 1) * dilation[1]};
     rig_init(r, SV_FAMILY_conv, param, sizeof *param, seed);
     rig_add(r, SV_F32, 4, x, RIG_CHANNELS_LAST);
     rig_add(r, SV_F32, 4, w, RIG_DENSE);
@@ -151,10 +155,30 @@ static void sizes(void **state)
         for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
             sv_conv_param param;
             rig r;
-            build(&r, &forms[f], &cases[i], &param, RIG_CHANNELS_LAST, i);
+            build(&r, &forms[f], &cases[i], plain, &param, RIG_CHANNELS_LAST, i);
             assert_true(check(&r, &forms[f], false) >= 1);
             rig_release(&r);
         }
+    }
+}
+
+/* Remainders with more tiles and with fewer, with more outputs than the map has, different ones
+ * down and across. */
+static void dilated(void **state)
+{
+    (void)state;
+    static const shape_case cases[] = {{1, 20, 36, 17, 18, 2, 2, 2, 2},
+                                       {2, 16, 16, 15, 11, 6, 2, 6, 2},
+                                       {1, 17, 33, 11, 33, 5, 8, 4, 9},
+                                       {1, 9, 20, 15, 16, 14, 12, 15, 13}};
+    static const int64_t dilation[][2] = {{2, 2}, {3, 1}, {1, 4}, {7, 6}};
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+        sv_conv_param param;
+        rig r;
+        build(&r, &forms[i % 3], &cases[i / 3], dilation[i / 3], &param, RIG_CHANNELS_LAST, i);
+        add_epilogue(&r, i % 2 ? 3 : 24);
+        assert_true(check(&r, &forms[i % 3], false) >= 1);
+        rig_release(&r);
     }
 }
 
@@ -169,7 +193,7 @@ static void epilogues(void **state)
         const form_facts *form = &forms[i % 3];
         sv_conv_param param;
         rig r;
-        build(&r, form, &cases[i % 2], &param, layout[i / 2 % 3], i);
+        build(&r, form, &cases[i % 2], plain, &param, layout[i / 2 % 3], i);
         add_epilogue(&r, which[i / 6]);
         check(&r, form, false);
         rig_release(&r);
@@ -186,7 +210,7 @@ static void special_values(void **state)
         const form_facts *form = &forms[i % 3];
         sv_conv_param param;
         rig r;
-        build(&r, form, &shape, &param, RIG_CHANNELS_LAST, 5);
+        build(&r, form, &shape, plain, &param, RIG_CHANNELS_LAST, 5);
         rig_set(&r, 0, (int64_t[]){0, 2, 3, 4}, special[i / 3]);
         check(&r, form, true);
         for (int64_t o = 0; o < shape.o; o++) {
@@ -205,7 +229,7 @@ static void deep_sums(void **state)
     for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
         sv_conv_param param;
         rig r;
-        build(&r, &forms[f], &shape, &param, RIG_CHANNELS_LAST, f);
+        build(&r, &forms[f], &shape, plain, &param, RIG_CHANNELS_LAST, f);
         check(&r, &forms[f], false);
         rig_release(&r);
     }
@@ -248,8 +272,8 @@ static void choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),     cmocka_unit_test(epilogues), cmocka_unit_test(special_values),
-        cmocka_unit_test(deep_sums), cmocka_unit_test(choice),
+        cmocka_unit_test(sizes),          cmocka_unit_test(dilated),   cmocka_unit_test(epilogues),
+        cmocka_unit_test(special_values), cmocka_unit_test(deep_sums), cmocka_unit_test(choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

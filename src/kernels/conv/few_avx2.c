@@ -1,0 +1,2 @@
+/* Convolutions of few output channels for AVX2. The loops are in few_tmpl.h. */
+#include "kernels/conv/few_tmpl.h"
