@@ -7,9 +7,10 @@
 #include "kernels/gemm/strassen.h"
 #include "kernels/tile_tmpl.h"
 
-/* Rows of a block, tiles of these, panels of a group. */
+/* Rows of a block, at most; several blocks are a multiple of STRASSEN_EVEN. */
 #define STRASSEN_ROWS 96
-#define STRASSEN_TILES ((STRASSEN_ROWS + TILE_MR - 1) / TILE_MR)
+#define STRASSEN_EVEN 4
+/* Panels of a group. */
 #define STRASSEN_GROUP 16
 #define STRASSEN_PITCH (STRASSEN_GROUP * TILE_NR + TILE_LINE)
 
@@ -39,6 +40,8 @@ static void strassen_plan_init(const sv_desc *desc, const sv_epilogue *epilogue,
     out->half_k = out->shape.k / 2;
     out->half_n = out->shape.n / 2;
     out->blocks = (out->half_m + STRASSEN_ROWS - 1) / STRASSEN_ROWS;
+    /* Few threads get as many each. */
+    if (out->blocks > STRASSEN_EVEN) out->blocks += -out->blocks & (STRASSEN_EVEN - 1);
     out->pitch = strassen_pitch(out->half_k);
     out->gathered = out->shape.a_k != 1;
     out->scattered = out->shape.y_n != 1;
