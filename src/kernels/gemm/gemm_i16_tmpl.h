@@ -23,8 +23,10 @@
 #define I16_TEXT SV_LEVEL_TEXT
 #endif
 
-/* Rows and vectors of a tile: as many accumulators as registers hold beside what they read. */
-#if SV_REGISTERS == 32
+/* Rows and vectors of a tile: as many accumulators as registers hold beside what they read. Without
+ * an instruction for pairs, their products need registers of their own. */
+#define I16_HIGH (SV_REGISTERS == 32 && SV_VF == 16)
+#if I16_HIGH
 enum { TILE_ROWS = 6, TILE_VECTORS = 4 };
 #else
 enum { TILE_ROWS = 4, TILE_VECTORS = 2 };
@@ -165,7 +167,7 @@ static void i16_rows(const i16_plan *plan, const uint32_t *a, const uint32_t *pa
         case TILE_ROWS:
             i16_tile(a, plan->pairs, panel, tile, TILE_ROWS);
             break;
-#if SV_REGISTERS == 32
+#if I16_HIGH
         case 4:
             i16_tile(a, plan->pairs, panel, tile, 4);
             break;
