@@ -13,7 +13,7 @@ typedef struct sv_loaded {
 } sv_loaded;
 
 /* What --exact does, for the options of all commands that load models to run them. */
-#define SV_EXACT_TEXT "Use no algorithm that is faster but rounds more (Winograd)"
+#define SV_EXACT_TEXT "Use no algorithm that is faster but rounds more (Winograd, Strassen)"
 
 /* The same for --memory and --plan-cache. */
 #define SV_MEMORY_TEXT "Prefer small packed weights to fast algorithms that need larger ones"
