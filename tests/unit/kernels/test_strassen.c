@@ -166,7 +166,7 @@ static void choice(void **state)
     assert_false(chosen(16384, 16384, 16384, false, true));
     assert_false(chosen(-1, 16384, 16384, false, false));
     assert_false(chosen(16384, 16383, 16384, false, false));
-    assert_false(chosen(16384, 16384, 16400, false, false));
+    assert_false(chosen(16384, 16384, 16388, false, false));
     assert_false(chosen(256, 256, 256, false, false));
     assert_false(chosen(4, 4096, 4096, false, false));
 }
