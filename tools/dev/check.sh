@@ -59,7 +59,7 @@ lint_tidy() {
     say "clang-tidy"
     configure clang-release -DSERVAL_TESTS=ON
     newest=$(find src include tests .clang-tidy \( -name '*.h' -o -name '*.inc' \
-        -o -name .clang-tidy \) -exec ls -t {} + | head -n 1)
+        -o -name .clang-tidy \) -exec ls -t {} + | sed -n 1p)
     export newest
     mkdir -p "$CACHE/tidy"
     tidy_sources | tr '\n' '\0' | xargs -0 -r -n 1 -P "$JOBS" sh tools/dev/tidy_one.sh ||

@@ -61,11 +61,12 @@ static const sv_pool_param shapes[] = {
      .pad_end = {0, 1, 1}},
 };
 
-static void compare_all(uint8_t kind, int64_t p)
+/* Every `step`th of all cases: 3 and 7 still meet each shape, count of channels and layout. */
+static void compare_all(uint8_t kind, int64_t p, size_t step)
 {
-    static const int64_t x[] = {2, 0, 9, 10, 4}, channels[] = {1, 3, 16, 67, 300};
+    static const int64_t x[] = {2, 0, 9, 10, 4}, channels[] = {1, 3, 16, 67, 150};
     static const rig_layout layout[] = {RIG_CHANNELS_LAST, RIG_DENSE};
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes * 20; i++) {
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes * 20; i += step) {
         sv_pool_param pool = shapes[i / 20];
         int64_t dim[5];
         memcpy(dim, x, sizeof dim);
@@ -87,21 +88,21 @@ static void compare_all(uint8_t kind, int64_t p)
 static void maximum(void **state)
 {
     (void)state;
-    compare_all(SV_POOL_MAX, 0);
+    compare_all(SV_POOL_MAX, 0, 1);
 }
 
 static void average(void **state)
 {
     (void)state;
-    compare_all(SV_POOL_AVERAGE, 0);
+    compare_all(SV_POOL_AVERAGE, 0, 1);
 }
 
 static void lp(void **state)
 {
     (void)state;
-    compare_all(SV_POOL_LP, 1);
-    compare_all(SV_POOL_LP, 2);
-    compare_all(SV_POOL_LP, 3);
+    compare_all(SV_POOL_LP, 1, 3);
+    compare_all(SV_POOL_LP, 2, 3);
+    compare_all(SV_POOL_LP, 3, 7);
 }
 
 /* Planes: lines from a single element to several vectors, with dilations and every stride. */
