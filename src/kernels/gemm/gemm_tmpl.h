@@ -137,7 +137,7 @@ static void gemm_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, boo
         out->split.blocks = ((shape->m + TILE_MR - 1) / TILE_MR + max_tiles - 1) / max_tiles;
     }
     out->near_blocks = gemm_near_blocks(out);
-    out->joined = packed && out->split.groups > 1 && !out->split.tiles_outside;
+    out->joined = packed && out->split.groups > 1;
     if (out->joined && shape->m > TILE_MR) gemm_parts_init(out);
     if (out->split.blocks * out->split.groups == 1) {
         out->unit_batches = tile_clamp_count(fit, shape->batches > 0 ? shape->batches : 1);
@@ -350,8 +350,9 @@ static void gemm_panels(const gemm_batch *batch, const gemm_area *area, const ge
 {
     const tile_rows *tile = batch->scratch->tile;
     const bool ahead = batch->plan->packed && (area->tiles > 1 || area->rows <= GEMM_AHEAD_ALONE);
+    const int64_t weights = (area->last - area->first) * TILE_NR * depth->n;
     tile_panel panel;
-    if (batch->plan->split.tiles_outside && batch->plan->packed) {
+    if (batch->plan->packed && weights * (int64_t)sizeof(float) <= TILE_WEIGHTS_L1) {
         for (int64_t t = 0; t < area->tiles; t++) {
             for (int64_t p = area->first; p < area->last; p++) {
                 gemm_panel(batch, p, area->rows, depth, &panel);

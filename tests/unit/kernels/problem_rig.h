@@ -51,7 +51,7 @@ sv_cpu_level rig_level(void);
 
 /* Runs every row of the family that this machine has and that supports the problem, cut in several
  * ways, and compares operand `y` with the reference row: |difference| <= absolute + relative *
- * |reference|. Returns the number of rows that ran besides the reference. */
+ * |reference|. Returns the number of such rows, the reference not counted. */
 int rig_compare(rig *r, uint8_t y, double absolute, double relative);
 
 #endif
