@@ -60,22 +60,20 @@ bool sv_grpc_parse_timeout(sv_string text, uint64_t *out)
     return false;
 }
 
-sv_status sv_grpc_begin(sv_exchange *x)
+sv_status sv_grpc_begin(sv_exchange *x, const sv_http2_known *known)
 {
-    sv_string text;
     sv_grpc *grpc = sv_arena_alloc_zero(&x->arena, sizeof *grpc);
     x->grpc = true;
     x->ops = &sv_grpc_ops;
     x->no_compress = true;
     x->wire->grpc = grpc;
     if (!grpc) return sv_error_memory("call", sizeof *grpc);
-    if (sv_exchange_header(x, "grpc-encoding", &text) && !sv_token_is(text, "identity"))
-        grpc->coding = text;
+    if (!sv_token_is(known->grpc_encoding, "identity")) grpc->coding = known->grpc_encoding;
     grpc->compress = sv_token_is(grpc->coding, "gzip") &&
                      sv_exchange_header_has(x, "grpc-accept-encoding", "gzip");
-    if (sv_exchange_header(x, "grpc-timeout", &text)) {
+    if (known->grpc_timeout.data) {
         uint64_t timeout;
-        if (!sv_grpc_parse_timeout(text, &timeout))
+        if (!sv_grpc_parse_timeout(known->grpc_timeout, &timeout))
             return sv_error_invalid("grpc-timeout: expected at most 8 digits and one of HMSmun");
         x->deadline = sv_clock_ns() + timeout;
     }

@@ -4,6 +4,7 @@
 #ifndef SV_NET_GRPC_H
 #define SV_NET_GRPC_H
 
+#include "net/http2_kept.h"
 #include "net/hub.h"
 
 #define SV_GRPC_PREFIX 5 /* bytes in front of each message: compressed or not, and its size */
@@ -12,7 +13,7 @@
 bool sv_grpc_is_type(sv_string content_type);
 /* A head is that of a gRPC call: sets what follows from it, so that every answer from now on is
  * one of gRPC. INVALID_ARGUMENT for a bad grpc-timeout. */
-SV_MUST_USE sv_status sv_grpc_begin(sv_exchange *x);
+SV_MUST_USE sv_status sv_grpc_begin(sv_exchange *x, const sv_http2_known *known);
 
 /* A call of one message, which has been gathered: x->body becomes its content. */
 SV_MUST_USE sv_status sv_grpc_unframe(sv_exchange *x);

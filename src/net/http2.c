@@ -26,9 +26,12 @@
 
 /* ---- streams ------------------------------------------------------------------------------- */
 
-static sv_http2_stream *find_stream(sv_http2 *session, int32_t id)
+sv_http2_stream *sv_http2_find_stream(sv_http2 *session, int32_t id)
 {
-    return nghttp2_session_get_stream_user_data(session->ng, id);
+    /* One stream's frames mostly come, and go, one after another. */
+    if (session->recent && session->recent->id == id) return session->recent;
+    session->recent = nghttp2_session_get_stream_user_data(session->ng, id);
+    return session->recent;
 }
 
 /* The stream is over: its exchange goes when nothing of it waits in the connection. */
@@ -36,6 +39,7 @@ static void release_stream(sv_http2_stream *stream)
 {
     sv_exchange *x = stream->x;
     if (stream->session->opening == stream) stream->session->opening = NULL;
+    if (stream->session->recent == stream) stream->session->recent = NULL;
     sv_link_remove(&stream->link);
     sv_link_remove(&stream->resume);
     sv_link_remove(&x->wire->answer_link);
@@ -140,7 +144,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, voi
         return NGHTTP2_ERR_CALLBACK_FAILURE;
     }
     nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, stream);
-    session->opening = stream;
+    session->opening = session->recent = stream;
     return 0;
 }
 
@@ -164,7 +168,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
                    void *user)
 {
     sv_http2 *session = user;
-    sv_http2_stream *stream = find_stream(session, id);
+    sv_http2_stream *stream = sv_http2_find_stream(session, id);
     /* Other streams must not wait for this one's reader. */
     nghttp2_session_consume_connection(ng, size);
     session->data_left -= size;
@@ -226,7 +230,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
         add_tokens(session, CONTROL_EARNED);
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    sv_http2_stream *stream = find_stream(session, frame->hd.stream_id);
+    sv_http2_stream *stream = sv_http2_find_stream(session, frame->hd.stream_id);
     if (frame->hd.type == NGHTTP2_HEADERS) session->in_head = false;
     if (!stream) return 0;
     bool ends = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
@@ -244,7 +248,7 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
         return 0;
     }
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
-    sv_http2_stream *stream = find_stream(session, frame->hd.stream_id);
+    sv_http2_stream *stream = sv_http2_find_stream(session, frame->hd.stream_id);
     if (!stream) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS) stream->x->bytes_out += frame->hd.length + 9;
     /* An early answer: what else the client would send is not wanted. */
@@ -256,11 +260,11 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t error, void *user)
 {
     sv_http2 *session = user;
-    sv_http2_stream *stream = find_stream(session, id);
+    sv_http2_stream *stream = sv_http2_find_stream(session, id);
     (void)ng;
     (void)error;
     session->in_head = false;
-    session->opening = NULL;
+    session->opening = session->recent = NULL;
     if (!stream) return 0;
     session->stream_count--;
     stream->closed = true;

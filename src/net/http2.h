@@ -9,6 +9,7 @@
 #define SV_NET_HTTP2_H
 
 #include "net/conn.h"
+#include "net/http2_kept.h"
 
 #include <nghttp2/nghttp2.h>
 
@@ -31,7 +32,8 @@ typedef struct sv_http2 {
     uint32_t error;                  /* with which we said goodbye, as of nghttp2_error_code */
     bool in_head;                    /* a header block is incomplete */
     struct sv_http2_stream *opening; /* whose head it is; NULL for trailers */
-    struct sv_http2_kept *head;      /* the last one, if it is worth keeping; else NULL */
+    struct sv_http2_stream *recent;  /* that was last found, while nghttp2 has it open; or NULL */
+    sv_http2_kept *head;             /* the last one, if it is worth keeping; else NULL */
     uint32_t head_changes;           /* heads in a row that were not the same as the last one */
     bool in_nghttp2;                 /* one of its functions runs: it must not be deleted */
     bool leaving, left;              /* GOAWAY was announced; is final */
@@ -51,7 +53,7 @@ typedef struct sv_http2_stream {
     sv_header *fields; /* [field_count], pseudo-fields first; NULL before the first */
     uint32_t field_count, pseudo_count;
     bool repeats; /* so far the fields are those of session->head, and not in `fields` */
-    sv_string expect, encoding; /* of the head */
+    sv_http2_known known;
     uint32_t head_size;
     bool head_too_large, head_done;
     bool request_ended;
@@ -99,6 +101,8 @@ int sv_http2_on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8
 
 /* ---- the connection (http2.c) -------------------------------------------------------------- */
 
+/* NULL when nghttp2 does not have it open. */
+sv_http2_stream *sv_http2_find_stream(sv_http2 *session, int32_t id);
 /* Messages of the stream that wait may go on: they do in this round or the next. */
 void sv_http2_resume(sv_http2_stream *stream);
 /* Says goodbye with `error` (of nghttp2_error_code) and cancels everything; later in the round. */

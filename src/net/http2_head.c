@@ -7,7 +7,6 @@
 #include "net/answer.h"
 #include "net/body.h"
 #include "net/grpc.h"
-#include "net/http2_kept.h"
 #include "net/target.h"
 #include "net/token.h"
 
@@ -59,15 +58,21 @@ static void note_pseudo(sv_exchange *x, sv_string name, sv_string value)
 
 static void note_known(sv_http2_stream *stream, sv_string name, sv_string value)
 {
-    sv_exchange *x = stream->x;
-    if (sv_token_is(name, "content-type"))
-        x->head.content_type = value;
-    else if (sv_token_is(name, "content-encoding"))
-        stream->encoding = value;
-    else if (sv_token_is(name, "expect"))
-        stream->expect = value;
-    else if (sv_token_is(name, "host") && !x->head.authority.size)
-        x->head.authority = value;
+    sv_head *head = &stream->x->head;
+    sv_http2_known *known = &stream->known;
+    const struct {
+        const char *name;
+        sv_string *to;
+    } rows[] = {{"content-type", &head->content_type},
+                {"content-encoding", &known->content_encoding},
+                {"content-length", &known->content_length},
+                {"expect", &known->expect},
+                {"grpc-encoding", &known->grpc_encoding},
+                {"grpc-timeout", &known->grpc_timeout},
+                {"grpc-accept-encoding", &known->grpc_accept_encoding}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (sv_token_is(name, rows[i].name)) *rows[i].to = value;
+    if (sv_token_is(name, "host") && !head->authority.size) head->authority = value;
 }
 
 static bool has_room(const sv_http2_stream *stream, bool pseudo, size_t size)
@@ -140,12 +145,13 @@ static void note_fields(sv_http2_stream *stream)
 }
 
 /* nghttp2 has seen to it that there is at most one, and that it is a number. */
-static sv_status read_length(sv_exchange *x, bool ends, int *http)
+static sv_status read_length(sv_http2_stream *stream, bool ends, int *http)
 {
-    sv_string text;
+    sv_exchange *x = stream->x;
+    const sv_string text = stream->known.content_length;
     uint64_t limit = x->wire->hub->limits->body_bytes, length = 0;
     x->length = ends ? 0 : -1;
-    if (ends || !sv_exchange_header(x, "content-length", &text)) return SV_OK;
+    if (ends || !text.data) return SV_OK;
     if (text.size > 18) length = UINT64_MAX;
     for (size_t i = 0; i < text.size && text.size <= 18; i++)
         length = length * 10 + (uint64_t)(text.data[i] - '0');
@@ -187,15 +193,15 @@ static sv_status read_fields(sv_http2_stream *stream, sv_http2_kept *kept, int *
 {
     sv_exchange *x = stream->x;
     note_fields(stream);
-    if (sv_grpc_is_type(x->head.content_type)) SV_TRY(sv_grpc_begin(x));
+    if (sv_grpc_is_type(x->head.content_type)) SV_TRY(sv_grpc_begin(x, &stream->known));
     *http = 431;
     if (stream->head_too_large)
         return sv_error(SV_CODE_RESOURCE_EXHAUSTED,
                         "the head has too many fields, or too many bytes");
     SV_TRY(read_target(x, kept, http));
     *http = 417;
-    x->wire->expects = sv_token_is(stream->expect, "100-continue");
-    if (stream->expect.size && !x->wire->expects)
+    x->wire->expects = sv_token_is(stream->known.expect, "100-continue");
+    if (stream->known.expect.size && !x->wire->expects)
         return sv_error_invalid("Expect: expected 100-continue");
     return SV_OK;
 }
@@ -218,9 +224,9 @@ static sv_status read_new_head(sv_http2_stream *stream, int *http)
         stream->fields = kept->fields;
     }
     SV_TRY(read_fields(stream, kept, http));
-    if (!kept || stream->expect.size) return SV_OK;
+    if (!kept || stream->known.expect.size) return SV_OK;
     kept->base.head = x->head;
-    kept->encoding = stream->encoding;
+    kept->known = stream->known;
     kept->grpc = x->grpc;
     sv_kept_head_ref(&kept->base);
     session->head = kept;
@@ -231,10 +237,10 @@ static sv_status read_known_head(sv_http2_stream *stream)
 {
     sv_http2_kept *kept = stream->session->head;
     stream->session->head_changes = 0;
-    stream->encoding = kept->encoding;
+    stream->known = kept->known;
     sv_kept_head_ref(&kept->base);
     sv_kept_head_give(&kept->base, stream->x);
-    return kept->grpc ? sv_grpc_begin(stream->x) : SV_OK;
+    return kept->grpc ? sv_grpc_begin(stream->x, &kept->known) : SV_OK;
 }
 
 /* On failure *http is the code to answer with. */
@@ -243,9 +249,9 @@ static sv_status read_head(sv_http2_stream *stream, bool ends, int *http)
     const sv_http2_kept *last = stream->session->head;
     if (stream->repeats && stream->field_count < last->count) diverge(stream);
     SV_TRY(stream->repeats ? read_known_head(stream) : read_new_head(stream, http));
-    SV_TRY(read_length(stream->x, ends, http));
+    SV_TRY(read_length(stream, ends, http));
     *http = 415;
-    return sv_body_begin(stream->x, stream->encoding);
+    return sv_body_begin(stream->x, stream->known.content_encoding);
 }
 
 void sv_http2_forget_head(sv_http2 *session)

@@ -4,11 +4,17 @@
 
 #include "net/kept_head.h"
 
+/* What a head says of the message itself; without data where it does not. */
+typedef struct sv_http2_known {
+    sv_string content_encoding, content_length, expect;
+    sv_string grpc_encoding, grpc_timeout, grpc_accept_encoding;
+} sv_http2_known;
+
 typedef struct sv_http2_kept {
     sv_kept_head base;
     sv_header *fields; /* [count], as they came: pseudo-fields first */
     uint32_t count;
-    sv_string encoding; /* of the body */
+    sv_http2_known known;
     bool grpc;
 } sv_http2_kept;
 

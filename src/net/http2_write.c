@@ -1,7 +1,6 @@
 /* Answers on HTTP/2: heads, data as far as windows and the connection's output allow, trailers. */
 #include "net/http2.h"
 
-#include "base/clock.h"
 #include "net/grpc.h"
 
 #include <stdio.h>
@@ -92,10 +91,10 @@ static int submit_trailers(sv_http2_stream *stream)
 static ssize_t on_read(nghttp2_session *ng, int32_t id, uint8_t *room, size_t size, uint32_t *flags,
                        nghttp2_data_source *source, void *user)
 {
-    sv_http2_stream *stream = nghttp2_session_get_stream_user_data(ng, id);
+    sv_http2_stream *stream = sv_http2_find_stream(user, id);
+    (void)ng;
     (void)room;
     (void)source;
-    (void)user;
     if (!stream) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     size_t left = stream->out.size;
     if (!left && !stream->answer_ended) return NGHTTP2_ERR_DEFERRED;
@@ -127,8 +126,9 @@ static void move_data(sv_http2_stream *stream, size_t size)
 int sv_http2_on_send_data(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head,
                           size_t size, nghttp2_data_source *source, void *user)
 {
-    const sv_http2 *session = user;
-    sv_http2_stream *stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
+    sv_http2 *session = user;
+    sv_http2_stream *stream = sv_http2_find_stream(session, frame->hd.stream_id);
+    (void)ng;
     (void)source;
     if (!stream || session->conn->dead) return NGHTTP2_ERR_CALLBACK_FAILURE;
     sv_exchange *x = stream->x;
@@ -150,7 +150,7 @@ static void go_on(sv_http2_stream *stream)
 {
     sv_exchange_wire *wire = stream->x->wire;
     if (stream->out.size && sv_link_is_alone(&wire->answer_link)) {
-        wire->answer_from = sv_clock_ns();
+        wire->answer_from = sv_loop_now(wire->hub->loop);
         wire->answer_sent = stream->x->bytes_out;
         sv_list_append(&wire->hub->answers, &wire->answer_link);
     }
@@ -230,7 +230,10 @@ static void put_grpc(head *h, sv_exchange *x, const char *coding)
 {
     put_constant(h, ":status", "200");
     put_constant(h, "content-type", "application/grpc");
-    put_constant(h, "grpc-accept-encoding", "identity,gzip,deflate");
+    /* Who says nothing of codings is told nothing of them. */
+    const sv_http2_known *known = &sv_http2_stream_of(x)->known;
+    if (known->grpc_encoding.data || known->grpc_accept_encoding.data)
+        put_constant(h, "grpc-accept-encoding", "identity,gzip,deflate");
     if (coding) put(h, "grpc-encoding", coding);
     put_extra(h, x);
 }

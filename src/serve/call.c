@@ -197,11 +197,11 @@ static sv_status charge(sv_call *call)
     return sv_call_charge(call, bytes);
 }
 
-static sv_status submit(sv_call *call, sv_request *request, uint64_t deadline)
+static sv_status submit(sv_call *call, sv_request *request, uint64_t now, uint64_t deadline)
 {
     request->on_done = request_done;
     request->deadline_ns = deadline;
-    sv_status status = sv_request_submit(request);
+    sv_status status = sv_request_submit(request, now);
     if (sv_status_code(status) == SV_CODE_RESOURCE_EXHAUSTED) {
         call->http = 503;
         call->shed = true;
@@ -227,7 +227,7 @@ sv_status sv_call_submit(sv_call *call)
     uint64_t deadline = now + sv_service_timeout_ns(call->service);
     if (call->x->deadline && call->x->deadline < deadline) deadline = call->x->deadline;
     for (sv_request *r = call->request; r; r = r->sibling)
-        SV_TRY(submit(call, r, deadline));
+        SV_TRY(submit(call, r, now, deadline));
     sv_call_set_deadline(call, deadline);
     return SV_OK;
 }

@@ -2,7 +2,6 @@
 #include "serve/request.h"
 
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/status.h"
 #include "serve/lane.h"
 #include "serve/wait.h"
@@ -311,14 +310,14 @@ static void note_given(sv_request *request)
     }
 }
 
-sv_status sv_request_submit(sv_request *request)
+sv_status sv_request_submit(sv_request *request, uint64_t now)
 {
     sv_lane *lane = request->lane;
     SV_TRY(sv_request_check(request));
     SV_TRY(sv_wait_count(request));
     note_given(request);
     request->state = SV_REQUEST_SUBMITTED;
-    request->submitted_ns = sv_clock_ns();
+    request->submitted_ns = now;
     request->next = NULL;
     if (lane->submitted) {
         lane->submitted_last->next = request;

@@ -86,8 +86,8 @@ SV_MUST_USE sv_status sv_request_find_output(const sv_request *request, sv_strin
 /* Checks that every input without a default is given. */
 SV_MUST_USE sv_status sv_request_check(const sv_request *request);
 
-/* Queues the run. on_done follows, in any case but an error. */
-SV_MUST_USE sv_status sv_request_submit(sv_request *request);
+/* Queues the run at `now` (monotonic). on_done follows, in any case but an error. */
+SV_MUST_USE sv_status sv_request_submit(sv_request *request, uint64_t now);
 /* Nobody wants the result: on_done comes with CANCELLED, for a running request when it has ended,
  * which it does soon if nobody wants any other that runs with it.
  * Idempotent, in any state. */

@@ -2,6 +2,7 @@
  * arena of the request to the shadow. */
 #include "serve/shadow.h"
 
+#include "base/clock.h"
 #include "base/status.h"
 #include "serve/lane.h"
 #include "tensor/agree.h"
@@ -145,7 +146,7 @@ static sv_status submit(sv_call *call, const sv_request *request, sv_request *co
     copy->user = pair;
     copy->on_done = shadow_done;
     pair->x = call->x;
-    SV_TRY(sv_request_submit(copy));
+    SV_TRY(sv_request_submit(copy, sv_clock_ns()));
     pair->primary = sv_served_ref(request->version);
     call->lane->shadows++;
     sv_exchange_hold(call->x);

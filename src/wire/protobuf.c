@@ -56,49 +56,55 @@ static sv_status read_fixed(sv_reader *reader, sv_pb_wire wire, const char *what
     return SV_OK;
 }
 
-static sv_status read_bytes(sv_reader *reader, const sv_reader *tag, sv_reader *out)
+/* An error at a field's tag. */
+#define TAG_ERROR(reader, tag, ...)                                                                \
+    sv_reader_error(&(sv_reader){.at = (tag),                                                      \
+                                 .end = (reader)->end,                                             \
+                                 .start = (reader)->start,                                         \
+                                 .base = (reader)->base,                                           \
+                                 .origin = (reader)->origin},                                      \
+                    __VA_ARGS__)
+
+static sv_status read_bytes(sv_reader *reader, const uint8_t *tag, sv_reader *out)
 {
     uint64_t size = 0;
     SV_TRY(read_varint(reader, "a length", &size));
     if (size > sv_reader_left(reader))
-        return sv_reader_error(tag, "a field of %llu bytes, but its message has %zu left",
-                               (unsigned long long)size, sv_reader_left(reader));
-    return sv_reader_sub(reader, (size_t)size, "a field", out);
+        return TAG_ERROR(reader, tag, "a field of %llu bytes, but its message has %zu left",
+                         (unsigned long long)size, sv_reader_left(reader));
+    *out = *reader;
+    out->end = reader->at += size;
+    return SV_OK;
 }
 
 sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field)
 {
-    if (reader->at == reader->end) {
+    const uint8_t *tag = reader->at;
+    if (tag == reader->end) {
         field->number = 0;
         return SV_OK;
     }
-    sv_reader tag = *reader;
     uint64_t key = 0;
     SV_TRY(read_varint(reader, "a field's number", &key));
     uint64_t number = key >> 3;
     if (number == 0 || number > MAX_FIELD)
-        return sv_reader_error(&tag, "%llu is no field number", (unsigned long long)number);
+        return TAG_ERROR(reader, tag, "%llu is no field number", (unsigned long long)number);
+    field->number = (uint32_t)number;
     field->wire = (sv_pb_wire)(key & 7);
     field->value = 0;
-    field->bytes = tag;
-    field->bytes.end = tag.at;
+    if (field->wire == SV_PB_BYTES) return read_bytes(reader, tag, &field->bytes);
+    field->bytes = *reader;
+    field->bytes.at = field->bytes.end = tag;
     switch (field->wire) {
     case SV_PB_VARINT:
-        SV_TRY(read_varint(reader, "a field", &field->value));
-        break;
+        return read_varint(reader, "a field", &field->value);
     case SV_PB_FIXED32:
     case SV_PB_FIXED64:
-        SV_TRY(read_fixed(reader, field->wire, "a field", &field->value));
-        break;
-    case SV_PB_BYTES:
-        SV_TRY(read_bytes(reader, &tag, &field->bytes));
-        break;
+        return read_fixed(reader, field->wire, "a field", &field->value);
     default:
-        return sv_reader_error(&tag, "field %u has wire type %u, expected 0, 1, 2 or 5",
-                               (unsigned)number, (unsigned)(key & 7));
+        return TAG_ERROR(reader, tag, "field %u has wire type %u, expected 0, 1, 2 or 5",
+                         (unsigned)number, (unsigned)(key & 7));
     }
-    field->number = (uint32_t)number;
-    return SV_OK;
 }
 
 static sv_status expect(const sv_pb_field *field, sv_pb_wire wire, const char *what)

@@ -207,6 +207,30 @@ static void test_compression(void **state)
     h2_stop(&f, &c);
 }
 
+/* Which codings the server takes is told to clients that speak of codings. */
+static void test_codings_told(void **state)
+{
+    static fixture f;
+    static h2_frame frame;
+    h2_client c;
+    (void)state;
+    h2_start(&f, &c, NULL);
+    for (int32_t stream = 1; stream < 9; stream += 2) {
+        const bool asks = stream % 4 == 1;
+        h2_request(&c, stream, "POST", "/echo", false, GRPC, "te", "trailers",
+                   asks ? "grpc-accept-encoding" : NULL, "identity,gzip", NULL);
+        send_message(&c, stream, "x", true);
+        assert_true(h2_read(&c, &frame));
+        assert_int_equal(
+            strstr(frame.head, "grpc-accept-encoding: identity,gzip,deflate\n") != NULL, asks);
+        assert_true(h2_read(&c, &frame));
+        assert_int_equal(frame.type, NGHTTP2_DATA);
+        assert_true(h2_read(&c, &frame));
+        assert_non_null(strstr(frame.head, "grpc-status: 0\n"));
+    }
+    h2_stop(&f, &c);
+}
+
 static void test_streams(void **state)
 {
     static fixture f;
@@ -301,10 +325,11 @@ static void test_drain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timeouts),     cmocka_unit_test(test_messages_of_statuses),
-        cmocka_unit_test(test_unary),        cmocka_unit_test(test_bad_calls),
-        cmocka_unit_test(test_compression),  cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_backpressure), cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_timeouts),    cmocka_unit_test(test_messages_of_statuses),
+        cmocka_unit_test(test_unary),       cmocka_unit_test(test_bad_calls),
+        cmocka_unit_test(test_compression), cmocka_unit_test(test_codings_told),
+        cmocka_unit_test(test_streams),     cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
