@@ -1,7 +1,7 @@
 /* Folds what scales and shifts channels by constants into the convolution before it: batch
  * normalisations, y = (conv(x) + b - mean) * s + shift with s = scale / sqrt(var + epsilon), and
  * multiplications and additions with a value a channel. The weights stay where they are; packing
- * multiplies.
+ * multiplies. Normalisations also fold into products of matrices.
  *
  * In a graph that has convolutions, a normalisation with none before it becomes one itself, of each
  * channel alone: one pass over its input, that others fold into and are fused behind. */
@@ -95,21 +95,48 @@ static bool node_map(const sv_graph *graph, const sv_node *node, sv_value_id val
     return data != NULL;
 }
 
-/* ---- into a convolution -------------------------------------------------------------------- */
+/* ---- into a convolution or a product -------------------------------------------------------- */
 
-/* The convolution that makes `value` for one reader, if its weights can take a scale along `axis`.
- */
-static sv_node *base_of(const sv_graph *graph, sv_value_id value, int32_t *axis)
+/* What takes a scale and a shift: a node with weights in its second input, channels along `axis`,
+ * and room for a bias in its third. */
+typedef struct base {
+    sv_node *node; /* NULL: none */
+    int32_t axis;
+} base;
+
+/* A product of two matrices, the second of which has the channels in its columns. */
+static bool is_product(const sv_graph *graph, const sv_node *node, int32_t *axis)
 {
-    sv_node *conv = sv_pass_producer(graph, value);
-    if (!conv || conv->dead || conv->n_fused || !sv_pass_read_once(graph, value)) return NULL;
-    bool transpose = conv->op == SV_OP_ConvTranspose && sv_node_int(conv, "group", 1) == 1;
-    if (conv->op != SV_OP_Conv && !transpose) return NULL;
-    const sv_constant *weight = sv_pass_constant(graph, conv->in[1]);
-    if (!weight || weight->shift || weight->source.dtype != SV_F32) return NULL;
-    *axis = transpose ? 1 : 0;
-    if (weight->scale && weight->axis != *axis) return NULL;
-    return weight->source.shape.rank > *axis ? conv : NULL;
+    *axis = node->op == SV_OP_Gemm && sv_node_int(node, "transB", 0) ? 0 : 1;
+    if (node->op == SV_OP_MatMul)
+        return graph->value[node->in[0]].type.tensor.shape.rank == 2 &&
+               graph->value[node->in[1]].type.tensor.shape.rank == 2;
+    return node->op == SV_OP_Gemm && sv_node_float(node, "alpha", 1.0f) == 1.0f &&
+           sv_node_float(node, "beta", 1.0f) == 1.0f;
+}
+
+static bool is_convolution(const sv_node *node, int32_t *axis)
+{
+    *axis = node->op == SV_OP_ConvTranspose ? 1 : 0;
+    return node->op == SV_OP_Conv ||
+           (node->op == SV_OP_ConvTranspose && sv_node_int(node, "group", 1) == 1);
+}
+
+/* The convolution, or if `products` the product, that makes `value` for one reader, if its weights
+ * can take a scale. */
+static base base_of(const sv_graph *graph, sv_value_id value, bool products)
+{
+    const base none = {NULL, 0};
+    base found = {.node = sv_pass_producer(graph, value)};
+    if (!found.node || found.node->dead || found.node->n_fused || !sv_pass_read_once(graph, value))
+        return none;
+    if (!is_convolution(found.node, &found.axis) &&
+        !(products && is_product(graph, found.node, &found.axis)))
+        return none;
+    const sv_constant *weight = sv_pass_constant(graph, found.node->in[1]);
+    if (!weight || weight->shift || weight->source.dtype != SV_F32) return none;
+    if (weight->scale && weight->axis != found.axis) return none;
+    return weight->source.shape.rank > found.axis ? found : none;
 }
 
 static sv_status add_weight(sv_graph *graph, sv_node *conv, const channel_map *map, int32_t axis)
@@ -145,20 +172,47 @@ static sv_status set_bias(sv_graph *graph, sv_node *conv, const channel_map *map
     return SV_OK;
 }
 
-static sv_status fold(sv_graph *graph, sv_node *node, sv_value_id value, bool *done)
+/* The bias that a node has; NULL: none, or *known is false. */
+static const float *bias_of(const sv_graph *graph, const sv_node *node, int64_t n, bool *known)
 {
-    int32_t axis;
-    sv_node *conv = base_of(graph, value, &axis);
-    if (!conv || *done) return SV_OK;
-    channel_map map = {.n = sv_pass_constant(graph, conv->in[1])->source.shape.dim[axis]};
-    bool biased = conv->n_in > 2 && conv->in[2] != SV_NO_VALUE;
-    const float *bias = biased ? vector(graph, conv->in[2], map.n) : NULL;
-    if (!node_map(graph, node, value, &map) || (biased && !bias)) return SV_OK;
-    if (map.gamma) SV_TRY(add_weight(graph, conv, &map, axis));
-    SV_TRY(set_bias(graph, conv, &map, bias));
-    sv_pass_take_over(graph, conv, node);
+    *known = node->n_in < 3 || node->in[2] == SV_NO_VALUE;
+    if (*known) return NULL;
+    const float *bias =
+        node->op == SV_OP_Gemm ? column(graph, node->in[2], 2, n) : vector(graph, node->in[2], n);
+    *known = bias != NULL;
+    return bias;
+}
+
+/* Folds `node`, which reads `value`, into the base that makes it. */
+static sv_status fold_into(sv_graph *graph, sv_node *node, sv_value_id value, bool products,
+                           bool *done)
+{
+    const base to = base_of(graph, value, products);
+    if (!to.node || *done) return SV_OK;
+    channel_map map = {.n = sv_pass_constant(graph, to.node->in[1])->source.shape.dim[to.axis]};
+    bool known;
+    const float *bias = bias_of(graph, to.node, map.n, &known);
+    if (!known || !node_map(graph, node, value, &map)) return SV_OK;
+    if (map.gamma) SV_TRY(add_weight(graph, to.node, &map, to.axis));
+    SV_TRY(set_bias(graph, to.node, &map, bias));
+    if (to.node->op == SV_OP_MatMul) {
+        /* Has no bias; its matrices lie as Gemm's do. */
+        to.node->op = SV_OP_Gemm;
+        to.node->op_name = sv_op_get(SV_OP_Gemm)->name;
+    }
+    sv_pass_take_over(graph, to.node, node);
     *done = true;
     return SV_OK;
+}
+
+/* A normalisation behind a product; the addition of a bias between them goes first. */
+static sv_status fold_norm(sv_graph *graph, sv_node *norm, bool *done)
+{
+    sv_node *bias = sv_pass_producer_of(graph, norm->in[0], SV_OP_Add);
+    bool added = false;
+    for (uint32_t k = 0; bias && k < 2 && sv_pass_read_once(graph, norm->in[0]); k++)
+        SV_TRY(fold_into(graph, bias, bias->in[k], true, &added));
+    return fold_into(graph, norm, norm->in[0], true, done);
 }
 
 /* ---- a normalisation alone ----------------------------------------------------------------- */
@@ -207,8 +261,9 @@ sv_status sv_pass_fold_batch_norm(sv_graph *graph)
     for (uint32_t i = 0; i < n; i++) {
         sv_node *node = graph->node[i];
         bool norm = node->op == SV_OP_BatchNormalization, done = false;
-        for (uint32_t k = 0; k < node->n_in && k < (norm ? 1 : 2); k++)
-            SV_TRY(fold(graph, node, node->in[k], &done));
+        if (norm) SV_TRY(fold_norm(graph, node, &done));
+        for (uint32_t k = 0; !norm && k < node->n_in && k < 2; k++)
+            SV_TRY(fold_into(graph, node, node->in[k], false, &done));
         if (norm && convolutions && !done) SV_TRY(convolve(graph, node));
     }
     return SV_OK;

@@ -1,4 +1,5 @@
-/* What scales and shifts channels goes into the weights of the convolution before it. */
+/* What scales and shifts channels goes into the weights of the convolution before it, and batch
+ * normalisations into those of products. */
 #include "graph_case.h"
 
 enum { C = 3, F = 4 };
@@ -131,6 +132,61 @@ static void test_alone_it_becomes_a_convolution(void **state)
     }
 }
 
+/* A product of [F, C] and [C, F] as MatMul or Gemm, with or without a bias, normalised. */
+typedef struct product {
+    sv_op op;
+    bool transposed;      /* the weights */
+    int64_t bias[2];      /* its shape; 0: none */
+    bool added;           /* by a node of its own */
+    double alpha;         /* 0: not said */
+    uint32_t norms, adds; /* that are left */
+} product;
+
+static sv_value_id build_product(graph_case *c, const product *p)
+{
+    const float var[F] = {0.5f, 1, 2, 0.25f};
+    const int64_t size[2] = {p->transposed ? F : C, p->transposed ? C : F};
+    sv_node *node;
+    sv_value_id in[5] = {graph_case_input(c, SV_F32, 2, (int64_t[]){F, C}, 0)};
+    in[1] = graph_case_constant(c, SV_F32, 2, size, NULL);
+    in[2] = p->bias[0] ? graph_case_constant(c, SV_F32, 2, p->bias, NULL) : SV_NO_VALUE;
+    sv_value_id y = graph_case_node(c, p->op, p->bias[0] && !p->added ? 3 : 2, in, &node);
+    if (p->transposed) CHECK_OK(sv_node_set_int(c->module, node, "transB", 1));
+    if (p->alpha != 0) CHECK_OK(sv_node_set_float(c->module, node, "alpha", (float)p->alpha));
+    in[0] = p->added ? graph_case_binary(c, SV_OP_Add, y, in[2]) : y;
+    for (int i = 1; i < 5; i++)
+        in[i] = graph_case_constant(c, SV_F32, 1, (int64_t[]){F}, i == 4 ? var : NULL);
+    return graph_case_node(c, SV_OP_BatchNormalization, 5, in, NULL);
+}
+
+static void test_it_goes_into_a_product(void **state)
+{
+    (void)state;
+    static const product products[] = {
+        {SV_OP_MatMul, .norms = 0},
+        {SV_OP_MatMul, .bias = {1, F}, .added = true},
+        {SV_OP_Gemm, .norms = 0},
+        {SV_OP_Gemm, .transposed = true},
+        {SV_OP_Gemm, .bias = {1, F}},
+        {SV_OP_Gemm, .transposed = true, .bias = {1, F}},
+        {SV_OP_Gemm, .bias = {1, F}, .added = true},
+        /* A value for each row is no bias; alpha would have to be divided by. */
+        {SV_OP_Gemm, .bias = {F, 1}, .norms = 1},
+        {SV_OP_MatMul, .bias = {F, 1}, .added = true, .norms = 1, .adds = 1},
+        {SV_OP_Gemm, .alpha = 2, .norms = 1},
+    };
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+        graph_case c;
+        graph_case_init(&c);
+        sv_value_id y = build_product(&c, &products[i]);
+        graph_case_check(&c, 1, &y);
+        assert_int_equal(graph_case_count(&c, SV_OP_BatchNormalization), products[i].norms);
+        assert_int_equal(graph_case_count(&c, SV_OP_Add) + graph_case_fused(&c, SV_OP_Add),
+                         products[i].adds);
+        graph_case_release(&c);
+    }
+}
+
 static void test_it_stays_with_parameters_that_are_computed(void **state)
 {
     (void)state;
@@ -167,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_scales_and_shifts_go_too),
         cmocka_unit_test(test_other_operands_stay),
         cmocka_unit_test(test_alone_it_becomes_a_convolution),
+        cmocka_unit_test(test_it_goes_into_a_product),
         cmocka_unit_test(test_it_stays_with_parameters_that_are_computed),
         cmocka_unit_test(test_it_stays_in_other_types),
         cmocka_unit_test(test_shared_weights_keep_their_values),
