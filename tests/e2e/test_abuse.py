@@ -209,7 +209,8 @@ def test_slow_and_silent_clients():
     count = size(200, 8)
     with scratch() as folder:
         path = models.write(folder, "wide.onnx", wide())
-        with Server(f"digits={DIGITS}", path, "--memory-limit", "256M") as server:
+        # Room for all that waits: who goes when there is none is tested elsewhere (test_memory.c).
+        with Server(f"digits={DIGITS}", path, "--memory-limit", "512M") as server:
             with Others(server) as others, Bound(server, 24 * MiB + count * 2 * MiB):
                 timed_out = metric(server, "serval_http_timed_out_total")
                 slow = SlowClients(server, count)
