@@ -122,9 +122,11 @@ sv_status sv_reader_u64(sv_reader *reader, const char *what, uint64_t *out)
 
 sv_status sv_reader_sub(sv_reader *reader, size_t size, const char *what, sv_reader *out)
 {
-    uint64_t offset = sv_reader_offset(reader);
     const uint8_t *bytes;
     SV_TRY(sv_reader_bytes(reader, size, what, &bytes));
-    sv_reader_init(out, bytes, size, reader->origin, offset, reader->budget);
+    /* Offsets still count from the same start. */
+    *out = *reader;
+    out->at = bytes;
+    out->end = bytes + size;
     return SV_OK;
 }

@@ -56,25 +56,24 @@ static sv_status read_fixed(sv_reader *reader, sv_pb_wire wire, const char *what
     return SV_OK;
 }
 
-/* An error at a field's tag. */
-#define TAG_ERROR(reader, tag, ...)                                                                \
-    sv_reader_error(&(sv_reader){.at = (tag),                                                      \
-                                 .end = (reader)->end,                                             \
-                                 .start = (reader)->start,                                         \
-                                 .base = (reader)->base,                                           \
-                                 .origin = (reader)->origin},                                      \
-                    __VA_ARGS__)
+/* The reader where a field began, for errors. */
+static sv_reader at_tag(const sv_reader *reader, const uint8_t *tag)
+{
+    sv_reader start = *reader;
+    start.at = tag;
+    return start;
+}
 
 static sv_status read_bytes(sv_reader *reader, const uint8_t *tag, sv_reader *out)
 {
     uint64_t size = 0;
     SV_TRY(read_varint(reader, "a length", &size));
-    if (size > sv_reader_left(reader))
-        return TAG_ERROR(reader, tag, "a field of %llu bytes, but its message has %zu left",
-                         (unsigned long long)size, sv_reader_left(reader));
-    *out = *reader;
-    out->end = reader->at += size;
-    return SV_OK;
+    if (size > sv_reader_left(reader)) {
+        const sv_reader start = at_tag(reader, tag);
+        return sv_reader_error(&start, "a field of %llu bytes, but its message has %zu left",
+                               (unsigned long long)size, sv_reader_left(reader));
+    }
+    return sv_reader_sub(reader, (size_t)size, "a field", out);
 }
 
 sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field)
@@ -87,14 +86,16 @@ sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field)
     uint64_t key = 0;
     SV_TRY(read_varint(reader, "a field's number", &key));
     uint64_t number = key >> 3;
-    if (number == 0 || number > MAX_FIELD)
-        return TAG_ERROR(reader, tag, "%llu is no field number", (unsigned long long)number);
+    if (number == 0 || number > MAX_FIELD) {
+        const sv_reader start = at_tag(reader, tag);
+        return sv_reader_error(&start, "%llu is no field number", (unsigned long long)number);
+    }
     field->number = (uint32_t)number;
     field->wire = (sv_pb_wire)(key & 7);
     field->value = 0;
     if (field->wire == SV_PB_BYTES) return read_bytes(reader, tag, &field->bytes);
-    field->bytes = *reader;
-    field->bytes.at = field->bytes.end = tag;
+    field->bytes = at_tag(reader, tag);
+    field->bytes.end = tag;
     switch (field->wire) {
     case SV_PB_VARINT:
         return read_varint(reader, "a field", &field->value);
@@ -102,8 +103,8 @@ sv_status sv_pb_next(sv_reader *reader, sv_pb_field *field)
     case SV_PB_FIXED64:
         return read_fixed(reader, field->wire, "a field", &field->value);
     default:
-        return TAG_ERROR(reader, tag, "field %u has wire type %u, expected 0, 1, 2 or 5",
-                         (unsigned)number, (unsigned)(key & 7));
+        return sv_reader_error(&field->bytes, "field %u has wire type %u, expected 0, 1, 2 or 5",
+                               (unsigned)number, (unsigned)(key & 7));
     }
 }
 

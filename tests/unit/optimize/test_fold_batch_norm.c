@@ -32,6 +32,16 @@ static sv_value_id build(graph_case *c, const options *o, sv_value_id *conv)
     return graph_case_node(c, SV_OP_BatchNormalization, 5, in, NULL);
 }
 
+/* x, of n channels, normalised by constants; n <= F. */
+static sv_value_id normalised(graph_case *c, sv_value_id x, int64_t n)
+{
+    static const float var[F] = {0.5f, 1, 2, 0.25f};
+    sv_value_id in[5] = {x};
+    for (int i = 1; i < 5; i++)
+        in[i] = graph_case_constant(c, SV_F32, 1, &n, i == 4 ? var : NULL);
+    return graph_case_node(c, SV_OP_BatchNormalization, 5, in, NULL);
+}
+
 static void check(const options *o, uint32_t left)
 {
     graph_case c;
@@ -112,17 +122,12 @@ static void test_other_operands_stay(void **state)
 static void test_alone_it_becomes_a_convolution(void **state)
 {
     (void)state;
-    const float var[C] = {0.5f, 1, 2};
     for (int with = 0; with < 2; with++) {
         graph_case c;
         graph_case_init(&c);
-        sv_value_id in[5] = {graph_case_input(&c, SV_F32, 4, (int64_t[]){2, C, 3, 2}, 1)};
-        for (int i = 1; i < 5; i++)
-            in[i] = graph_case_constant(&c, SV_F32, 1, (int64_t[]){C}, i == 4 ? var : NULL);
-        sv_value_id y = graph_case_node(&c, SV_OP_BatchNormalization, 5, in, NULL);
-        y = graph_case_unary(&c, SV_OP_Relu, y);
-        in[0] = y;
-        in[1] = graph_case_constant(&c, SV_F32, 4, (int64_t[]){F, C, 1, 1}, NULL);
+        sv_value_id x = graph_case_input(&c, SV_F32, 4, (int64_t[]){2, C, 3, 2}, 1);
+        sv_value_id y = graph_case_unary(&c, SV_OP_Relu, normalised(&c, x, C));
+        sv_value_id in[2] = {y, graph_case_constant(&c, SV_F32, 4, (int64_t[]){F, C, 1, 1}, NULL)};
         if (with) y = graph_case_node(&c, SV_OP_Conv, 2, in, NULL);
         graph_case_check(&c, 1, &y);
         assert_int_equal(graph_case_count(&c, SV_OP_BatchNormalization), !with);
@@ -144,19 +149,15 @@ typedef struct product {
 
 static sv_value_id build_product(graph_case *c, const product *p)
 {
-    const float var[F] = {0.5f, 1, 2, 0.25f};
     const int64_t size[2] = {p->transposed ? F : C, p->transposed ? C : F};
     sv_node *node;
-    sv_value_id in[5] = {graph_case_input(c, SV_F32, 2, (int64_t[]){F, C}, 0)};
+    sv_value_id in[3] = {graph_case_input(c, SV_F32, 2, (int64_t[]){F, C}, 0)};
     in[1] = graph_case_constant(c, SV_F32, 2, size, NULL);
     in[2] = p->bias[0] ? graph_case_constant(c, SV_F32, 2, p->bias, NULL) : SV_NO_VALUE;
     sv_value_id y = graph_case_node(c, p->op, p->bias[0] && !p->added ? 3 : 2, in, &node);
     if (p->transposed) CHECK_OK(sv_node_set_int(c->module, node, "transB", 1));
     if (p->alpha != 0) CHECK_OK(sv_node_set_float(c->module, node, "alpha", (float)p->alpha));
-    in[0] = p->added ? graph_case_binary(c, SV_OP_Add, y, in[2]) : y;
-    for (int i = 1; i < 5; i++)
-        in[i] = graph_case_constant(c, SV_F32, 1, (int64_t[]){F}, i == 4 ? var : NULL);
-    return graph_case_node(c, SV_OP_BatchNormalization, 5, in, NULL);
+    return normalised(c, p->added ? graph_case_binary(c, SV_OP_Add, y, in[2]) : y, F);
 }
 
 static void test_it_goes_into_a_product(void **state)
