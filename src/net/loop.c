@@ -231,6 +231,8 @@ static sv_status run_round(sv_loop *loop)
 {
     loop->inline_left = SV_LOOP_INLINE_NS;
     SV_TRY(has_queued(loop) ? poll_once(loop, EVLOOP_NONBLOCK) : wait_for_events(loop));
+    /* What has come while these were read may join their batches. */
+    if (loop->queue[SV_PHASE_WORK].head) SV_TRY(poll_once(loop, EVLOOP_NONBLOCK));
     for (int phase = 0; phase < SV_PHASE_COUNT; phase++) {
         if (phase == SV_PHASE_DONE) collect_inbox(loop);
         run_phase(loop, (sv_phase)phase);

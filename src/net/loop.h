@@ -1,8 +1,9 @@
 /* The loop: one thread's rounds of polling, working, sending and freeing, and the ways into it.
  *
- * A round is: poll the sockets once (waiting only when nothing is queued), then run the phases in
- * order. What a connection reads in one round is worked on, answered and sent in the same round,
- * so work that came together can be batched without waiting for more.
+ * A round is: poll the sockets (waiting only when nothing is queued; a second time, without waiting,
+ * when what was read is work, for its batches to take more), then run the phases in order. What a
+ * connection reads in one round is worked on, answered and sent in the same round, so work that came
+ * together can be batched without waiting for more.
  * Connections, listeners and requests are queued here as tasks; the loop knows none of them. */
 #ifndef SV_NET_LOOP_H
 #define SV_NET_LOOP_H
@@ -62,7 +63,7 @@ void sv_loop_defer(sv_loop *loop, sv_phase phase, sv_task *task);
 #define SV_LOOP_INLINE_NS 1000000
 bool sv_loop_take_inline(sv_loop *loop, uint64_t cost_ns);
 
-/* Monotonic nanoseconds, read once a round when first asked for; the loop's thread only. */
+/* Monotonic nanoseconds, read once after a poll when first asked for; the loop's thread only. */
 uint64_t sv_loop_now(sv_loop *loop);
 uint32_t sv_loop_index(const sv_loop *loop);
 const sv_allocator *sv_loop_allocator(const sv_loop *loop);
