@@ -4,6 +4,7 @@
  * A window is taken in two steps: all its lines in x become one line, between borders that count
  * nothing, and from this line each result takes its few neighbours. */
 #include "kernels/pool/window_tmpl.h"
+#include "kernels/prices.h"
 #include "kernels/strided.h"
 
 /* Lines that are merged before the first of them is read again: what has just been stored is slow
@@ -50,6 +51,16 @@ static bool pool_planes_supports(const sv_problem *problem)
     const int64_t reach = (pool->kernel[pool->spatial - 1] - 1) * pool->dilation[pool->spatial - 1];
     return (y->dim[last] == 1 || y->stride[last] == 1) && reach <= 4096 &&
            pool->pad[pool->spatial - 1] <= 4096;
+}
+
+/* Elements of lines that lie apart are read one by one, almost as in the reference. */
+static double pool_planes_cost(const sv_problem *problem)
+{
+    const sv_desc *x = &problem->desc[0];
+    const int32_t last = x->rank - 1;
+    const double ns = sv_problem_default_cost(problem);
+    if (x->dim[last] == 1 || x->stride[last] == 1) return ns;
+    return ns + sv_problem_flops(problem) * sv_price(problem, SV_LEVEL, SV_PRICE_reference) / 2;
 }
 
 static uint32_t pool_planes_units(const sv_problem *problem, uint32_t phase)
@@ -288,6 +299,7 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_pool_planes) = {
     .level = SV_LEVEL,
     .b_format = SV_FORMAT_RAW,
     .supports = pool_planes_supports,
+    .cost = pool_planes_cost,
     .units = pool_planes_units,
     .scratch = pool_planes_scratch,
     .run = pool_planes_run,
