@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #define COLUMNS 100
 #define INDENT 7
@@ -35,23 +36,35 @@ static void put_cpu(const sv_prices *prices, sv_text *out)
     sv_text_putc(out, ')');
 }
 
+/* A space and `text`, on the next line where it does not fit behind `used` columns. */
+static void put_value(const char *text, size_t *used, sv_text *out)
+{
+    const size_t size = 1 + strlen(text);
+    if (*used + size > COLUMNS) {
+        sv_text_printf(out, "\n%*s", INDENT - 1, "");
+        *used = INDENT - 1;
+    }
+    sv_text_printf(out, " %s", text);
+    *used += size;
+}
+
 void sv_tune_put_row(const sv_prices *prices, sv_text *out)
 {
+    const size_t start = out->size;
     sv_text_printf(out, "PRICES(\"%s\", ", prices->name);
     put_level(prices->level, out);
     sv_text_puts(out, ", ");
     put_cpu(prices, out);
-    sv_text_printf(out, ", %.0f,", prices->l2);
-    size_t used = COLUMNS;
+    sv_text_putc(out, ',');
+    size_t used = out->size - start;
+    char text[64];
+    snprintf(text, sizeof text, "%.0f,", prices->l2);
+    put_value(text, &used, out);
+    used = COLUMNS; /* the prices begin a line */
     for (int k = 0; k < SV_PRICE_COUNT; k++) {
-        char text[64];
-        const size_t size =
-            (size_t)snprintf(text, sizeof text, "/* %s */ %.10g%s", sv_price_name((sv_price_kind)k),
-                             sv_tune_round(prices->price[k]), k + 1 < SV_PRICE_COUNT ? "," : ")");
-        const bool wrap = used + 1 + size > COLUMNS;
-        if (wrap) sv_text_printf(out, "\n%*s", INDENT - 1, "");
-        sv_text_printf(out, " %s", text);
-        used = (wrap ? INDENT - 1 : used) + 1 + size;
+        snprintf(text, sizeof text, "/* %s */ %.10g%s", sv_price_name((sv_price_kind)k),
+                 sv_tune_round(prices->price[k]), k + 1 < SV_PRICE_COUNT ? "," : ")");
+        put_value(text, &used, out);
     }
     sv_text_putc(out, '\n');
 }

@@ -43,6 +43,10 @@ static void whose(void **state)
     const sv_cpu_identity xeon = {"GenuineIntel", 6, 143}, other = {"GenuineIntel", 6, 1};
     assert_string_equal(sv_prices_choose(SV_CPU_AVX512_BF16, &xeon)->name, "avx512-server");
     assert_string_equal(sv_prices_choose(SV_CPU_AVX512, &xeon)->name, "avx512-server");
+    const sv_cpu_identity zen4 = {"AuthenticAMD", 25, 17}, zen3 = {"AuthenticAMD", 25, 1};
+    assert_string_equal(sv_prices_choose(SV_CPU_AVX512_BF16, &zen4)->name, "avx512-zen4");
+    assert_string_equal(sv_prices_choose(SV_CPU_AVX2, &zen4)->name, "avx2");
+    assert_string_equal(sv_prices_choose(SV_CPU_AVX2, &zen3)->name, "avx2");
     assert_string_equal(sv_prices_choose(SV_CPU_AVX512, &other)->name, "avx512");
     assert_string_equal(sv_prices_choose(SV_CPU_AVX512, &stranger)->name, "avx512");
     assert_string_equal(sv_prices_choose(SV_CPU_AVX2, &xeon)->name, "avx2");

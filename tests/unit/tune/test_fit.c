@@ -109,7 +109,11 @@ static void rows(void **state)
         sv_tune_put_row(&row[i], &text);
         CHECK_OK(sv_text_status(&text, "row"));
         assert_true(strncmp(text.data, "PRICES(\"", 8) == 0);
-        assert_non_null(strstr(text.data, row[i].vendor ? "CPU(\"GenuineIntel\", 6, " : "ANY_CPU"));
+        char cpu[64] = "ANY_CPU";
+        if (row[i].vendor)
+            snprintf(cpu, sizeof cpu, "CPU(\"%s\", %u, %u,", row[i].vendor, row[i].family,
+                     row[i].model[0]);
+        assert_non_null(strstr(text.data, cpu));
         for (int k = 0; k < SV_PRICE_COUNT; k++) {
             char entry[64];
             snprintf(entry, sizeof entry, "/* %s */ %.10g%c", sv_price_name((sv_price_kind)k),
