@@ -94,15 +94,50 @@ static void take_row(sv_strided *strided)
         strided->step[k] = outer->step[k][last];
 }
 
-void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
+/* A row of so few elements takes less than what is around it. */
+#define SHORT_ROW 4
+
+static void swap_dims(sv_cursor *cursor, int32_t a, int32_t b)
+{
+    const int64_t dim = cursor->dim[a];
+    cursor->dim[a] = cursor->dim[b];
+    cursor->dim[b] = dim;
+    for (int32_t k = 0; k < cursor->n; k++) {
+        const int64_t step = cursor->step[k][a];
+        cursor->step[k][a] = cursor->step[k][b];
+        cursor->step[k][b] = step;
+    }
+}
+
+/* Where the innermost dimension is short, and the one around it much longer, rows run along that:
+ * two coordinates of each of a thousand boxes. */
+static void lengthen_rows(sv_cursor *cursor)
+{
+    const int32_t last = cursor->rank - 1;
+    if (last < 1 || cursor->dim[last] > SHORT_ROW) return;
+    if (cursor->dim[last - 1] >= SHORT_ROW * cursor->dim[last]) swap_dims(cursor, last, last - 1);
+}
+
+static void init(sv_strided *strided, const sv_desc *desc, int32_t n, bool in_order)
 {
     sv_cursor none;
     sv_cursor_split(desc, n, n - 1, n - 1, 0, &none, &strided->outer);
+    if (!in_order) lengthen_rows(&strided->outer);
     take_row(strided);
     strided->rows = strided->inner ? sv_cursor_count(&strided->outer) : 0;
     strided->parts = sv_divide_up(strided->inner, SV_STRIDED_UNIT);
     if (strided->parts < 1) strided->parts = 1;
     strided->rows_per_unit = sv_pieces_per_unit(strided->inner);
+}
+
+void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
+{
+    init(strided, desc, n, false);
+}
+
+void sv_strided_init_in_order(sv_strided *strided, const sv_desc *desc, int32_t n)
+{
+    init(strided, desc, n, true);
 }
 
 uint32_t sv_strided_units(const sv_strided *strided)

@@ -53,7 +53,8 @@ void sv_cursor_split(const sv_desc *desc, int32_t n, int32_t shape, int32_t orde
 #define SV_STRIDED_UNIT 4096
 
 /* The dimensions of an elementwise problem, ordered so that the result is written in order of
- * memory, and merged. Rows are runs along the innermost one. */
+ * memory, and merged. Rows are runs along the innermost one; along the one around it where rows
+ * would be very short, unless they were asked for in order. */
 typedef struct sv_strided {
     sv_cursor outer;
     int64_t step[SV_STRIDED_MAX]; /* bytes from element to element of a row */
@@ -68,6 +69,7 @@ typedef void (*sv_strided_row)(char *const *at, const int64_t *step, int64_t n,
 
 /* `n` operands of equal dims, the result last. */
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n);
+void sv_strided_init_in_order(sv_strided *strided, const sv_desc *desc, int32_t n);
 uint32_t sv_strided_units(const sv_strided *strided);
 /* Calls `row` for the elements of units [begin, end). */
 void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint32_t end,

@@ -27,7 +27,7 @@ static bool find_tiles(sv_copy_plan *plan)
 void sv_copy_plan_init(sv_copy_plan *plan, const sv_desc *desc)
 {
     plan->size = sv_dtype_get(desc[0].dtype)->size;
-    sv_strided_init(&plan->strided, desc, 2);
+    sv_strided_init_in_order(&plan->strided, desc, 2);
     plan->tiled = find_tiles(plan);
     if (!plan->tiled) return;
     plan->q = plan->strided.inner;
