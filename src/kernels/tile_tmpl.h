@@ -162,12 +162,13 @@ typedef struct tile_panel {
  * single tile reads half, and leaves the rest to the processor. */
 static inline void tile_read_ahead(tile_panel *panel, const float *next, int64_t i, int64_t n)
 {
+    panel->ahead = NULL;
+    if (!next) return;
     const int64_t all = TILE_AHEAD_STEPS * panel->step, each = (n > 1 ? n : 2) * TILE_LINE;
     panel->ahead_lines = (all + each - 1) / each;
     const int64_t lines = panel->taps * (panel->depth / TILE_AHEAD_STEPS) * panel->ahead_lines;
     const int64_t at = i * lines * TILE_LINE;
-    const bool more = next && at < panel->taps * panel->depth * panel->step;
-    panel->ahead = more ? next + at : NULL;
+    if (at < panel->taps * panel->depth * panel->step) panel->ahead = next + at;
 }
 
 /* What one micro-kernel needs. */

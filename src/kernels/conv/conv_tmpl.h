@@ -134,21 +134,23 @@ static tile_rows conv_tile_of(int32_t n, int64_t taps, const float **pointer)
                        .side = pointer + (taps + 1) * n};
 }
 
-static void conv_list_part(const float *at, int64_t step, int64_t n, const float **pointer)
+/* Lists a whole tile's rows, whatever its height: a loop of known length, which compilers unroll.
+ * What is behind the tile's rows is listed over, or never read. */
+static void conv_list_part(const float *at, int64_t step, const float **pointer)
 {
-    for (int64_t i = 0; i < n; i++)
-        pointer[i] = at + i * step;
+    for (int64_t i = 0; i < TILE_MR; i++, at += step)
+        pointer[i] = at;
 }
 
 /* Lists `n` positions from number `first` on where all operands are regular. */
 static void conv_list_regular(const conv_run *run, int64_t first, int64_t n, const float **pointer)
 {
     const int64_t x = run->plan->shape.x.s[2], y = run->plan->shape.y.s[2];
-    conv_list_part(run->x + first * x, x, n, pointer);
-    conv_list_part(run->y + first * y, y, n, pointer + n);
+    conv_list_part(run->x + first * x, x, pointer);
+    conv_list_part(run->y + first * y, y, pointer + n);
     for (int32_t s = 0; s < run->plan->n_side; s++) {
         const int64_t step = run->sides.operand[s].s[2];
-        conv_list_part(run->sides.at[s] + first * step, step, n, pointer + (2 + s) * n);
+        conv_list_part(run->sides.at[s] + first * step, step, pointer + (2 + s) * n);
     }
 }
 
@@ -310,7 +312,7 @@ static void conv_block(const conv_run *run, int64_t first, int64_t last, int64_t
     const tile_rows *tile = run->scratch->tile;
     const bool depthwise = conv_by_lanes(run->plan->kind);
     tile_panel panel;
-    if (run->plan->split.tiles_outside || depthwise) {
+    if (depthwise || (run->plan->split.tiles_outside && last - first > 1)) {
         for (int64_t t = 0; t < tiles; t++) {
             for (int64_t p = first; p < last; p++) {
                 if (depthwise) {
