@@ -118,16 +118,22 @@ static void lengthen_rows(sv_cursor *cursor)
     if (cursor->dim[last - 1] >= SHORT_ROW * cursor->dim[last]) swap_dims(cursor, last, last - 1);
 }
 
-static void init(sv_strided *strided, const sv_desc *desc, int32_t n, bool in_order)
+/* The innermost dimension that is left becomes the row. */
+static void cut(sv_strided *strided)
 {
-    sv_cursor none;
-    sv_cursor_split(desc, n, n - 1, n - 1, 0, &none, &strided->outer);
-    if (!in_order) lengthen_rows(&strided->outer);
     take_row(strided);
     strided->rows = strided->inner ? sv_cursor_count(&strided->outer) : 0;
     strided->parts = sv_divide_up(strided->inner, SV_STRIDED_UNIT);
     if (strided->parts < 1) strided->parts = 1;
     strided->rows_per_unit = sv_pieces_per_unit(strided->inner);
+}
+
+static void init(sv_strided *strided, const sv_desc *desc, int32_t n, bool in_order)
+{
+    sv_cursor none;
+    sv_cursor_split(desc, n, n - 1, n - 1, 0, &none, &strided->outer);
+    if (!in_order) lengthen_rows(&strided->outer);
+    cut(strided);
 }
 
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
@@ -138,6 +144,11 @@ void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
 void sv_strided_init_in_order(sv_strided *strided, const sv_desc *desc, int32_t n)
 {
     init(strided, desc, n, true);
+}
+
+void sv_strided_join_rows(sv_strided *strided)
+{
+    cut(strided);
 }
 
 uint32_t sv_strided_units(const sv_strided *strided)
@@ -191,32 +202,26 @@ uint32_t sv_strided_problem_units(const sv_problem *problem, uint32_t phase)
     return sv_strided_units(&strided);
 }
 
-#define FILL(T)                                                                                    \
-    {                                                                                              \
-        T value = *(const T *)x;                                                                   \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            *(T *)(y + i * ys) = value;                                                            \
-        return;                                                                                    \
-    }
-#define MOVE(T)                                                                                    \
-    {                                                                                              \
-        for (int64_t i = 0; i < n; i++)                                                            \
-            *(T *)(y + i * ys) = *(const T *)(x + i * xs);                                         \
-        return;                                                                                    \
-    }
+/* Elements, or some side by side, as the bytes that they are: any alignment will do. */
+#define EACH_SIZE(F) F(1) F(2) F(3) F(4) F(6) F(8) F(12) F(16) F(32)
+#define BYTES(size)                                                                                \
+    typedef struct bytes_##size {                                                                  \
+        char byte[size];                                                                           \
+    } bytes_##size;
+EACH_SIZE(BYTES)
 
 /* One value repeated. */
 static void fill_row(const char *x, char *y, int64_t ys, int64_t n, size_t size)
 {
     switch (size) {
-    case 1:
-        FILL(uint8_t)
-    case 2:
-        FILL(uint16_t)
-    case 4:
-        FILL(uint32_t)
-    case 8:
-        FILL(uint64_t)
+#define FILL(size)                                                                                 \
+    case size: {                                                                                   \
+        const bytes_##size value = *(const bytes_##size *)x;                                       \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(bytes_##size *)(y + i * ys) = value;                                                 \
+        return;                                                                                    \
+    }
+        EACH_SIZE(FILL)
     default:
         for (int64_t i = 0; i < n; i++)
             memcpy(y + i * ys, x, size);
@@ -226,14 +231,12 @@ static void fill_row(const char *x, char *y, int64_t ys, int64_t n, size_t size)
 static void move_row(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size)
 {
     switch (size) {
-    case 1:
-        MOVE(uint8_t)
-    case 2:
-        MOVE(uint16_t)
-    case 4:
-        MOVE(uint32_t)
-    case 8:
-        MOVE(uint64_t)
+#define MOVE(size)                                                                                 \
+    case size:                                                                                     \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            *(bytes_##size *)(y + i * ys) = *(const bytes_##size *)(x + i * xs);                   \
+        return;
+        EACH_SIZE(MOVE)
     default:
         for (int64_t i = 0; i < n; i++)
             memcpy(y + i * ys, x + i * xs, size);

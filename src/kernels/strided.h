@@ -70,6 +70,8 @@ typedef void (*sv_strided_row)(char *const *at, const int64_t *step, int64_t n,
 /* `n` operands of equal dims, the result last. */
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n);
 void sv_strided_init_in_order(sv_strided *strided, const sv_desc *desc, int32_t n);
+/* Rows become elements of rows along the dimension around them, if there is one. */
+void sv_strided_join_rows(sv_strided *strided);
 uint32_t sv_strided_units(const sv_strided *strided);
 /* Calls `row` for the elements of units [begin, end). */
 void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint32_t end,
@@ -77,7 +79,7 @@ void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint3
 
 /* ---- runs of elements ---------------------------------------------------------------------- */
 
-/* Copies `n` elements of `size` bytes, the source's `xs` bytes apart (0: one repeated), the
+/* Copies `n` elements of `size` bytes, aligned or not, the source's `xs` bytes apart (0: one repeated), the
  * destination's `ys`. */
 void sv_strided_copy(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size);
 

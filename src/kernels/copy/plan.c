@@ -24,12 +24,30 @@ static bool find_tiles(sv_copy_plan *plan)
     return false;
 }
 
+/* Bytes of a row that is moved as one element, at most. */
+#define JOINED_BYTES 32
+
+/* Short rows that lie side by side, here and there, are elements of longer ones. */
+static void join_rows(sv_copy_plan *plan)
+{
+    sv_strided *strided = &plan->strided;
+    const int64_t size = (int64_t)plan->size;
+    if (strided->inner <= 1 || strided->inner * size > JOINED_BYTES || !strided->outer.rank ||
+        strided->step[0] != size || strided->step[1] != size)
+        return;
+    plan->size = (size_t)(strided->inner * size);
+    sv_strided_join_rows(strided);
+}
+
 void sv_copy_plan_init(sv_copy_plan *plan, const sv_desc *desc)
 {
     plan->size = sv_dtype_get(desc[0].dtype)->size;
     sv_strided_init_in_order(&plan->strided, desc, 2);
     plan->tiled = find_tiles(plan);
-    if (!plan->tiled) return;
+    if (!plan->tiled) {
+        join_rows(plan);
+        return;
+    }
     plan->q = plan->strided.inner;
     plan->xs = plan->strided.step[0];
     plan->strip = SV_COPY_TILE * sv_pieces_per_unit(SV_COPY_TILE * plan->q);

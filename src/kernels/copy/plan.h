@@ -16,7 +16,7 @@ typedef void (*sv_copy_tile)(const char *x, int64_t xs, char *y, int64_t ys, int
 typedef struct sv_copy_plan {
     sv_strided strided; /* used when there are no tiles */
     bool tiled;
-    size_t size;           /* bytes an element */
+    size_t size;           /* bytes an element, or of a short row */
     int64_t d, q;          /* sizes of the two dimensions */
     int64_t xs, ys;        /* bytes: source's step in q, destination's step in d */
     int64_t strip, strips; /* d of a unit; units over d */

@@ -36,10 +36,9 @@ SV_INLINE double norm_sum(const float *x, int64_t n, int power, float shift)
             sum[0] = norm_add(sum[0], vf_load(x + i), vs, power);
         if (i < end) {
             /* Lanes beyond the end hold `shift`, so that they are no distance away from it. */
-            float tail[SV_VF];
-            vf_store(tail, power == 1 ? vf_zero() : vs);
-            memcpy(tail, x + i, (size_t)(end - i) * sizeof *tail);
-            sum[1] = norm_add(sum[1], vf_load(tail), vs, power);
+            const sv_vm there = vf_less(vi_to_f(vi_count()), vf_set1((float)(end - i)));
+            const sv_vf tail = vf_load_n(x + i, end - i);
+            sum[1] = norm_add(sum[1], power == 1 ? tail : vf_select(there, tail, vs), vs, power);
         }
         total += (double)vf_sum((sum[0] + sum[1]) + (sum[2] + sum[3]));
     }

@@ -230,7 +230,7 @@ static void lrn(void **state)
         sv_lrn_param param = params[i % 4];
         rig r;
         rig_init(&r, SV_FAMILY_lrn, &param, sizeof param, (uint64_t)i);
-        int64_t x[] = {2, channels[i / 4 % 4], 3, 5};
+        int64_t x[] = {2, channels[i / 4 % 4], 3, 11};
         rig_layout layout = i < 16 ? RIG_CHANNELS_LAST : RIG_PADDED;
         rig_add(&r, SV_F32, 4, x, layout);
         rig_add(&r, SV_F32, 4, x, layout);
