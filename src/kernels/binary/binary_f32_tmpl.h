@@ -140,10 +140,74 @@ static bool binary_supports(const sv_problem *problem)
            desc[2].dtype == dtype && (dtype == SV_F32 || dtype == SV_F16 || dtype == SV_BF16);
 }
 
+/* ---- short rows that meet one and the same row --------------------------------------------- */
+
+/* Elements of the row that is met again and again, at most. */
+#define BINARY_PERIOD 256
+/* Fewer elements are not worth the spreading. */
+#define BINARY_PERIODIC 4096
+
+/* Rows of `period` elements that lie one behind the other, of operand 1 - `spread` and the result;
+ * operand `spread` is one such row: biases of channels, colours of pixels. */
+typedef struct binary_period {
+    int64_t count, period;
+    int spread;
+} binary_period;
+
+static bool binary_period_of(const sv_desc *desc, binary_period *out)
+{
+    sv_strided rows;
+    if (desc[2].dtype != SV_F32) return false;
+    sv_strided_init_in_order(&rows, desc, 3);
+    const int64_t bytes = rows.inner * (int64_t)sizeof(float);
+    if (rows.outer.rank != 1 || rows.inner < 2 || rows.inner > BINARY_PERIOD) return false;
+    for (int k = 0; k < 3; k++) {
+        if (rows.step[k] != (int64_t)sizeof(float)) return false;
+    }
+    *out = (binary_period){.count = rows.rows * rows.inner,
+                           .period = rows.inner,
+                           .spread = rows.outer.step[0][0] ? 1 : 0};
+    return out->count >= BINARY_PERIODIC && rows.outer.step[2][0] == bytes &&
+           rows.outer.step[1 - out->spread][0] == bytes && rows.outer.step[out->spread][0] == 0;
+}
+
+static uint32_t binary_units(const sv_problem *problem, uint32_t phase)
+{
+    binary_period period;
+    if (!binary_period_of(problem->desc, &period)) return sv_strided_problem_units(problem, phase);
+    return (uint32_t)sv_divide_up(period.count, SV_STRIDED_UNIT);
+}
+
+static void binary_run_periodic(const sv_call *call, binary_fn fn, const binary_period *p,
+                                uint32_t begin, uint32_t end)
+{
+    float spread[BINARY_BLOCK + BINARY_PERIOD];
+    const float *row = call->ptr[p->spread], *other = call->ptr[1 - p->spread];
+    float *y = call->ptr[2];
+    for (int64_t i = 0; i < BINARY_BLOCK + p->period; i++)
+        spread[i] = i < p->period ? row[i] : spread[i - p->period];
+    int64_t to = (int64_t)end * SV_STRIDED_UNIT;
+    if (to > p->count) to = p->count;
+    for (int64_t i = (int64_t)begin * SV_STRIDED_UNIT; i < to; i += BINARY_BLOCK) {
+        const float *met = spread + i % p->period;
+        const int64_t n = to - i < BINARY_BLOCK ? to - i : BINARY_BLOCK;
+        if (p->spread) {
+            fn(other + i, true, met, true, y + i, n);
+        } else {
+            fn(met, true, other + i, true, y + i, n);
+        }
+    }
+}
+
 static void binary_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_binary_param *param = call->param;
     binary_context context = {binary_fns[param->op], call->desc[0].dtype};
+    binary_period period;
+    if (binary_period_of(call->desc, &period)) {
+        binary_run_periodic(call, context.fn, &period, begin, end);
+        return;
+    }
     sv_strided strided;
     sv_strided_init(&strided, call->desc, 3);
     sv_strided_run(&strided, call->ptr, begin, end, binary_row, &context);
@@ -154,6 +218,6 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_binary_f32) = {
     .family = SV_FAMILY_binary,
     .level = SV_LEVEL,
     .supports = binary_supports,
-    .units = sv_strided_problem_units,
+    .units = binary_units,
     .run = binary_run,
 };
