@@ -28,6 +28,16 @@ void sv_text_clear(sv_text *text)
     if (text->data) text->data[0] = '\0';
 }
 
+void sv_text_trim(sv_text *text)
+{
+    const size_t kept = text->size + 1;
+    if (!text->data || text->capacity <= kept + kept / 8) return;
+    char *data = sv_realloc(text->allocator, text->data, text->capacity, kept);
+    if (!data) return;
+    text->data = data;
+    text->capacity = kept;
+}
+
 static bool grow(sv_text *text, size_t need)
 {
     size_t capacity = text->capacity ? text->capacity : FIRST_CAPACITY;

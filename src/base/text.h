@@ -18,6 +18,8 @@ typedef struct sv_text {
 void sv_text_init(sv_text *text, const sv_allocator *allocator);
 void sv_text_release(sv_text *text);
 void sv_text_clear(sv_text *text); /* keeps the memory */
+/* Gives back memory beyond the contents where that is more than an eighth of them. */
+void sv_text_trim(sv_text *text);
 /* Room for `more` bytes behind the end; NULL when memory is out. Commit with text->size += n. */
 char *sv_text_make_room(sv_text *text, size_t more);
 static inline char *sv_text_reserve(sv_text *text, size_t more)

@@ -79,8 +79,8 @@ void sv_strided_run(sv_strided *strided, void *const *ptr, uint32_t begin, uint3
 
 /* ---- runs of elements ---------------------------------------------------------------------- */
 
-/* Copies `n` elements of `size` bytes, aligned or not, the source's `xs` bytes apart (0: one repeated), the
- * destination's `ys`. */
+/* Copies `n` elements of `size` bytes, aligned or not, the source's `xs` bytes apart (0: one
+ * repeated), the destination's `ys`. */
 void sv_strided_copy(const char *x, int64_t xs, char *y, int64_t ys, int64_t n, size_t size);
 
 /* Elements that loops over operands side by side take at a time when an operand lies otherwise. */

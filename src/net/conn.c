@@ -247,6 +247,7 @@ static bool send_once(sv_conn *c)
     if (errno == EINTR) return true;
     if (errno == EAGAIN || errno == EWOULDBLOCK) {
         c->blocked = true;
+        sv_output_settle(&c->out);
         event_add(&c->write_event, NULL);
     } else {
         sv_conn_kill(c);

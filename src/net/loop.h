@@ -1,10 +1,10 @@
 /* The loop: one thread's rounds of polling, working, sending and freeing, and the ways into it.
  *
- * A round is: poll the sockets (waiting only when nothing is queued; a second time, without waiting,
- * when what was read is work, for its batches to take more), then run the phases in order. What a
- * connection reads in one round is worked on, answered and sent in the same round, so work that came
- * together can be batched without waiting for more.
- * Connections, listeners and requests are queued here as tasks; the loop knows none of them. */
+ * A round is: poll the sockets (waiting only when nothing is queued; a second time, without
+ * waiting, when what was read is work, for its batches to take more), then run the phases in order.
+ * What a connection reads in one round is worked on, answered and sent in the same round, so work
+ * that came together can be batched without waiting for more. Connections, listeners and requests
+ * are queued here as tasks; the loop knows none of them. */
 #ifndef SV_NET_LOOP_H
 #define SV_NET_LOOP_H
 

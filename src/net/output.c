@@ -108,6 +108,15 @@ int sv_output_peek(const sv_output *output, struct iovec *vectors, int count)
     return n;
 }
 
+void sv_output_settle(sv_output *output)
+{
+    for (sv_output_piece *piece = output->first; piece; piece = piece->next) {
+        if (!piece->owned.data) continue;
+        sv_text_trim(&piece->owned);
+        piece->data = piece->owned.data;
+    }
+}
+
 void sv_output_drop(sv_output *output, size_t size)
 {
     output->size -= size;

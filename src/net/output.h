@@ -30,6 +30,8 @@ bool sv_output_take(sv_output *output, sv_text *text);
 bool sv_output_own(sv_output *output, sv_text *text);
 /* Fills at most `count` vectors with the first bytes; returns how many. */
 int sv_output_peek(const sv_output *output, struct iovec *vectors, int count);
+/* What there is has to wait: memory of large pieces beyond their bytes is given back. */
+void sv_output_settle(sv_output *output);
 /* Drops the first `size` bytes, which were sent. */
 void sv_output_drop(sv_output *output, size_t size);
 

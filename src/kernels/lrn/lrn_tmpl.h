@@ -79,8 +79,8 @@ SV_INLINE void lrn_position(const sv_lrn_param *lrn, const float beta, int64_t c
 }
 
 /* `n` positions of a line, up to LRN_POSITIONS. */
-static void lrn_positions(const sv_lrn_param *lrn, int64_t channels, const float *x,
-                          int64_t x_step, float *y, int64_t y_step, int64_t n, float *square)
+static void lrn_positions(const sv_lrn_param *lrn, int64_t channels, const float *x, int64_t x_step,
+                          float *y, int64_t y_step, int64_t n, float *square)
 {
     const int64_t pitch = lrn_squares(lrn, channels), before = (lrn->size - 1) / 2;
     for (int64_t i = 0; i < n; i++)

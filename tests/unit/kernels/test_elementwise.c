@@ -505,8 +505,7 @@ static void test_binary_rows(void **state)
             compare_binary(ops[i], layout, TRIAL_DIMS(40, 37), TRIAL_DIMS(37), TRIAL_DIMS(40, 37));
             compare_binary(ops[i], layout, TRIAL_DIMS(37), TRIAL_DIMS(40, 1), TRIAL_DIMS(40, 37));
             /* Many rows that meet one. */
-            compare_binary(ops[i], layout, TRIAL_DIMS(1500, 3), TRIAL_DIMS(3),
-                           TRIAL_DIMS(1500, 3));
+            compare_binary(ops[i], layout, TRIAL_DIMS(1500, 3), TRIAL_DIMS(3), TRIAL_DIMS(1500, 3));
             compare_binary(ops[i], layout, TRIAL_DIMS(67), TRIAL_DIMS(2, 80, 67),
                            TRIAL_DIMS(2, 80, 67));
             /* Short rows, which run along the dimension around them. */

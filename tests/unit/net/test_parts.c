@@ -1,4 +1,5 @@
 /* The small parts: lists in headers, queries, peers, output chains, compression, status codes. */
+#include "base/alloc.h"
 #include "net/compress.h"
 #include "net/http_status.h"
 #include "net/hub.h"
@@ -98,6 +99,36 @@ static void add_text(sv_output *out, size_t size, char c)
     text.size = size;
     assert_true(sv_output_take(out, &text));
     assert_null(text.data);
+}
+
+/* What waits holds little more than its bytes, and these stay what they are. */
+static void test_output_settled(void **state)
+{
+    (void)state;
+    sv_counting_allocator counting;
+    sv_counting_allocator_init(&counting, NULL);
+    sv_output out;
+    sv_pool pool;
+    sv_text text;
+    struct iovec vector;
+    sv_pool_init(&pool, NULL);
+    sv_output_init(&out, &pool);
+    sv_text_init(&text, &counting.allocator);
+    assert_non_null(sv_text_reserve(&text, 400000));
+    for (int i = 0; i < 100000; i++)
+        sv_text_putc(&text, (char)('a' + i % 26));
+    assert_true(sv_output_take(&out, &text));
+    sv_output_drop(&out, 26000);
+    assert_true(atomic_load(&counting.live_bytes) >= 400000);
+    sv_output_settle(&out);
+    assert_int_equal(atomic_load(&counting.live_bytes), 100001);
+    assert_int_equal(sv_output_peek(&out, &vector, 1), 1);
+    assert_int_equal(vector.iov_len, 74000);
+    for (int i = 0; i < 74000; i++)
+        assert_int_equal(((const char *)vector.iov_base)[i], 'a' + i % 26);
+    sv_output_release(&out);
+    assert_int_equal(atomic_load(&counting.live_bytes), 0);
+    sv_pool_release(&pool);
 }
 
 /* Small and large pieces come out as they went in, whatever is sent at a time. */
@@ -213,13 +244,10 @@ static void test_status_codes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_headers_and_query),
-        cmocka_unit_test(test_peers),
-        cmocka_unit_test(test_output),
-        cmocka_unit_test(test_compression_round_trip),
-        cmocka_unit_test(test_codings),
-        cmocka_unit_test(test_status_codes),
+        cmocka_unit_test(test_lists),          cmocka_unit_test(test_headers_and_query),
+        cmocka_unit_test(test_peers),          cmocka_unit_test(test_output),
+        cmocka_unit_test(test_output_settled), cmocka_unit_test(test_compression_round_trip),
+        cmocka_unit_test(test_codings),        cmocka_unit_test(test_status_codes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
