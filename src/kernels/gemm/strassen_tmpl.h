@@ -2,9 +2,13 @@
  * the upper half and those of the lower half that belong to them: it makes the sums of the left
  * side once, then goes through the columns by groups of panels. In a group, each of the left side's
  * matrices meets all panels before the next, so that it stays in the second-level cache; what the
- * result is made of waits in buffers beside it, or in the result itself. */
+ * result is made of waits in buffers beside it, or in the result itself.
+ *
+ * Where that gives too few units for several threads, a phase of its own makes the sums of all
+ * rows, and a unit is a part of a block's columns. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/gemm/strassen.h"
+#include "kernels/strided.h"
 #include "kernels/tile_tmpl.h"
 
 /* Rows of a block, at most; several blocks are a multiple of STRASSEN_EVEN. */
@@ -12,6 +16,11 @@
 #define STRASSEN_EVEN 4
 /* Panels of a group. */
 #define STRASSEN_GROUP 16
+/* Parts of a block's columns, at most, and panels of each, at least, where blocks are few; rows of
+ * sums that are made together there. */
+#define STRASSEN_PARTS 8
+#define STRASSEN_PART 3
+#define STRASSEN_SUM_ROWS 8
 #define STRASSEN_PITCH (STRASSEN_GROUP * TILE_NR + TILE_LINE)
 
 /* What is summed up on the left, and what waits. */
@@ -22,6 +31,8 @@ typedef struct strassen_plan {
     gemm_shape shape;
     int64_t half_m, half_k, half_n; /* rows of the upper half: the lower one may have one less */
     int64_t blocks;                 /* of a batch */
+    int64_t parts;                  /* of a block's columns */
+    bool early;                     /* sums are made in a phase before */
     int64_t pitch;                  /* floats from one row of sums to the next */
     bool gathered;                  /* rows of a are copied, so that elements are neighbours */
     bool scattered;                 /* the result's elements are not: it is made elsewhere first */
@@ -42,6 +53,9 @@ static void strassen_plan_init(const sv_desc *desc, const sv_epilogue *epilogue,
     out->blocks = (out->half_m + STRASSEN_ROWS - 1) / STRASSEN_ROWS;
     /* Few threads get as many each. */
     if (out->blocks > STRASSEN_EVEN) out->blocks += -out->blocks & (STRASSEN_EVEN - 1);
+    out->early = out->shape.batches * out->blocks < STRASSEN_EVEN;
+    const int64_t parts = out->half_n / TILE_NR / STRASSEN_PART;
+    out->parts = !out->early || parts < 1 ? 1 : parts < STRASSEN_PARTS ? parts : STRASSEN_PARTS;
     out->pitch = strassen_pitch(out->half_k);
     out->gathered = out->shape.a_k != 1;
     out->scattered = out->shape.y_n != 1;
@@ -149,19 +163,35 @@ static void strassen_sum_row(const float *upper, const float *lower, int64_t n,
     }
 }
 
-static void strassen_sums(strassen_run *run)
+/* Where the sums of row `row` of batch `batch` are, or will be: of the block's row `i`. */
+static float *strassen_sum_at(const strassen_run *run, int sum, int64_t batch, int64_t row,
+                              int64_t i)
 {
-    strassen_scratch *scratch = run->scratch;
+    const strassen_plan *plan = run->plan;
+    if (!plan->early) return strassen_sum_of(plan, run->scratch, sum, i);
+    const int64_t rows = plan->shape.batches * plan->half_m;
+    return (float *)run->call->shared + (sum * rows + batch * plan->half_m + row + i) * plan->pitch;
+}
+
+/* The sums of the listed rows, which begin with row `row` of the batch's halves. */
+static void strassen_sums(const strassen_run *run, int64_t batch, int64_t row)
+{
+    const strassen_scratch *scratch = run->scratch;
     for (int64_t i = 0; i < run->rows; i++) {
         float *to[STRASSEN_SUMS];
-        for (int s = 0; s < STRASSEN_SUMS; s++) {
-            to[s] = strassen_sum_of(run->plan, scratch, s, i);
-            scratch->sum[s][i] = to[s];
-        }
+        for (int s = 0; s < STRASSEN_SUMS; s++)
+            to[s] = strassen_sum_at(run, s, batch, row, i);
         strassen_sum_row(scratch->pointer[0][i], scratch->pointer[1][i], run->plan->half_k, to);
-        for (int b = 0; b < STRASSEN_BUFFERS; b++)
-            scratch->buffer[b][i] = scratch->waiting[b] + i * STRASSEN_PITCH;
     }
+}
+
+/* Lists rows of both halves. */
+static void strassen_list_both(const strassen_run *run, int64_t batch, int64_t row)
+{
+    int64_t offset[GEMM_ROWED], b;
+    gemm_batch_offsets(&run->plan->shape, batch, offset, &b);
+    strassen_list(run, offset, row, 0);
+    strassen_list(run, offset, run->plan->half_m + row, 1);
 }
 
 /* ---- products ------------------------------------------------------------------------------ */
@@ -293,20 +323,44 @@ static void strassen_columns(const strassen_run *run)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
+static int64_t strassen_sum_blocks(const strassen_plan *plan)
+{
+    return sv_divide_up(plan->half_m, STRASSEN_SUM_ROWS);
+}
+
+/* The first phase: the sums of some rows. */
+static void strassen_early(strassen_run *run, int64_t unit)
+{
+    const strassen_plan *plan = run->plan;
+    const int64_t blocks = strassen_sum_blocks(plan), batch = unit / blocks;
+    const int64_t row = unit % blocks * STRASSEN_SUM_ROWS, left = plan->half_m - row;
+    run->rows = left < STRASSEN_SUM_ROWS ? left : STRASSEN_SUM_ROWS;
+    strassen_list_both(run, batch, row);
+    strassen_sums(run, batch, row);
+}
+
+/* A part of the columns of a block of rows: neighbouring units have the same columns. */
 static void strassen_unit(strassen_run *run, int64_t unit)
 {
     const strassen_plan *plan = run->plan;
-    const int64_t block = unit % plan->blocks, panels = plan->half_n / TILE_NR;
-    int64_t offset[GEMM_ROWED], b;
-    gemm_batch_offsets(&plan->shape, unit / plan->blocks, offset, &b);
+    strassen_scratch *scratch = run->scratch;
+    const int64_t blocks = plan->shape.batches * plan->blocks, panels = plan->half_n / TILE_NR;
+    const int64_t part = unit / blocks, end = tile_part(panels, plan->parts, part + 1);
+    const int64_t batch = unit % blocks / plan->blocks, block = unit % plan->blocks;
     const int64_t row = tile_part(plan->half_m, plan->blocks, block);
     run->rows = tile_part(plan->half_m, plan->blocks, block + 1) - row;
     run->tiles = (run->rows + TILE_MR - 1) / TILE_MR;
-    strassen_list(run, offset, row, 0);
-    strassen_list(run, offset, plan->half_m + row, 1);
-    strassen_sums(run);
-    for (run->first = 0; run->first < panels; run->first += run->panels) {
-        const int64_t left = panels - run->first;
+    strassen_list_both(run, batch, row);
+    if (!plan->early) strassen_sums(run, batch, row);
+    for (int64_t i = 0; i < run->rows; i++) {
+        for (int s = 0; s < STRASSEN_SUMS; s++)
+            scratch->sum[s][i] = strassen_sum_at(run, s, batch, row, i);
+        for (int b = 0; b < STRASSEN_BUFFERS; b++)
+            scratch->buffer[b][i] = scratch->waiting[b] + i * STRASSEN_PITCH;
+    }
+    run->first = tile_part(panels, plan->parts, part);
+    for (; run->first < end; run->first += run->panels) {
+        const int64_t left = end - run->first;
         run->panels = left < STRASSEN_GROUP ? left : STRASSEN_GROUP;
         strassen_columns(run);
     }
@@ -325,16 +379,31 @@ static void strassen_run_units(const sv_call *call, uint32_t begin, uint32_t end
         .call = call, .plan = &plan, .epilogue = &epilogue, .scratch = call->scratch};
     tile_epilogue_init(&bare, 0, 1.0f, &run.plain);
     memset(run.scratch->room, 0, 2 * (size_t)strassen_spare(&plan) * sizeof(float));
-    for (uint32_t unit = begin; unit < end; unit++)
-        strassen_unit(&run, unit);
+    for (uint32_t unit = begin; unit < end; unit++) {
+        if (call->phase == 0) {
+            strassen_early(&run, unit);
+        } else {
+            strassen_unit(&run, unit);
+        }
+    }
 }
 
 static uint32_t strassen_units(const sv_problem *problem, uint32_t phase)
 {
-    (void)phase;
     strassen_plan plan;
     strassen_plan_init(problem->desc, &problem->epilogue, &plan);
-    return (uint32_t)(plan.shape.batches * plan.blocks);
+    if (phase == 0)
+        return plan.early ? (uint32_t)(plan.shape.batches * strassen_sum_blocks(&plan)) : 0;
+    return (uint32_t)(plan.shape.batches * plan.blocks * plan.parts);
+}
+
+/* Sums that are made early: few rows, by what being early means. */
+static size_t strassen_shared(const sv_problem *problem)
+{
+    strassen_plan plan;
+    strassen_plan_init(problem->desc, &problem->epilogue, &plan);
+    const int64_t rows = plan.early ? plan.shape.batches * plan.half_m : 0;
+    return (size_t)(STRASSEN_SUMS * rows * plan.pitch) * sizeof(float);
 }
 
 /* A result that is scattered leaves its epilogue to others. */
@@ -359,5 +428,7 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_strassen) = {
     .cost = strassen_cost,
     .units = strassen_units,
     .scratch = strassen_scratch_bytes,
+    .shared = strassen_shared,
+    .phases = 2,
     .run = strassen_run_units,
 };
