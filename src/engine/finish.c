@@ -202,9 +202,10 @@ static sv_status finish_step(sv_build *build, const sv_build_step *from, uint32_
     detail->flops = sv_problem_flops(problem);
     detail->bytes = sv_problem_bytes(problem);
     if (problem->write_mask) detail->result = (uint32_t)__builtin_ctz(problem->write_mask);
-    uint32_t phases = from->kernel->phases ? from->kernel->phases : 1;
+    const uint32_t phases = sv_kernel_phases(from->kernel);
     for (uint32_t p = 1; p < phases && p <= 3; p++)
         detail->phase_units[p - 1] = from->kernel->units(problem, p);
+    detail->rounds = sv_kernel_rounds(from->kernel, problem, phases - 1);
     size_t scratch = from->kernel->scratch ? from->kernel->scratch(problem) : 0;
     size_t shared = from->kernel->shared ? from->kernel->shared(problem) : 0;
     if (scratch > plan->scratch) plan->scratch = scratch;

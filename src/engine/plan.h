@@ -49,6 +49,7 @@ typedef struct sv_step {
 typedef struct sv_step_detail {
     sv_epilogue epilogue;
     uint32_t phase_units[3]; /* of phases 1.. */
+    uint32_t rounds;         /* of the last phase */
     double flops, bytes;
     uint32_t result; /* index of the operand that it writes, the first of several */
 } sv_step_detail;

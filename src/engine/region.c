@@ -116,12 +116,15 @@ static void run_step(const sv_region *region, uint32_t s, sv_call *call, uint32_
     call->ptr = ptr;
     call->epilogue = &plan->detail[s].epilogue;
     call->step = s;
-    call->phase = 0;
+    call->phase = call->round = 0;
     run_units(kernel, call, step->units, thread, threads);
     for (uint32_t phase = 1; phase < kernel->phases; phase++) {
-        sv_team_barrier(region->exec->team, thread, threads);
+        const uint32_t rounds = phase + 1 == kernel->phases ? plan->detail[s].rounds : 1;
         call->phase = phase;
-        run_units(kernel, call, plan->detail[s].phase_units[phase - 1], thread, threads);
+        for (call->round = 0; call->round < rounds; call->round++) {
+            sv_team_barrier(region->exec->team, thread, threads);
+            run_units(kernel, call, plan->detail[s].phase_units[phase - 1], thread, threads);
+        }
     }
 }
 

@@ -103,6 +103,7 @@ typedef struct sv_call {
     sv_fault *fault; /* of this thread */
     uint32_t step;
     uint32_t phase;
+    uint32_t round; /* of the last phase */
 } sv_call;
 
 /* Records a data error of `unit`. */
@@ -125,9 +126,23 @@ typedef struct sv_kernel {
     size_t (*scratch)(const sv_problem *problem);                 /* bytes a thread; NULL: 0 */
     size_t (*shared)(const sv_problem *problem);                  /* bytes a step; NULL: 0 */
     uint8_t phases; /* 0 means 1; a barrier lies between phases */
-    bool sums;      /* a convolution that can sum up its result a unit (kernels/conv.h) */
+    /* How often the last phase runs, with a barrier between; NULL: once. */
+    uint32_t (*rounds)(const sv_problem *problem);
+    bool sums; /* a convolution that can sum up its result a unit (kernels/conv.h) */
     void (*run)(const sv_call *call, uint32_t begin, uint32_t end);
 } sv_kernel;
+
+static inline uint32_t sv_kernel_phases(const sv_kernel *kernel)
+{
+    return kernel->phases ? kernel->phases : 1;
+}
+/* How often phase `phase` runs. */
+static inline uint32_t sv_kernel_rounds(const sv_kernel *kernel, const sv_problem *problem,
+                                        uint32_t phase)
+{
+    const bool last = phase + 1 == sv_kernel_phases(kernel);
+    return last && kernel->rounds ? kernel->rounds(problem) : 1;
+}
 
 /* Kernels that can run on `level`, fastest level first, the reference row last. `b_format` must
  * match. Deterministic: the first that supports the problem with the least cost. NULL: none. */

@@ -115,9 +115,11 @@ static sv_status run_kernel(sv_eval *x, const sv_kernel *kernel, sv_problem *pro
                     .shared = memory + sv_size_align(scratch, 64),
                     .arena = x->arena,
                     .fault = &fault};
-    for (uint32_t phase = 0; phase < (kernel->phases ? kernel->phases : 1u); phase++) {
-        call.phase = phase;
-        kernel->run(&call, 0, kernel->units ? kernel->units(problem, phase) : 1);
+    for (call.phase = 0; call.phase < sv_kernel_phases(kernel); call.phase++) {
+        const uint32_t rounds = sv_kernel_rounds(kernel, problem, call.phase);
+        const uint32_t units = kernel->units ? kernel->units(problem, call.phase) : 1;
+        for (call.round = 0; call.round < rounds; call.round++)
+            kernel->run(&call, 0, units);
     }
     if (fault.step == UINT32_MAX) return SV_OK;
     return sv_fault_status(&fault, x->emit.node->name, x->emit.node->op_name);

@@ -39,7 +39,8 @@ static sv_status prepare(const sv_tune_run *run, sv_tune_memory *memory, sv_faul
                           .fault = fault};
     SV_TRY(memory_for(memory, kernel->scratch ? kernel->scratch(problem) : 0, &out->call.scratch));
     SV_TRY(memory_for(memory, kernel->shared ? kernel->shared(problem) : 0, &out->call.shared));
-    if (out->phases > PHASES) return sv_error_internal("%s: too many phases", kernel->name);
+    if (out->phases > PHASES || kernel->rounds)
+        return sv_error_internal("%s: too many phases", kernel->name);
     for (uint32_t i = 0; i < out->phases; i++)
         out->units[i] = kernel->units ? kernel->units(problem, i) : 1;
     return SV_OK;

@@ -142,6 +142,7 @@ typedef struct rnn_group {
     uint8_t unclipped[3]; /* functions that need no clip before them; else UINT8_MAX */
     int32_t d;
     int n;
+    int64_t from, to; /* hidden units that are made; whole vectors */
     rnn_sequence sequence[RNN_GROUP];
     float *peephole;      /* [3][padded] */
     float *bias, *bias_r; /* [gates][padded]; [padded] of a GRU's hidden gate */
@@ -177,15 +178,16 @@ SV_INLINE sv_vf rnn_input(const rnn_group *s, const rnn_sequence *q, int gate, i
 /* Products of `gates` gates from `first` on with what `of` names, for all sequences that run. */
 static void rnn_recur(const rnn_group *s, int first, int gates, bool of_reset)
 {
-    rnn_product m = {.weight = s->weight + first * SV_VF,
+    const int64_t panel = s->plan->size.hidden * s->plan->pitch;
+    rnn_product m = {.weight = s->weight + s->from / SV_VF * panel + first * SV_VF,
                      .depth = s->plan->size.hidden,
-                     .panel = s->plan->size.hidden * s->plan->pitch,
+                     .panel = panel,
                      .row = s->plan->pitch};
     for (int i = 0; i < s->n; i++) {
         m.x[i] = of_reset ? s->sequence[i].reset : s->sequence[i].h;
-        m.to[i] = s->sequence[i].gate;
+        m.to[i] = s->sequence[i].gate + s->from * gates;
     }
-    rnn_multiply(&m, s->plan->blocks, gates, s->n);
+    rnn_multiply(&m, (s->to - s->from) / SV_VF, gates, s->n);
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -214,8 +216,8 @@ SV_INLINE sv_vf rnn_gated(sv_vf above, sv_vf beyond)
 static void rnn_lstm_cells(const rnn_group *s, const rnn_sequence *q)
 {
     int64_t padded = s->plan->padded;
-    const float *gate = q->gate;
-    for (int64_t at = 0; at < padded; at += SV_VF, gate += 4 * SV_VF) {
+    const float *gate = q->gate + s->from * 4;
+    for (int64_t at = s->from; at < s->to; at += SV_VF, gate += 4 * SV_VF) {
         const float *peephole = s->peephole + at;
         sv_vf c = vf_load(q->c + at);
         sv_vf in = vf_load(gate + LSTM_I * SV_VF) + rnn_input(s, q, LSTM_I, at);
@@ -267,8 +269,8 @@ SV_INLINE void rnn_gru_blend(const rnn_group *s, const rnn_sequence *q, int64_t 
 /* The reset gate scales the product of the hidden gate. */
 static void rnn_gru_linear_cells(const rnn_group *s, const rnn_sequence *q)
 {
-    const float *gate = q->gate;
-    for (int64_t at = 0; at < s->plan->padded; at += SV_VF, gate += 3 * SV_VF) {
+    const float *gate = q->gate + s->from * 3;
+    for (int64_t at = s->from; at < s->to; at += SV_VF, gate += 3 * SV_VF) {
         sv_vf z = vf_load(gate + GRU_Z * SV_VF) + rnn_input(s, q, GRU_Z, at);
         sv_vf r = vf_load(gate + GRU_R * SV_VF) + rnn_input(s, q, GRU_R, at);
         sv_vf hidden = vf_load(gate + GRU_H * SV_VF) + vf_load(s->bias_r + at);
@@ -281,8 +283,8 @@ static void rnn_gru_linear_cells(const rnn_group *s, const rnn_sequence *q)
  * gate waits in `next`. */
 static void rnn_gru_gates(const rnn_group *s, const rnn_sequence *q)
 {
-    const float *gate = q->gate;
-    for (int64_t at = 0; at < s->plan->padded; at += SV_VF, gate += 2 * SV_VF) {
+    const float *gate = q->gate + s->from * 2;
+    for (int64_t at = s->from; at < s->to; at += SV_VF, gate += 2 * SV_VF) {
         sv_vf z = vf_load(gate + GRU_Z * SV_VF) + rnn_input(s, q, GRU_Z, at);
         sv_vf r = vf_load(gate + GRU_R * SV_VF) + rnn_input(s, q, GRU_R, at);
         vf_store(q->next + at, z);
@@ -292,7 +294,7 @@ static void rnn_gru_gates(const rnn_group *s, const rnn_sequence *q)
 
 static void rnn_gru_cells(const rnn_group *s, const rnn_sequence *q)
 {
-    for (int64_t at = 0; at < s->plan->padded; at += SV_VF) {
+    for (int64_t at = s->from; at < s->to; at += SV_VF) {
         sv_vf candidate = vf_load(q->gate + at) + rnn_input(s, q, GRU_H, at);
         rnn_gru_blend(s, q, at, vf_load(q->next + at), candidate);
     }
@@ -300,7 +302,7 @@ static void rnn_gru_cells(const rnn_group *s, const rnn_sequence *q)
 
 static void rnn_plain_cells(const rnn_group *s, const rnn_sequence *q)
 {
-    for (int64_t at = 0; at < s->plan->padded; at += SV_VF)
+    for (int64_t at = s->from; at < s->to; at += SV_VF)
         vf_store(q->next + at, rnn_activate(s, 0, vf_load(q->gate + at) + rnn_input(s, q, 0, at)));
 }
 
@@ -342,9 +344,9 @@ static void rnn_load(const rnn_group *s, int operand, int64_t i, int64_t j, int6
                        n);
 }
 
-static void rnn_store(const rnn_group *s, int operand, char *at, const float *from)
+static void rnn_store(const rnn_group *s, int operand, char *at, const float *from, int64_t n)
 {
-    int64_t step = rnn_step(s->call, operand), n = s->plan->size.hidden;
+    int64_t step = rnn_step(s->call, operand);
     if (step == (int64_t)sizeof *from) {
         memcpy(at, from, (size_t)n * sizeof *from);
     } else {
@@ -384,7 +386,8 @@ static int64_t rnn_floats(const rnn_plan *p)
     return (RNN_GROUP * sequence + shared) * p->padded;
 }
 
-static void rnn_open(rnn_group *s, int i, int64_t b, float *at)
+/* Where a sequence's vectors are. */
+static void rnn_lay_sequence(rnn_group *s, int i, int64_t b, float *at)
 {
     const rnn_plan *p = s->plan;
     uint32_t unit = (uint32_t)(s->d * p->size.batch + b);
@@ -395,17 +398,16 @@ static void rnn_open(rnn_group *s, int i, int64_t b, float *at)
                                     .c = at + 2 * p->padded,
                                     .reset = at + 3 * p->padded,
                                     .gate = at + RNN_STATES * p->padded};
-    rnn_load(s, RNN_INITIAL_H, s->d, b, 0, s->sequence[i].h, p->size.hidden);
-    rnn_load(s, RNN_INITIAL_C, s->d, b, 0, s->sequence[i].c, p->size.hidden);
 }
 
-static void rnn_open_group(rnn_group *s, uint32_t unit, int n)
+/* The `n` sequences from unit `unit` on, with their vectors at `at`, rnn_floats of them. */
+static void rnn_lay_group(rnn_group *s, uint32_t unit, int n, float *at)
 {
     const rnn_plan *p = s->plan;
-    float *at = s->call->scratch;
-    memset(at, 0, (size_t)rnn_floats(p) * sizeof *at);
     s->d = (int32_t)(unit / p->size.batch);
     s->n = n;
+    s->from = 0;
+    s->to = p->padded;
     for (int i = 0; i < 3; i++)
         s->unclipped[i] = s->param->clip > 0 ? UINT8_MAX : s->param->activation[s->d * 3 + i];
     s->usual = s->unclipped[0] == SV_UNARY_Sigmoid && s->unclipped[1] == SV_UNARY_Tanh &&
@@ -414,13 +416,25 @@ static void rnn_open_group(rnn_group *s, uint32_t unit, int n)
     s->weight =
         (const float *)s->call->ptr[RNN_R] + s->d * p->padded / SV_VF * p->size.hidden * p->pitch;
     for (int i = 0; i < n; i++, at += (RNN_STATES + p->size.gates) * p->padded)
-        rnn_open(s, i, unit % p->size.batch + i, at);
+        rnn_lay_sequence(s, i, unit % p->size.batch + i, at);
     s->peephole = at;
     s->bias_r = at + 3 * p->padded;
     s->bias = at + RNN_SHARED * p->padded;
+}
+
+/* What the vectors of a group are before the first step. */
+static void rnn_open_group(rnn_group *s)
+{
+    const rnn_plan *p = s->plan;
+    const int64_t hidden = p->size.hidden;
+    memset(s->sequence[0].h, 0, (size_t)rnn_floats(p) * sizeof(float));
+    for (int i = 0; i < s->n; i++) {
+        const rnn_sequence *q = &s->sequence[i];
+        rnn_load(s, RNN_INITIAL_H, s->d, q->b, 0, q->h, hidden);
+        rnn_load(s, RNN_INITIAL_C, s->d, q->b, 0, q->c, hidden);
+    }
     for (int64_t k = 0; k < 3; k++)
-        rnn_load(s, RNN_PEEPHOLES, s->d, k * p->size.hidden, 0, s->peephole + k * p->padded,
-                 p->size.hidden);
+        rnn_load(s, RNN_PEEPHOLES, s->d, k * hidden, 0, s->peephole + k * p->padded, hidden);
     rnn_load_bias(s);
 }
 
@@ -433,16 +447,17 @@ static int64_t rnn_time(const rnn_group *s, const rnn_sequence *q, int64_t step)
 static void rnn_finish(const rnn_group *s, const rnn_sequence *q)
 {
     const sv_call *call = s->call;
+    const int64_t hidden = s->plan->size.hidden;
     if (rnn_has(call, RNN_Y_H)) {
-        rnn_store(s, RNN_Y_H, rnn_at(call, RNN_Y_H, s->d, q->b, 0, 0), q->h);
+        rnn_store(s, RNN_Y_H, rnn_at(call, RNN_Y_H, s->d, q->b, 0, 0), q->h, hidden);
     }
     if (rnn_has(call, RNN_Y_C)) {
-        rnn_store(s, RNN_Y_C, rnn_at(call, RNN_Y_C, s->d, q->b, 0, 0), q->c);
+        rnn_store(s, RNN_Y_C, rnn_at(call, RNN_Y_C, s->d, q->b, 0, 0), q->c, hidden);
     }
     if (!rnn_has(call, RNN_Y)) return;
     memset(q->next, 0, (size_t)s->plan->padded * sizeof(float));
     for (int64_t t = q->length; t < s->plan->size.steps; t++)
-        rnn_store(s, RNN_Y, rnn_at(call, RNN_Y, t, s->d, q->b, 0), q->next);
+        rnn_store(s, RNN_Y, rnn_at(call, RNN_Y, t, s->d, q->b, 0), q->next, hidden);
 }
 
 /* Finishes the sequences that end before `step`; the others move to the front. */
@@ -459,17 +474,21 @@ static void rnn_drop(rnn_group *s, int64_t step)
     s->n = kept;
 }
 
-static void rnn_run_group(rnn_group *s)
+/* Where the sequence's input of a step is. */
+static const float *rnn_input_at(const rnn_group *s, const rnn_sequence *q, int64_t step)
 {
     const int64_t *stride = s->call->desc[RNN_X].stride;
-    const float *input = (const float *)s->call->ptr[RNN_X] +
-                         s->d * (int64_t)s->plan->size.gates * s->plan->size.hidden;
+    return (const float *)s->call->ptr[RNN_X] +
+           s->d * (int64_t)s->plan->size.gates * s->plan->size.hidden +
+           rnn_time(s, q, step) * stride[0] + q->b * stride[1];
+}
+
+static void rnn_run_group(rnn_group *s)
+{
     rnn_drop(s, 0);
     for (int64_t step = 0; s->n > 0; rnn_drop(s, ++step)) {
-        for (int i = 0; i < s->n; i++) {
-            rnn_sequence *q = &s->sequence[i];
-            q->input = input + rnn_time(s, q, step) * stride[0] + q->b * stride[1];
-        }
+        for (int i = 0; i < s->n; i++)
+            s->sequence[i].input = rnn_input_at(s, &s->sequence[i], step);
         rnn_step_group(s);
         for (int i = 0; i < s->n; i++) {
             rnn_sequence *q = &s->sequence[i];
@@ -478,7 +497,7 @@ static void rnn_run_group(rnn_group *s)
             q->h = done;
             if (rnn_has(s->call, RNN_Y))
                 rnn_store(s, RNN_Y, rnn_at(s->call, RNN_Y, rnn_time(s, q, step), s->d, q->b, 0),
-                          done);
+                          done, s->plan->size.hidden);
         }
     }
 }
@@ -513,7 +532,8 @@ static void rnn_run(const sv_call *call, uint32_t begin, uint32_t end)
         if (n > end - u) n = end - u;
         if (n > RNN_GROUP) n = RNN_GROUP;
         rnn_group group = {.call = call, .param = call->param, .plan = &p};
-        rnn_open_group(&group, u, (int)n);
+        rnn_lay_group(&group, u, (int)n, call->scratch);
+        rnn_open_group(&group);
         rnn_run_group(&group);
         u += (uint32_t)n;
     }

@@ -172,13 +172,16 @@ void rig_run(rig *r, const sv_kernel *kernel, uint32_t range)
                     .scratch = scratch,
                     .shared = shared,
                     .fault = &fault};
-    uint32_t phases = kernel->phases ? kernel->phases : 1;
-    for (call.phase = 0; call.phase < phases; call.phase++) {
+    for (call.phase = 0; call.phase < sv_kernel_phases(kernel); call.phase++) {
         uint32_t units = kernel->units ? kernel->units(problem, call.phase) : 1;
         uint32_t step = range ? range : units ? units : 1;
-        for (uint32_t begin = 0; begin < units; begin += step) {
-            memset(scratch, 0x7f, scratch_bytes); /* nothing may be carried from range to range */
-            kernel->run(&call, begin, units - begin < step ? units : begin + step);
+        uint32_t rounds = sv_kernel_rounds(kernel, problem, call.phase);
+        for (call.round = 0; call.round < rounds; call.round++) {
+            for (uint32_t begin = 0; begin < units; begin += step) {
+                /* Nothing may be carried from range to range. */
+                memset(scratch, 0x7f, scratch_bytes);
+                kernel->run(&call, begin, units - begin < step ? units : begin + step);
+            }
         }
     }
     assert_int_equal(fault.step, UINT32_MAX);

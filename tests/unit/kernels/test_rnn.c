@@ -218,13 +218,18 @@ static double greatest(const trial_tensor *t)
     return y;
 }
 
-static const sv_kernel *row_of(int level)
+static const sv_kernel *named_row_of(const char *row, int level)
 {
     char name[64];
-    snprintf(name, sizeof name, "rnn_f32_%s", sv_cpu_level_name((sv_cpu_level)level));
+    snprintf(name, sizeof name, "%s_%s", row, sv_cpu_level_name((sv_cpu_level)level));
     const sv_kernel *kernel = sv_kernel_find(name);
     assert_non_null(kernel);
     return kernel;
+}
+
+static const sv_kernel *row_of(int level)
+{
+    return named_row_of("rnn_f32", level);
 }
 
 static void compare(const rnn_case *c, trial_layout layout, bool swap, int64_t steps, int64_t batch,
@@ -281,6 +286,55 @@ static void test_packed(void **state)
     }
 }
 
+/* Hidden units so many that a single sequence is made by parts of them. */
+static int64_t many_units(const rnn_case *c)
+{
+    return c->kind == SV_RNN_LSTM ? 131 : c->kind == SV_RNN_GRU ? 160 : 270;
+}
+
+static void compare_split(const rnn_case *c, trial_layout layout, int level)
+{
+    rnn_trial r;
+    trial_tensor whole[OPERANDS];
+    make(&r, c, layout, false, 5, 1, 3);
+    multiply(&r, layout, false);
+    run_packed(&r, row_of(level), 0, false);
+    for (int i = Y; i < OPERANDS; i++)
+        whole[i] = copy_of(&r.operand[i]);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = Y; i < OPERANDS; i++) {
+            if (r.operand[i].data) memset(r.operand[i].data, 0x7f, r.operand[i].bytes);
+        }
+        run_packed(&r, named_row_of("rnn_split", level), (uint32_t)turn, turn == 1);
+        for (int i = Y; i < OPERANDS; i++) {
+            for (int64_t k = 0; r.operand[i].data && k < trial_count(&r.operand[i]); k++)
+                assert_true(trial_get(&r.operand[i], k) == trial_get(&whole[i], k));
+        }
+    }
+    for (int i = Y; i < OPERANDS; i++)
+        trial_free(&whole[i]);
+    release(&r);
+}
+
+/* Parts of the hidden units give to the bit what one thread does. */
+static void test_split(void **state)
+{
+    (void)state;
+    int compared = 0;
+    for (size_t n = 0; n < CASES; n++) {
+        rnn_case c = cases[n];
+        if (c.direction == SV_RNN_BIDIRECTIONAL || c.lengths) continue;
+        if (c.kind == SV_RNN_GRU && !c.linear) continue;
+        c.hidden = many_units(&c);
+        for (int level = 0; level < trial_levels(); level++) {
+            compare_split(&c, TRIAL_DENSE, level);
+            compare_split(&c, TRIAL_PADDED, level);
+        }
+        compared++;
+    }
+    assert_true(compared >= 3);
+}
+
 /* A sequence's answer does not depend on those beside it. */
 static void test_batch_does_not_matter(void **state)
 {
@@ -326,6 +380,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reference),
         cmocka_unit_test(test_packed),
+        cmocka_unit_test(test_split),
         cmocka_unit_test(test_batch_does_not_matter),
         cmocka_unit_test(test_lengths_are_checked),
     };

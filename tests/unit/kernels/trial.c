@@ -205,13 +205,15 @@ void trial_run(trial *t, const sv_kernel *kernel, uint32_t group, bool backwards
                     .shared = shared ? aligned_alloc(64, (shared + 63) & ~(size_t)63) : NULL,
                     .arena = t->arena,
                     .fault = &t->fault};
-    for (uint32_t phase = 0; phase < (kernel->phases ? kernel->phases : 1u); phase++) {
-        call.phase = phase;
-        uint32_t units = kernel->units ? kernel->units(&t->problem, phase) : 1;
+    for (call.phase = 0; call.phase < sv_kernel_phases(kernel); call.phase++) {
+        uint32_t units = kernel->units ? kernel->units(&t->problem, call.phase) : 1;
         uint32_t by = group ? group : units ? units : 1, ranges = units / by + (units % by != 0);
-        for (uint32_t r = 0; r < ranges; r++) {
-            uint32_t begin = (backwards ? ranges - 1 - r : r) * by;
-            kernel->run(&call, begin, units - begin < by ? units : begin + by);
+        uint32_t rounds = sv_kernel_rounds(kernel, &t->problem, call.phase);
+        for (call.round = 0; call.round < rounds; call.round++) {
+            for (uint32_t r = 0; r < ranges; r++) {
+                uint32_t begin = (backwards ? ranges - 1 - r : r) * by;
+                kernel->run(&call, begin, units - begin < by ? units : begin + by);
+            }
         }
     }
     free(call.scratch);
