@@ -22,7 +22,7 @@
 /* Kept for a connection that has nothing waiting. */
 #define IN_MIN 4096
 
-static void on_socket_readable(evutil_socket_t fd, short what, void *user);
+static void on_socket_event(evutil_socket_t fd, short what, void *user);
 static void on_socket_writable(evutil_socket_t fd, short what, void *user);
 static void run_read(sv_task *task);
 static void run_send(sv_task *task);
@@ -61,7 +61,7 @@ bool sv_conn_create(sv_hub *hub, int fd, const sv_peer *peer)
     c->free_task.run = run_free;
     sv_output_init(&c->out, &hub->blocks);
     /* EV_CLOSED tells, without another recv, that the end follows what is being read. */
-    event_assign(&c->read_event, base, fd, EV_READ | EV_CLOSED | EV_PERSIST, on_socket_readable, c);
+    event_assign(&c->read_event, base, fd, EV_READ | EV_CLOSED | EV_PERSIST, on_socket_event, c);
     event_assign(&c->write_event, base, fd, EV_WRITE, on_socket_writable, c);
     sv_link_init(&c->link);
     if (hub->server->tls && !peer->local) {
@@ -409,16 +409,26 @@ static bool read_once(sv_conn *c, bool to_the_end)
     return c->reading && (to_the_end || n == asked);
 }
 
-static void on_socket_readable(evutil_socket_t fd, short what, void *user)
+static void read_socket(sv_conn *c, short what)
 {
-    sv_conn *c = user;
-    (void)fd;
     c->pass++;
     int most = c->tls ? READS_PER_ROUND_TLS : READS_PER_ROUND;
     for (int i = 0; i < most && !c->dead; i++)
         if (!read_once(c, what & EV_CLOSED)) return;
     /* What is decrypted already would not be announced. */
     if (!c->dead && c->tls && sv_tls_has_pending(c->tls)) sv_conn_resume(c);
+}
+
+/* Once a round: what comes while a round's requests wait to be run, an end above all, is found when
+ * they have been answered. */
+static void on_socket_event(evutil_socket_t fd, short what, void *user)
+{
+    sv_conn *c = user;
+    const uint64_t round = sv_loop_round(c->hub->loop);
+    (void)fd;
+    if (c->round == round) return;
+    c->round = round;
+    read_socket(c, what);
 }
 
 static void run_read(sv_task *task)
@@ -429,5 +439,5 @@ static void run_read(sv_task *task)
     feed_kept(c);
     if (!c->dead && c->ended && !c->closing) c->proto->ended(c);
     settle_reading(c);
-    if (!c->dead && c->tls && c->reading) on_socket_readable(c->fd, EV_READ, c);
+    if (!c->dead && c->tls && c->reading) read_socket(c, EV_READ);
 }

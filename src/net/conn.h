@@ -54,7 +54,8 @@ struct sv_conn {
     size_t in_at, in_size, in_capacity;
     uint64_t queued, sent; /* bytes of output, ever */
     uint64_t read_at;      /* when the last read returned, monotonic nanoseconds */
-    uint32_t pass;         /* counts rounds in which something was read */
+    uint64_t round;        /* of the loop, when the socket was last found readable */
+    uint32_t pass;         /* counts the times that it was read */
     sv_stage stage;
     sv_peer peer;
     int fd;

@@ -30,7 +30,7 @@ struct sv_loop {
     const sv_allocator *allocator;
     void *user;
     sv_task_queue queue[SV_PHASE_COUNT];
-    uint64_t now, inline_left;
+    uint64_t now, inline_left, round;
     uint64_t spin;       /* ns; 0: never */
     uint64_t usual_wait; /* ns until something came, of late */
     uint32_t index;
@@ -183,12 +183,18 @@ static bool has_queued(sv_loop *loop)
     return atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL;
 }
 
-static sv_status poll_once(sv_loop *loop, int flags)
+static sv_status look(sv_loop *loop, int flags)
 {
     loop->now = 0;
     if (event_base_loop(loop->base, EVLOOP_ONCE | flags) < 0)
         return sv_error_internal("loop %u: polling failed: %s", loop->index, strerror(errno));
     return SV_OK;
+}
+
+static sv_status poll_once(sv_loop *loop, int flags)
+{
+    loop->round++;
+    return look(loop, flags);
 }
 
 /* The wake-up of who stops the loop may be gone by now: the flag is what counts. */
@@ -232,7 +238,7 @@ static sv_status run_round(sv_loop *loop)
     loop->inline_left = SV_LOOP_INLINE_NS;
     SV_TRY(has_queued(loop) ? poll_once(loop, EVLOOP_NONBLOCK) : wait_for_events(loop));
     /* What has come while these were read may join their batches. */
-    if (loop->queue[SV_PHASE_WORK].head) SV_TRY(poll_once(loop, EVLOOP_NONBLOCK));
+    if (loop->queue[SV_PHASE_WORK].head) SV_TRY(look(loop, EVLOOP_NONBLOCK));
     for (int phase = 0; phase < SV_PHASE_COUNT; phase++) {
         if (phase == SV_PHASE_DONE) collect_inbox(loop);
         run_phase(loop, (sv_phase)phase);
@@ -268,6 +274,11 @@ bool sv_loop_take_inline(sv_loop *loop, uint64_t cost_ns)
     if (cost_ns > loop->inline_left) return false;
     loop->inline_left -= cost_ns;
     return true;
+}
+
+uint64_t sv_loop_round(const sv_loop *loop)
+{
+    return loop->round;
 }
 
 uint64_t sv_loop_now(sv_loop *loop)

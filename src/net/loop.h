@@ -63,6 +63,9 @@ void sv_loop_defer(sv_loop *loop, sv_phase phase, sv_task *task);
 #define SV_LOOP_INLINE_NS 1000000
 bool sv_loop_take_inline(sv_loop *loop, uint64_t cost_ns);
 
+/* Counts the rounds' polls, from 1 on; the second one of a round has the number of the first. The
+ * loop's thread only. */
+uint64_t sv_loop_round(const sv_loop *loop);
 /* Monotonic nanoseconds, read once after a poll when first asked for; the loop's thread only. */
 uint64_t sv_loop_now(sv_loop *loop);
 uint32_t sv_loop_index(const sv_loop *loop);
