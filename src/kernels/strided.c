@@ -118,8 +118,7 @@ static void lengthen_rows(sv_cursor *cursor)
     if (cursor->dim[last - 1] >= SHORT_ROW * cursor->dim[last]) swap_dims(cursor, last, last - 1);
 }
 
-/* The innermost dimension that is left becomes the row. */
-static void cut(sv_strided *strided)
+void sv_strided_join_rows(sv_strided *strided)
 {
     take_row(strided);
     strided->rows = strided->inner ? sv_cursor_count(&strided->outer) : 0;
@@ -128,27 +127,24 @@ static void cut(sv_strided *strided)
     strided->rows_per_unit = sv_pieces_per_unit(strided->inner);
 }
 
-static void init(sv_strided *strided, const sv_desc *desc, int32_t n, bool in_order)
+/* All dimensions, as elements without rows. */
+static void spread_out(sv_strided *strided, const sv_desc *desc, int32_t n)
 {
     sv_cursor none;
     sv_cursor_split(desc, n, n - 1, n - 1, 0, &none, &strided->outer);
-    if (!in_order) lengthen_rows(&strided->outer);
-    cut(strided);
 }
 
 void sv_strided_init(sv_strided *strided, const sv_desc *desc, int32_t n)
 {
-    init(strided, desc, n, false);
+    spread_out(strided, desc, n);
+    lengthen_rows(&strided->outer);
+    sv_strided_join_rows(strided);
 }
 
 void sv_strided_init_in_order(sv_strided *strided, const sv_desc *desc, int32_t n)
 {
-    init(strided, desc, n, true);
-}
-
-void sv_strided_join_rows(sv_strided *strided)
-{
-    cut(strided);
+    spread_out(strided, desc, n);
+    sv_strided_join_rows(strided);
 }
 
 uint32_t sv_strided_units(const sv_strided *strided)
