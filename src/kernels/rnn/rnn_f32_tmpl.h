@@ -344,9 +344,15 @@ static void rnn_load(const rnn_group *s, int operand, int64_t i, int64_t j, int6
                        n);
 }
 
-static void rnn_store(const rnn_group *s, int operand, char *at, const float *from, int64_t n)
+/* What is made of a vector of hidden units to the operand's [i, j, k..], if that is asked for. */
+static void rnn_store(const rnn_group *s, int operand, int64_t i, int64_t j, int64_t k,
+                      const float *vector)
 {
-    int64_t step = rnn_step(s->call, operand);
+    if (!rnn_has(s->call, operand)) return;
+    const int64_t hidden = s->plan->size.hidden, step = rnn_step(s->call, operand);
+    const int64_t n = (s->to < hidden ? s->to : hidden) - s->from;
+    const float *from = vector + s->from;
+    char *at = rnn_at(s->call, operand, i, j, k, 0) + s->from * step;
     if (step == (int64_t)sizeof *from) {
         memcpy(at, from, (size_t)n * sizeof *from);
     } else {
@@ -446,18 +452,11 @@ static int64_t rnn_time(const rnn_group *s, const rnn_sequence *q, int64_t step)
 /* Last states, and zeros behind the end of the sequence. */
 static void rnn_finish(const rnn_group *s, const rnn_sequence *q)
 {
-    const sv_call *call = s->call;
-    const int64_t hidden = s->plan->size.hidden;
-    if (rnn_has(call, RNN_Y_H)) {
-        rnn_store(s, RNN_Y_H, rnn_at(call, RNN_Y_H, s->d, q->b, 0, 0), q->h, hidden);
-    }
-    if (rnn_has(call, RNN_Y_C)) {
-        rnn_store(s, RNN_Y_C, rnn_at(call, RNN_Y_C, s->d, q->b, 0, 0), q->c, hidden);
-    }
-    if (!rnn_has(call, RNN_Y)) return;
+    rnn_store(s, RNN_Y_H, s->d, q->b, 0, q->h);
+    rnn_store(s, RNN_Y_C, s->d, q->b, 0, q->c);
     memset(q->next, 0, (size_t)s->plan->padded * sizeof(float));
     for (int64_t t = q->length; t < s->plan->size.steps; t++)
-        rnn_store(s, RNN_Y, rnn_at(call, RNN_Y, t, s->d, q->b, 0), q->next, hidden);
+        rnn_store(s, RNN_Y, t, s->d, q->b, q->next);
 }
 
 /* Finishes the sequences that end before `step`; the others move to the front. */
@@ -495,9 +494,7 @@ static void rnn_run_group(rnn_group *s)
             float *done = q->next;
             q->next = q->h;
             q->h = done;
-            if (rnn_has(s->call, RNN_Y))
-                rnn_store(s, RNN_Y, rnn_at(s->call, RNN_Y, rnn_time(s, q, step), s->d, q->b, 0),
-                          done, s->plan->size.hidden);
+            rnn_store(s, RNN_Y, rnn_time(s, q, step), s->d, q->b, done);
         }
     }
 }

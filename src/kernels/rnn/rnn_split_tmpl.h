@@ -34,22 +34,6 @@ static uint32_t rnn_split_rounds(const sv_problem *problem)
     return (uint32_t)problem->desc[RNN_X].dim[0];
 }
 
-/* A part of the state that a step has made, as far as it is asked for. */
-static void rnn_split_store(const rnn_group *s, const rnn_sequence *q, int64_t step)
-{
-    const sv_call *call = s->call;
-    const int64_t hidden = s->plan->size.hidden, from = s->from;
-    const int64_t n = (s->to < hidden ? s->to : hidden) - from;
-    if (rnn_has(call, RNN_Y))
-        rnn_store(s, RNN_Y, rnn_at(call, RNN_Y, rnn_time(s, q, step), s->d, q->b, from),
-                  q->next + from, n);
-    if (step + 1 < s->plan->size.steps) return;
-    if (rnn_has(call, RNN_Y_H))
-        rnn_store(s, RNN_Y_H, rnn_at(call, RNN_Y_H, s->d, q->b, from, 0), q->next + from, n);
-    if (rnn_has(call, RNN_Y_C))
-        rnn_store(s, RNN_Y_C, rnn_at(call, RNN_Y_C, s->d, q->b, from, 0), q->c + from, n);
-}
-
 static void rnn_split_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const rnn_plan p = rnn_plan_make(call->param, &call->desc[RNN_X]);
@@ -70,7 +54,10 @@ static void rnn_split_run(const sv_call *call, uint32_t begin, uint32_t end)
     group.to = end * each < p.padded ? end * each : p.padded;
     q->input = rnn_input_at(&group, q, call->round);
     rnn_step_group(&group);
-    rnn_split_store(&group, q, call->round);
+    rnn_store(&group, RNN_Y, rnn_time(&group, q, call->round), 0, 0, q->next);
+    if (call->round + 1 < p.size.steps) return;
+    rnn_store(&group, RNN_Y_H, 0, 0, 0, q->next);
+    rnn_store(&group, RNN_Y_C, 0, 0, 0, q->c);
 }
 
 const sv_kernel SV_LEVEL_NAME(sv_kernel_rnn_split) = {
