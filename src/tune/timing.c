@@ -31,7 +31,7 @@ static sv_status prepare(const sv_tune_run *run, sv_tune_memory *memory, sv_faul
 {
     const sv_kernel *kernel = run->kernel;
     const sv_problem *problem = &run->problem;
-    *out = (prepared){.kernel = kernel, .phases = kernel->phases ? kernel->phases : 1};
+    *out = (prepared){.kernel = kernel, .phases = sv_kernel_phases(kernel)};
     out->call = (sv_call){.param = problem->param,
                           .desc = problem->desc,
                           .ptr = run->ptr,
@@ -40,7 +40,7 @@ static sv_status prepare(const sv_tune_run *run, sv_tune_memory *memory, sv_faul
     SV_TRY(memory_for(memory, kernel->scratch ? kernel->scratch(problem) : 0, &out->call.scratch));
     SV_TRY(memory_for(memory, kernel->shared ? kernel->shared(problem) : 0, &out->call.shared));
     if (out->phases > PHASES || kernel->rounds)
-        return sv_error_internal("%s: too many phases", kernel->name);
+        return sv_error_internal("%s: phases or rounds that are not timed", kernel->name);
     for (uint32_t i = 0; i < out->phases; i++)
         out->units[i] = kernel->units ? kernel->units(problem, i) : 1;
     return SV_OK;

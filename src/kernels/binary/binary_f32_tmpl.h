@@ -157,18 +157,19 @@ typedef struct binary_period {
 static bool binary_period_of(const sv_desc *desc, binary_period *out)
 {
     sv_strided rows;
-    if (desc[2].dtype != SV_F32) return false;
+    const int64_t count = sv_desc_count(&desc[2]);
+    /* Small problems are not looked at any closer. */
+    if (desc[2].dtype != SV_F32 || count < BINARY_PERIODIC) return false;
     sv_strided_init_in_order(&rows, desc, 3);
     const int64_t bytes = rows.inner * (int64_t)sizeof(float);
     if (rows.outer.rank != 1 || rows.inner < 2 || rows.inner > BINARY_PERIOD) return false;
     for (int k = 0; k < 3; k++) {
         if (rows.step[k] != (int64_t)sizeof(float)) return false;
     }
-    *out = (binary_period){.count = rows.rows * rows.inner,
-                           .period = rows.inner,
-                           .spread = rows.outer.step[0][0] ? 1 : 0};
-    return out->count >= BINARY_PERIODIC && rows.outer.step[2][0] == bytes &&
-           rows.outer.step[1 - out->spread][0] == bytes && rows.outer.step[out->spread][0] == 0;
+    *out = (binary_period){
+        .count = count, .period = rows.inner, .spread = rows.outer.step[0][0] ? 1 : 0};
+    return rows.outer.step[2][0] == bytes && rows.outer.step[1 - out->spread][0] == bytes &&
+           rows.outer.step[out->spread][0] == 0;
 }
 
 static uint32_t binary_units(const sv_problem *problem, uint32_t phase)

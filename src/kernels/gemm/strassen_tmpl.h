@@ -77,16 +77,16 @@ static int64_t strassen_spare(const strassen_plan *plan)
     return strassen_pitch(plan->shape.k > plan->shape.n ? plan->shape.k : plan->shape.n);
 }
 
-static float *strassen_sum_of(const strassen_plan *plan, strassen_scratch *scratch, int sum,
-                              int64_t row)
+/* Floats of a block's sums, where it makes them itself. */
+static int64_t strassen_own_sums(const strassen_plan *plan)
 {
-    return scratch->room + 2 * strassen_spare(plan) + (sum * STRASSEN_ROWS + row) * plan->pitch;
+    return plan->early ? 0 : STRASSEN_SUMS * STRASSEN_ROWS * plan->pitch;
 }
 
 static float *strassen_gathered(const strassen_plan *plan, strassen_scratch *scratch, int low,
                                 int64_t row)
 {
-    return strassen_sum_of(plan, scratch, STRASSEN_SUMS, 0) +
+    return scratch->room + 2 * strassen_spare(plan) + strassen_own_sums(plan) +
            (low * STRASSEN_ROWS + row) * strassen_pitch(plan->shape.k);
 }
 
@@ -94,7 +94,7 @@ static size_t strassen_scratch_bytes(const sv_problem *problem)
 {
     strassen_plan plan;
     strassen_plan_init(problem->desc, &problem->epilogue, &plan);
-    int64_t floats = 2 * strassen_spare(&plan) + STRASSEN_SUMS * STRASSEN_ROWS * plan.pitch;
+    int64_t floats = 2 * strassen_spare(&plan) + strassen_own_sums(&plan);
     if (plan.gathered) floats += 2 * STRASSEN_ROWS * strassen_pitch(plan.shape.k);
     return sizeof(strassen_scratch) + (size_t)floats * sizeof(float);
 }
@@ -168,7 +168,9 @@ static float *strassen_sum_at(const strassen_run *run, int sum, int64_t batch, i
                               int64_t i)
 {
     const strassen_plan *plan = run->plan;
-    if (!plan->early) return strassen_sum_of(plan, run->scratch, sum, i);
+    if (!plan->early)
+        return run->scratch->room + 2 * strassen_spare(plan) +
+               (sum * STRASSEN_ROWS + i) * plan->pitch;
     const int64_t rows = plan->shape.batches * plan->half_m;
     return (float *)run->call->shared + (sum * rows + batch * plan->half_m + row + i) * plan->pitch;
 }

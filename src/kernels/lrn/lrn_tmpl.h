@@ -64,8 +64,8 @@ SV_INLINE sv_vf lrn_divide(sv_vf x, sv_vf base, float beta)
     return x / (root * vf_sqrt(root));
 }
 
-SV_INLINE void lrn_position(const sv_lrn_param *lrn, const float beta, int64_t channels,
-                            const float *x, float *y, const float *square)
+static void lrn_position(const sv_lrn_param *lrn, int64_t channels, const float *x, float *y,
+                         const float *square)
 {
     const sv_vf scale = vf_set1(lrn->alpha / (float)lrn->size), bias = vf_set1(lrn->bias);
     for (int64_t c = 0; c < channels; c += SV_VF) {
@@ -73,7 +73,7 @@ SV_INLINE void lrn_position(const sv_lrn_param *lrn, const float beta, int64_t c
         sv_vf sum = vf_zero();
         for (int64_t i = 0; i < lrn->size; i++)
             sum = sum + vf_load(square + c + i);
-        sv_vf v = lrn_divide(vf_load_n(x + c, left), vf_fma(scale, sum, bias), beta);
+        sv_vf v = lrn_divide(vf_load_n(x + c, left), vf_fma(scale, sum, bias), lrn->beta);
         vf_store_n(y + c, v, left);
     }
 }
@@ -85,14 +85,8 @@ static void lrn_positions(const sv_lrn_param *lrn, int64_t channels, const float
     const int64_t pitch = lrn_squares(lrn, channels), before = (lrn->size - 1) / 2;
     for (int64_t i = 0; i < n; i++)
         lrn_square(x + i * x_step, channels, square + i * pitch + before);
-    for (int64_t i = 0; i < n; i++) {
-        const float *from = x + i * x_step, *sums = square + i * pitch;
-        if (lrn->beta == 0.75f) {
-            lrn_position(lrn, 0.75f, channels, from, y + i * y_step, sums);
-        } else {
-            lrn_position(lrn, lrn->beta, channels, from, y + i * y_step, sums);
-        }
-    }
+    for (int64_t i = 0; i < n; i++)
+        lrn_position(lrn, channels, x + i * x_step, y + i * y_step, square + i * pitch);
 }
 
 static void lrn_run(const sv_call *call, uint32_t begin, uint32_t end)
