@@ -96,8 +96,8 @@ static const sv_option options[] = {
     [OPT_QUIET] = {"quiet", NULL, false, "Print nothing but errors"},
     [OPT_REPOSITORY] = {"repository", "DIR", true, "Serve all models of a folder of folders"},
     [OPT_SPIN] = {"spin", "MICROSECONDS", false,
-                  "Stay awake this long for the next request while they come that often; 30 unless "
-                  "given, 0 under a CPU quota"},
+                  "Stay awake this long for the next request while they come that often; 100 "
+                  "unless given, 0 under a CPU quota"},
     [OPT_THREADS] =
         {"threads", "N", false,
          "Threads for connections, and for large models; all granted cores unless given"},
@@ -108,7 +108,7 @@ static const sv_option options[] = {
 };
 
 #define MAX_LISTEN 16
-#define SPIN_US 30 /* of the order of what it takes to wake a thread that waits for a socket */
+#define SPIN_US 100 /* what it takes to wake both ends of a connection, on a virtual machine too */
 #define MAX_FRONTS 32
 
 typedef struct serve_state {
