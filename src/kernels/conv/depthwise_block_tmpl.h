@@ -123,9 +123,16 @@ SV_INLINE void block_kernel(const int size, const int stride, const int high, co
     }
 }
 
-/* Blocks of 1, 2, 4 and, with many registers, 7 columns. */
-#define BLOCK_WIDTHS 4
-static const int block_width[BLOCK_WIDTHS] = {1, 2, 4, 7};
+/* Blocks of 1 to 4 and, with many registers, of 5 and of 7 columns. */
+#define BLOCK_WIDTHS 6
+static const int block_width[BLOCK_WIDTHS] = {1, 2, 3, 4, 5, 7};
+
+/* Which width is next, where so many columns are left: as few blocks as can be, of like widths. */
+static int block_next(int64_t left)
+{
+    if (left < BLOCK_COLUMNS) return left == 6 ? 2 : (int)left - 1;
+    return BLOCK_COLUMNS == 7 ? BLOCK_WIDTHS - 1 : 3;
+}
 
 #define BLOCK_DEFINE(size, stride, high, wide)                                                     \
     static void block_##size##_##stride##_##high##_##wide(const tile_job *job)                     \
@@ -138,10 +145,11 @@ static const int block_width[BLOCK_WIDTHS] = {1, 2, 4, 7};
         block_kernel(size, stride, high, wide, true, job);                                         \
     }
 #define BLOCK_EACH_NARROW(F, size, stride, high)                                                   \
-    F(size, stride, high, 1) F(size, stride, high, 2) F(size, stride, high, 4)
+    F(size, stride, high, 1)                                                                       \
+    F(size, stride, high, 2) F(size, stride, high, 3) F(size, stride, high, 4)
 #if BLOCK_COLUMNS == 7
 #define BLOCK_EACH_WIDTH(F, size, stride, high)                                                    \
-    BLOCK_EACH_NARROW(F, size, stride, high) F(size, stride, high, 7)
+    BLOCK_EACH_NARROW(F, size, stride, high) F(size, stride, high, 5) F(size, stride, high, 7)
 #else
 #define BLOCK_EACH_WIDTH BLOCK_EACH_NARROW
 #endif
@@ -274,7 +282,7 @@ static void block_do(const depthwise_rows *run, const block_place *at, tile_fn *
     block_channels(run, kernel, &rows, whole, y->c - whole, 0);
 }
 
-/* From the left in the widest blocks that fit, for each remainder of the dilation. */
+/* From the left, for each remainder of the dilation. */
 void SV_LEVEL_NAME(sv_depthwise_rows)(const depthwise_rows *rows)
 {
     const window_shape *shape = rows->shape;
@@ -284,11 +292,13 @@ void SV_LEVEL_NAME(sv_depthwise_rows)(const depthwise_rows *rows)
                                   : block_table[shape->kernel[1] / 2 - 1][stride][rows->high - 1];
     for (int64_t first = 0; first < apart && first < shape->y.d[2]; first++) {
         block_place at = {.x = first, .apart = apart};
-        int64_t left = (shape->y.d[2] - first + apart - 1) / apart;
-        for (int i = BLOCK_WIDTHS - 1; i >= 0; i--) {
-            at.wide = block_width[i];
-            for (; kernels[i] && left >= at.wide; left -= at.wide, at.x += at.wide * apart)
-                block_do(rows, &at, kernels[i]);
+        for (int64_t left = (shape->y.d[2] - first + apart - 1) / apart; left > 0;
+             left -= at.wide, at.x += at.wide * apart) {
+            int next = block_next(left);
+            while (!kernels[next])
+                next--;
+            at.wide = block_width[next];
+            block_do(rows, &at, kernels[next]);
         }
     }
 }
