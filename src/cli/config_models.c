@@ -182,27 +182,51 @@ static sv_status read_fraction(sv_config_reader *r, const char *expected, double
     return SV_OK;
 }
 
-static sv_status read_guard_key(sv_config_reader *r, sv_guard *guard)
+#define GUARD_KEYS "errors, latency, max_errors, max_latency_ms, requests or seconds"
+#define MAX_GUARD_SECONDS (30 * 24 * 3600)
+
+static sv_status read_guard_number(sv_config_reader *r, const char *key, sv_guard *guard)
 {
-    const char *key;
     int64_t count;
-    SV_TRY(sv_config_scalar(r, "errors, latency or requests", &key));
-    bool errors = strcmp(key, "errors") == 0, latency = strcmp(key, "latency") == 0;
-    if (!errors && !latency && strcmp(key, "requests") != 0) {
-        return sv_config_refuse(r, "errors, latency or requests");
-    }
+    bool seconds = strcmp(key, "seconds") == 0;
+    if (!seconds && strcmp(key, "requests") != 0) return sv_config_refuse(r, GUARD_KEYS);
     SV_TRY(sv_config_next(r));
-    if (errors) return read_fraction(r, "a number from 0 to 1", 1, &guard->errors);
-    if (latency) return read_fraction(r, "a number from 0 to 1000", 1000, &guard->latency);
+    if (seconds) {
+        double value;
+        SV_TRY(read_fraction(r, "seconds from 0 to 2592000", MAX_GUARD_SECONDS, &value));
+        guard->seconds = (uint32_t)value;
+        return SV_OK;
+    }
     SV_TRY(read_number(r, "a number of requests", &count));
     guard->requests = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
     return SV_OK;
 }
 
+static sv_status read_guard_key(sv_config_reader *r, sv_guard *guard)
+{
+    const struct {
+        const char *name, *expected;
+        double most, *out;
+    } limits[] = {
+        {"errors", "a number from 0 to 1", 1, &guard->errors},
+        {"latency", "a number from 0 to 1000", 1000, &guard->latency},
+        {"max_errors", "a number from 0 to 1", 1, &guard->max_errors},
+        {"max_latency_ms", "a number from 0 to 3600000", 3600000, &guard->max_latency_ms},
+    };
+    const char *key;
+    SV_TRY(sv_config_scalar(r, GUARD_KEYS, &key));
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (strcmp(key, limits[i].name) != 0) continue;
+        SV_TRY(sv_config_next(r));
+        return read_fraction(r, limits[i].expected, limits[i].most, limits[i].out);
+    }
+    return read_guard_number(r, key, guard);
+}
+
 static sv_status read_guard(sv_config_reader *r, sv_model_config *model)
 {
     if (r->event.type != YAML_MAPPING_START_EVENT) {
-        return sv_config_refuse(r, "a mapping with errors, latency or requests");
+        return sv_config_refuse(r, "a mapping with " GUARD_KEYS);
     }
     model->traffic.guard = SV_GUARD_DEFAULT;
     for (;;) {

@@ -37,6 +37,7 @@ enum {
     OPT_MAX_REQUESTS,
     OPT_MEMORY,
     OPT_MEMORY_LIMIT,
+    OPT_METRICS_LISTEN,
     OPT_METRICS_NAMES,
     OPT_NO_BATCHING,
     OPT_PLAN_CACHE,
@@ -85,6 +86,8 @@ static const sv_option options[] = {
     [OPT_MEMORY] = {"memory", NULL, false, SV_MEMORY_TEXT},
     [OPT_MEMORY_LIMIT] = {"memory-limit", "BYTES", false,
                           "Memory of all bodies and inputs together; 1G unless given"},
+    [OPT_METRICS_LISTEN] = {"metrics-listen", "HOST:PORT", true,
+                            "Address of its own for /metrics, or unix:PATH; no other has it then"},
     [OPT_METRICS_NAMES] = {"metrics-names", "SET", true,
                            "Have metrics under other servers' names too: triton, torchserve"},
     [OPT_NO_BATCHING] = {"no-batching", NULL, false, "Never join requests that arrive together"},
@@ -108,7 +111,8 @@ static const sv_option options[] = {
 };
 
 #define MAX_LISTEN 16
-#define SPIN_US 100 /* what it takes to wake both ends of a connection, on a virtual machine too */
+#define SPIN_US 100 /* what it takes to wake both ends of a connection, on a virtual machine too   \
+                     */
 #define MAX_FRONTS 32
 
 typedef struct serve_state {
@@ -134,7 +138,8 @@ typedef struct serve_state {
     uint64_t max_queue, latency_target; /* in milliseconds; 0: none */
     uint64_t poll;                      /* seconds; 0: never */
     const char *listen[MAX_LISTEN];
-    uint32_t listen_count, admin_count; /* the last are for management */
+    /* The last are for metrics; those before them for management. */
+    uint32_t listen_count, admin_count, metrics_count;
     const char *host[MAX_LISTEN];
     uint32_t host_count;
     const sv_profile *profile; /* NULL: none */
@@ -211,6 +216,9 @@ static sv_status read_addresses(serve_state *s)
     uint32_t before = s->listen_count;
     SV_TRY(read_list(s->args, OPT_ADMIN_LISTEN, s->listen, &s->listen_count));
     s->admin_count = s->listen_count - before;
+    before = s->listen_count;
+    SV_TRY(read_list(s->args, OPT_METRICS_LISTEN, s->listen, &s->listen_count));
+    s->metrics_count = s->listen_count - before;
     return SV_OK;
 }
 
@@ -418,6 +426,7 @@ static sv_status create_server(serve_state *s)
         .max_running = (uint32_t)s->max_requests,
         .max_queued = (uint32_t)s->max_queue,
         .timeout_ms = (uint32_t)(s->timeout * 1000),
+        .metrics_apart = s->metrics_count > 0,
         .no_batching = sv_args_has(s->args, OPT_NO_BATCHING),
         .metric_names = s->metric_names,
         .access_log = s->log,
@@ -427,6 +436,7 @@ static sv_status create_server(serve_state *s)
         .listen = s->listen,
         .listen_count = s->listen_count,
         .admin_count = s->admin_count,
+        .metrics_count = s->metrics_count,
         .tls_cert = sv_args_value(s->args, OPT_TLS_CERT),
         .tls_key = sv_args_value(s->args, OPT_TLS_KEY),
         .loops = loops,
@@ -513,9 +523,11 @@ static void print_start(const serve_state *s)
         char address[SV_SERVER_ADDRESS];
         sv_server_address(s->server, i, address);
         bool local = strncmp(address, "unix:", 5) == 0;
-        bool admin = i >= s->listen_count - s->admin_count;
+        bool metrics = i >= s->listen_count - s->metrics_count;
+        bool admin = i >= s->listen_count - s->metrics_count - s->admin_count;
+        const char *what = metrics ? "metrics:" : admin ? "admin:  " : "serving:";
         snprintf(url, sizeof url, "%s%s", local ? "" : tls ? "https://" : "http://", address);
-        sv_text_printf(&text, "%s %s\n", admin ? "admin:  " : "serving:", url);
+        sv_text_printf(&text, "%s %s\n", what, url);
     }
     sv_served *first = sv_store_at(s->store, 0);
     if (first && url[0] == 'h') put_curl(first, url, count == 1, &text);
@@ -601,11 +613,12 @@ const sv_command_page sv_page_serve = {
         "TorchServe's predictions (/predictions/NAME), MLflow's scoring (/invocations) and plain\n"
         "JSON (/predict, /predict/NAME); /docs is a page to try them by hand, /openapi.json\n"
         "describes them. Over gRPC: the first two's services, health and reflection. /healthz and\n"
-        "/readyz are for probes, /metrics for Prometheus. SIGTERM ends it in order: /readyz turns\n"
-        "false, running requests finish. What still runs after --drain-limit, or at a second\n"
-        "SIGTERM, is broken off between two steps of its model, and answered 503; a third ends "
-        "the\n"
-        "process whatever runs.\n"
+        "/readyz are for probes, /metrics for Prometheus; with --metrics-listen these three are\n"
+        "all that its address has, and /metrics is nowhere else.\n"
+        "\n"
+        "SIGTERM ends it in order: /readyz turns false, running requests finish. What still runs\n"
+        "after --drain-limit, or at a second SIGTERM, is broken off between two steps of its\n"
+        "model, and answered 503; a third ends the process whatever runs.\n"
         "\n"
         "With --tls-cert and --tls-key all TCP addresses speak TLS (1.2 and 1.3); sockets in the\n"
         "file system (unix:PATH) stay plain. The files are read again when they change: new\n"

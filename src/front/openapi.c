@@ -294,7 +294,7 @@ static void put_paths(document *d)
     const sv_route *route;
     bool first = true;
     for (size_t i = 0; sv_service_route(d->call->service, i, &front, &route); i++) {
-        if (!is_first(d, i, route, false)) continue;
+        if (!is_first(d, i, route, false) || !sv_service_offers(d->call->service, route)) continue;
         bool named = strstr(route->pattern, "{model}") != NULL;
         for (size_t m = 0; named && m < d->count; m++)
             put_pattern(d, route->pattern, d->model[m], &first);

@@ -74,8 +74,9 @@ typedef struct sv_peer {
     uint8_t address[16]; /* 4 or 16 bytes, network order */
     uint16_t port;
     bool v6;
-    bool admin; /* came in where the operator lets management in */
-    bool local; /* over a socket in the file system: it has no address */
+    bool admin;   /* came in where the operator lets management in */
+    bool metrics; /* came in where only metrics and probes are asked */
+    bool local;   /* over a socket in the file system: it has no address */
 } sv_peer;
 
 /* What an exchange's protocol does with an answer. Each exchange takes one reply or one fail; later

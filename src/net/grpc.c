@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "net/answer.h"
 #include "net/body.h"
+#include "net/grpc_details.h"
 #include "net/http2.h"
 #include "net/http_status.h"
 #include "net/token.h"
@@ -391,13 +392,17 @@ char *sv_grpc_encode_message(sv_arena *arena, const char *text, size_t most)
 void sv_grpc_finish(sv_exchange *x, sv_status status)
 {
     int code = (int)sv_status_code(status);
-    char *message = NULL;
+    const char *message = NULL, *details = NULL;
     /* HTTP has a code of its own for this. */
     if (x->http == 413) code = SV_CODE_RESOURCE_EXHAUSTED;
-    if (status) message = sv_grpc_encode_message(&x->arena, sv_status_message(status), MESSAGE_MAX);
+    if (status) {
+        const char *text = sv_status_message(status);
+        message = sv_grpc_encode_message(&x->arena, text, MESSAGE_MAX);
+        details = sv_grpc_details(&x->arena, (sv_code)code, text, x->retry_after);
+    }
     sv_status_free(status);
     sv_body_drop(x);
-    sv_http2_send_status(x, code, message);
+    sv_http2_send_status(x, code, message, details);
 }
 
 static void push(sv_exchange *x, sv_text *message)

@@ -57,11 +57,12 @@ typedef struct sv_http2_stream {
     uint32_t head_size;
     bool head_too_large, head_done;
     bool request_ended;
-    bool answer_begun;  /* the head of the answer was submitted */
-    bool answer_ended;  /* nothing more will be added to `out` */
-    bool closed;        /* for nghttp2 */
-    sv_output out;      /* data for the peer */
-    char *grpc_message; /* trailers: percent-encoded, in the arena; NULL: none */
+    bool answer_begun; /* the head of the answer was submitted */
+    bool answer_ended; /* nothing more will be added to `out` */
+    bool closed;       /* for nghttp2 */
+    sv_output out;     /* data for the peer */
+    /* Trailers, encoded, in the arena; NULL: none. */
+    const char *grpc_message, *grpc_details;
     int grpc_code;
     size_t credit_owed; /* to the peer, once messages go on */
 } sv_http2_stream;
@@ -92,7 +93,7 @@ void sv_http2_send_continue(sv_http2_stream *stream);
 void sv_http2_send_message(sv_exchange *x, const char prefix[5], sv_text *message,
                            const char *coding);
 /* Ends a gRPC answer with its status. `message` is percent-encoded, in the arena, or NULL. */
-void sv_http2_send_status(sv_exchange *x, int code, char *message);
+void sv_http2_send_status(sv_exchange *x, int code, const char *message, const char *details);
 /* sv_exchange_wire.stall. */
 void sv_http2_stall(sv_exchange *x);
 /* The callback by which nghttp2 writes DATA frames. */

@@ -63,6 +63,12 @@ static void put_status(head *h, int code)
     put_constant(h, "grpc-status", texts[code]);
 }
 
+static void put_texts(head *h, const char *message, const char *details)
+{
+    if (message) put(h, "grpc-message", message);
+    if (details) put(h, "grpc-status-details-bin", details);
+}
+
 static void check(sv_http2 *session, int result)
 {
     /* Of the errors only a lack of memory is possible: the stream is there, the fields are good. */
@@ -84,7 +90,7 @@ static int submit_trailers(sv_http2_stream *stream)
     head h;
     h.count = 0;
     put_status(&h, stream->grpc_code);
-    if (stream->grpc_message) put(&h, "grpc-message", stream->grpc_message);
+    put_texts(&h, stream->grpc_message, stream->grpc_details);
     return nghttp2_submit_trailer(stream->session->ng, stream->id, h.field, h.count);
 }
 
@@ -278,13 +284,14 @@ void sv_http2_send_message(sv_exchange *x, const char prefix[PREFIX], sv_text *m
     if (!stream->session->conn->dead) go_on(stream);
 }
 
-void sv_http2_send_status(sv_exchange *x, int code, char *message)
+void sv_http2_send_status(sv_exchange *x, int code, const char *message, const char *details)
 {
     sv_http2_stream *stream = sv_http2_stream_of(x);
     if (stream->closed) return;
     stream->answer_ended = true;
     stream->grpc_code = code;
     stream->grpc_message = message;
+    stream->grpc_details = details;
     if (stream->answer_begun) {
         go_on(stream);
         return;
@@ -298,7 +305,7 @@ void sv_http2_send_status(sv_exchange *x, int code, char *message)
         put(&h, "grpc-retry-pushback-ms", delay);
     }
     put_status(&h, code);
-    if (message) put(&h, "grpc-message", message);
+    put_texts(&h, message, details);
     submit_head(stream, &h, false);
 }
 

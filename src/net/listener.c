@@ -26,8 +26,8 @@ struct sv_listener {
     struct sv_server *server;
     struct event event;
     int fd;
-    bool admin;
-    char *path; /* of a socket in the file system, removed with it; NULL: none */
+    bool admin, metrics; /* as in sv_peer */
+    char *path;          /* of a socket in the file system, removed with it; NULL: none */
 };
 
 /* A connection on its way to another loop. */
@@ -58,9 +58,9 @@ static sv_status open_listener(struct sv_server *server, sv_listener *listener, 
     return SV_OK;
 }
 
-sv_status sv_listeners_create(struct sv_server *server, const char *const *addresses,
-                              uint32_t count, uint32_t admin)
+sv_status sv_listeners_create(struct sv_server *server, const sv_server_options *options)
 {
+    uint32_t count = options->listen_count;
     if (!count) return sv_error_invalid("server: expected at least one address to listen on");
     size_t size = count * sizeof *server->listeners;
     server->listeners = sv_alloc_zero(server->allocator, size);
@@ -69,8 +69,11 @@ sv_status sv_listeners_create(struct sv_server *server, const char *const *addre
     server->resume_task.run = run_resume;
     SV_TRY(sv_timer_create(server->hubs[0]->loop, on_retry, server, &server->retry_timer));
     for (uint32_t i = 0; i < count; i++) {
-        SV_TRY(open_listener(server, &server->listeners[i], addresses[i]));
-        server->listeners[i].admin = i + admin >= count;
+        sv_listener *listener = &server->listeners[i];
+        SV_TRY(open_listener(server, listener, options->listen[i]));
+        listener->metrics = i + options->metrics_count >= count;
+        listener->admin =
+            !listener->metrics && i + options->metrics_count + options->admin_count >= count;
     }
     return SV_OK;
 }
@@ -215,6 +218,7 @@ static bool accept_one(const sv_listener *listener)
     if (fd >= 0) {
         sv_address_peer(&address, &peer);
         peer.admin = listener->admin;
+        peer.metrics = listener->metrics;
         hand_over(server, fd, &peer);
         return true;
     }

@@ -133,8 +133,7 @@ static sv_status set_up(sv_server *server, const sv_server_options *options)
     SV_TRY(sv_timer_create(server->hubs[0]->loop, on_drain_timer, server, &server->drain_timer));
     /* From the moment that clients can connect, a signal ends the server in order. */
     SV_TRY(watch_signals(server));
-    SV_TRY(
-        sv_listeners_create(server, options->listen, options->listen_count, options->admin_count));
+    SV_TRY(sv_listeners_create(server, options));
     server->max_connections = find_max_connections(server->limits.connections);
     return SV_OK;
 }

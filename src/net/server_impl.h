@@ -53,9 +53,8 @@ struct sv_server {
 };
 
 /* Listeners; all on the first loop's thread, but for create and destroy. */
-/* The last `admin` of the addresses are for management. */
-SV_MUST_USE sv_status sv_listeners_create(struct sv_server *server, const char *const *addresses,
-                                          uint32_t count, uint32_t admin);
+SV_MUST_USE sv_status sv_listeners_create(struct sv_server *server,
+                                          const sv_server_options *options);
 void sv_listeners_destroy(struct sv_server *server);
 void sv_listeners_start(struct sv_server *server);
 void sv_listeners_stop(struct sv_server *server); /* closes them */

@@ -14,10 +14,12 @@ typedef struct sv_service sv_service;
 typedef struct sv_call sv_call;
 
 enum {
-    SV_ROUTE_HEALTH = 1, /* answered whatever the load is */
-    SV_ROUTE_INFER = 2,  /* runs a model: admitted, counted and timed */
-    SV_ROUTE_MANAGE = 4, /* changes what is served: closed unless the operator opens it */
-    SV_ROUTE_STREAM = 8, /* gRPC: many messages each way, each decoded and answered by itself */
+    SV_ROUTE_HEALTH = 1,   /* answered whatever the load is */
+    SV_ROUTE_INFER = 2,    /* runs a model: admitted, counted and timed */
+    SV_ROUTE_MANAGE = 4,   /* changes what is served: closed unless the operator opens it */
+    SV_ROUTE_STREAM = 8,   /* gRPC: many messages each way, each decoded and answered by itself */
+    SV_ROUTE_PROBE = 16,   /* also answered where only metrics and probes are asked */
+    SV_ROUTE_METRICS = 32, /* answered nowhere else, if there is such an address */
 };
 
 /* Patterns are segments: literal text, {model}, {version}, {label} and {region} (captured), and a
@@ -127,6 +129,8 @@ bool sv_service_ready(const sv_service *service);
 bool sv_service_route(const sv_service *service, size_t index, const sv_front **front,
                       const sv_route **route);
 struct sv_store *sv_service_store(const sv_service *service);
+/* Whether a route is answered at all on addresses that are not for metrics alone. */
+bool sv_service_offers(const sv_service *service, const sv_route *route);
 /* The front ends of the service, which describe its gRPC methods too. */
 const sv_front *const *sv_service_fronts(const sv_service *service, size_t *count);
 /* Appends the metrics in Prometheus' text format. */

@@ -286,29 +286,56 @@ static void put_traffic(const sv_model_status *models, size_t count, sv_text *ou
     }
 }
 
-void sv_manage_metrics(const sv_model_status *models, size_t count, sv_text *out)
+/* The reasons that most failures have: their rows are there from the start, so that the first
+ * failure is seen as a change. */
+static bool is_common(int code)
 {
-    put_head(out, "serval_model_loads_total", "counter", "Versions that were put in service.");
+    return code == SV_CODE_INVALID_ARGUMENT || code == SV_CODE_NOT_FOUND ||
+           code == SV_CODE_RESOURCE_EXHAUSTED || code == SV_CODE_UNIMPLEMENTED;
+}
+
+static void put_reason(const char *name, const char *model, int code, uint64_t value, sv_text *out)
+{
+    char reason[32];
+    size_t size = 0;
+    for (const char *c = sv_code_name((sv_code)code); *c && size + 1 < sizeof reason; c++)
+        reason[size++] = (char)(*c >= 'A' && *c <= 'Z' ? *c | 0x20 : *c);
+    sv_text_printf(out, "%s{model=\"%s\",reason=\"%.*s\"} %llu\n", name, model, (int)size, reason,
+                   (unsigned long long)value);
+}
+
+static void put_failures(const sv_model_status *models, size_t count, sv_text *out)
+{
+    static const char name[] = "serval_model_load_failures_total";
+    put_head(out, name, "counter", "Versions or configurations that could not be loaded.");
     for (size_t i = 0; i < count; i++) {
-        sv_text_printf(out, "serval_model_loads_total{model=\"%s\"} %llu\n", models[i].name,
-                       (unsigned long long)models[i].loads);
+        for (int code = 1; code < SV_STORE_CODES; code++) {
+            uint64_t failures = models[i].failures[code];
+            if (failures || is_common(code)) put_reason(name, models[i].name, code, failures, out);
+        }
     }
-    put_head(out, "serval_model_load_failures_total", "counter",
-             "Versions or configurations that could not be loaded.");
+}
+
+static void put_broken(const sv_model_status *models, size_t count, sv_text *out)
+{
+    static const char name[] = "serval_model_broken";
+    put_head(out, name, "gauge", "Versions that are not served as their files are.");
     for (size_t i = 0; i < count; i++) {
-        sv_text_printf(out, "serval_model_load_failures_total{model=\"%s\"} %llu\n", models[i].name,
-                       (unsigned long long)models[i].failures);
+        const sv_model_status *model = &models[i];
+        uint64_t broken[SV_STORE_CODES] = {0};
+        if (model->problem[0]) broken[model->code]++;
+        for (size_t v = 0; v < model->count; v++) {
+            if (model->version[v].message[0]) broken[model->version[v].code]++;
+        }
+        for (int code = 1; code < SV_STORE_CODES; code++) {
+            if (broken[code] || model->failures[code] || is_common(code))
+                put_reason(name, model->name, code, broken[code], out);
+        }
     }
-    put_head(out, "serval_model_broken", "gauge",
-             "Versions that are not served as their files are.");
-    for (size_t i = 0; i < count; i++) {
-        unsigned broken = models[i].problem[0] != '\0';
-        for (size_t v = 0; v < models[i].count; v++)
-            broken += models[i].version[v].message[0] != '\0';
-        sv_text_printf(out, "serval_model_broken{model=\"%s\"} %u\n", models[i].name, broken);
-    }
-    put_shadows(models, count, out);
-    put_traffic(models, count, out);
+}
+
+static void put_served(const sv_model_status *models, size_t count, sv_text *out)
+{
     put_head(out, "serval_model_version_served", "gauge", "Versions in service.");
     for (size_t i = 0; i < count; i++) {
         for (size_t v = 0; v < models[i].count; v++) {
@@ -317,4 +344,18 @@ void sv_manage_metrics(const sv_model_status *models, size_t count, sv_text *out
                            models[i].name, (long long)models[i].version[v].number);
         }
     }
+}
+
+void sv_manage_metrics(const sv_model_status *models, size_t count, sv_text *out)
+{
+    put_head(out, "serval_model_loads_total", "counter", "Versions that were put in service.");
+    for (size_t i = 0; i < count; i++) {
+        sv_text_printf(out, "serval_model_loads_total{model=\"%s\"} %llu\n", models[i].name,
+                       (unsigned long long)models[i].loads);
+    }
+    put_failures(models, count, out);
+    put_broken(models, count, out);
+    put_shadows(models, count, out);
+    put_traffic(models, count, out);
+    put_served(models, count, out);
 }

@@ -73,6 +73,11 @@ bool sv_service_route(const sv_service *service, size_t index, const sv_front **
     return sv_router_at(service->router, index, front, route);
 }
 
+bool sv_service_offers(const sv_service *service, const sv_route *route)
+{
+    return !(service->options.metrics_apart && route->flags & SV_ROUTE_METRICS);
+}
+
 sv_keeper *sv_service_keeper(const sv_service *service)
 {
     return service->options.keeper;
@@ -305,6 +310,13 @@ static void take_note(const sv_service *service, const sv_exchange *x, head_note
     note->taken = true;
 }
 
+/* Addresses for metrics have only what is for them; the others may be without it. */
+static bool is_at_home(const sv_service *service, const sv_exchange *x, const sv_route *route)
+{
+    if (x->peer.metrics) return route && route->flags & SV_ROUTE_PROBE;
+    return !route || sv_service_offers(service, route);
+}
+
 static void on_open(sv_exchange *x)
 {
     sv_service *service = service_of(x);
@@ -315,7 +327,8 @@ static void on_open(sv_exchange *x)
         return;
     }
     if (!note->taken) take_note(service, x, note);
-    const sv_route_match match = note->match;
+    sv_route_match match = note->match;
+    if (!is_at_home(service, x, match.route)) match = (sv_route_match){.front = NULL};
     *call = (sv_call){.x = x,
                       .arena = &x->arena,
                       .service = service,

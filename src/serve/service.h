@@ -24,6 +24,7 @@ typedef struct sv_service_options {
     uint32_t max_running;      /* requests admitted at once; 0: 1024 */
     uint32_t max_queued;       /* requests of a model waiting for a worker; 0: 256 */
     uint32_t timeout_ms;       /* of a request from its last byte; 0: 60 s */
+    bool metrics_apart;        /* the server has addresses for metrics alone */
     bool no_batching;          /* every request runs alone */
     uint32_t metric_names;     /* sets of other servers' names (serve/metric_names.h) */
     sv_access_log *access_log; /* borrowed; NULL: none */

@@ -30,14 +30,18 @@ typedef struct sv_version_label {
 
 #define SV_TRAFFIC_SHARES 8
 
-/* When a version that gets a part of the traffic is worse than the one that gets the most. */
+/* When a version that has newly got requests is worse than the last good one
+ * (docs/repositories.md), or not good enough by itself. */
 typedef struct sv_guard {
-    uint32_t requests; /* that it must have answered before it is judged; 0: it never is */
-    double errors;     /* by how much its share of failed requests may exceed the other's (0.05) */
-    double latency;    /* how many times the other's mean latency it may take; 0: any */
+    uint32_t requests;     /* that it must have answered before it is judged; 0: it never is */
+    double errors;         /* by how much its share of failed requests may exceed the other's */
+    double latency;        /* how many times the other's mean latency it may take; 0: any */
+    double max_errors;     /* its share of failed requests, whatever the other's; 0: any */
+    double max_latency_ms; /* its mean latency, whatever the other's; 0: any */
+    uint32_t seconds;      /* that the last good one is kept without requests; 0: for ever */
 } sv_guard;
 
-#define SV_GUARD_DEFAULT ((sv_guard){.requests = 100, .errors = 0.05, .latency = 0})
+#define SV_GUARD_DEFAULT ((sv_guard){.requests = 100, .errors = 0.05, .seconds = 600})
 
 #define SV_TRAFFIC_MAX_WEIGHT 10000
 

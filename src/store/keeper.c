@@ -184,7 +184,7 @@ static sv_status find_config(sv_keeper *keeper, const char *name, const sv_model
 static sv_status load_model(sv_keeper *keeper, const char *name)
 {
     const sv_model_config *config;
-    sv_sync sync = {.now = true};
+    sv_sync sync = {.now = true, .pardon = true};
     SV_TRY(find_config(keeper, name, &config));
     SV_TRY(sv_store_sync(keeper->options.store, config, &sync));
     rouse(keeper, name);

@@ -63,9 +63,7 @@ sv_live_set *sv_live_swap(sv_store *store, sv_live *live, sv_live_set *set)
     sv_live_set *old = live->set;
     live->set = set;
     atomic_fetch_add(&store->shadows, (uint32_t)has_shadow(set) - (uint32_t)has_shadow(old));
-    if (set && !(old && sv_traffic_equal(&old->traffic, &set->traffic))) {
-        sv_live_judge_from_now(live);
-    }
+    sv_guard_swapped(live, old);
     return old;
 }
 

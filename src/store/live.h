@@ -18,6 +18,7 @@ typedef struct sv_note {
     uint64_t signature; /* of the files that the message is about */
     uint32_t attempts;  /* that failed with this signature */
     uint64_t retry_ns;  /* monotonic: not before */
+    uint64_t condemned; /* mark of the files that a guard has taken out of service; 0: none */
     sv_life *life;      /* UNLOADING until it is over */
 } sv_note;
 
@@ -32,10 +33,24 @@ typedef struct sv_live_set {
     sv_traffic traffic;
 } sv_live_set;
 
-/* A version's figures when its traffic last changed. */
+/* A version's figures when it was last decided who answers. */
 typedef struct sv_judged {
     uint64_t figure[SV_SERVED_FIGURES];
 } sv_judged;
+
+/* The versions that answer requests without a version: of each share, or the highest. */
+typedef struct sv_serving {
+    sv_served *version[SV_TRAFFIC_SHARES]; /* [count], as the shares stand; NULL: not served */
+    uint32_t count;
+} sv_serving;
+
+/* The last good versions, while others are watched by a guard. */
+typedef struct sv_good {
+    sv_traffic traffic; /* that they had */
+    sv_serving serving; /* without holes, each a reference; none: nothing is watched */
+    uint64_t since_ns;  /* monotonic: when it was last decided who answers */
+    bool wanted;        /* none is known, and one on disk would do */
+} sv_good;
 
 typedef struct sv_live {
     char *name;
@@ -48,14 +63,16 @@ typedef struct sv_live {
     char *problem; /* owned; NULL: none */
     sv_code problem_code;
     uint64_t warned; /* signature of the config.pbtxt whose warnings were logged */
-    uint64_t loads, failures, rollbacks;
-    int64_t due[SV_TRAFFIC_SHARES]; /* what each share of the traffic has gathered */
-    sv_traffic configured;          /* as the config last said */
-    sv_traffic traffic;             /* that is wanted */
-    sv_traffic before;              /* that `traffic` has replaced by hand or judgement */
+    uint64_t loads, rollbacks;
+    uint64_t failures[SV_STORE_CODES]; /* by sv_code */
+    int64_t due[SV_TRAFFIC_SHARES];    /* what each share of the traffic has gathered */
+    sv_traffic configured;             /* as the config last said */
+    sv_traffic traffic;                /* that is wanted */
+    sv_traffic before;                 /* that `traffic` has replaced by hand or judgement */
     bool by_hand, has_before;
-    char *verdict; /* owned; NULL: none */
-    sv_judged judged[SV_TRAFFIC_SHARES];
+    char *verdict;                       /* owned; NULL: none */
+    sv_judged judged[SV_TRAFFIC_SHARES]; /* as in sv_serving */
+    sv_good good;
 } sv_live;
 
 struct sv_store {
@@ -88,9 +105,19 @@ void sv_live_take_traffic(sv_live *live, const sv_traffic *configured);
 /* The version whose turn it is, without a reference; NULL when none of the shares is served. The
  * lock is held. */
 sv_served *sv_live_next(sv_live *live);
-/* Turns and judging begin anew. The lock is held. */
-void sv_live_judge_from_now(sv_live *live);
 sv_served *sv_live_set_find(const sv_live_set *set, int64_t number); /* NULL: not there */
+
+/* Guards (store/guard.c); the lock is held. */
+
+/* A set has taken the place of `old`: begins a watch, goes on with it, or ends it. */
+void sv_guard_swapped(sv_live *live, const sv_live_set *old);
+/* Takes a version, of which nothing else is known, for the last good one; takes the reference. */
+void sv_guard_take_good(sv_live *live, sv_served *version);
+/* Versions that somebody asks for by name may be loaded again; `traffic` NULL: all. */
+void sv_guard_pardon(sv_live *live, const sv_traffic *traffic);
+/* What marks the files of a version, as of sv_note.signature. */
+uint64_t sv_guard_mark(uint64_t signature, uint64_t config_signature);
+void sv_guard_forget(sv_live *live); /* ends the watch */
 
 /* Notes; the lock is held. */
 sv_note *sv_note_find(const sv_live *live, int64_t number);

@@ -27,6 +27,7 @@ void sv_store_destroy(sv_store *store)
     if (!store) return;
     for (size_t i = 0; i < store->count; i++) {
         sv_live *live = store->live[i];
+        sv_guard_forget(live);
         sv_live_set_free(live->set);
         sv_notes_clear(live);
         free(live->verdict);
@@ -263,6 +264,13 @@ static void describe_note(const sv_live_set *set, const sv_note *note, sv_arena 
     sv_served_get_shadow(served, out->shadow);
 }
 
+static void describe_good(const sv_live *live, sv_model_status *out)
+{
+    out->good_count = live->good.serving.count;
+    for (uint32_t i = 0; i < out->good_count; i++)
+        out->good[i] = live->good.serving.version[i]->number;
+}
+
 /* False when memory is out. The lock is held. */
 static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
 {
@@ -287,10 +295,11 @@ static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
                              .label = label,
                              .label_count = labels,
                              .loads = live->loads,
-                             .failures = live->failures,
                              .traffic = live->set ? live->set->traffic : live->traffic,
                              .verdict = copy_text(arena, live->verdict),
                              .rollbacks = live->rollbacks};
+    memcpy(out->failures, live->failures, sizeof out->failures);
+    describe_good(live, out);
     return good && out->name && out->problem && out->verdict;
 }
 

@@ -103,6 +103,7 @@ SV_MUST_USE sv_status sv_store_load(sv_store *store, const sv_model_config *conf
 typedef struct sv_sync {
     bool now;         /* somebody waits: neither files that have just changed nor those that have
                          failed before are left alone for a while */
+    bool pardon;      /* versions that a guard has taken out of service are tried again */
     bool changed;     /* out: versions came or went */
     uint64_t wait_ns; /* out: look again after this time; 0: when something changes */
 } sv_sync;
@@ -119,8 +120,8 @@ SV_MUST_USE sv_status sv_store_set_traffic(sv_store *store, const sv_model_confi
                                            const sv_traffic *traffic);
 /* Back to the traffic before the last change, by whomever. FAILED_PRECONDITION: there was none. */
 SV_MUST_USE sv_status sv_store_rollback(sv_store *store, const sv_model_config *config);
-/* Takes versions out of the traffic that their guard finds worse than the one with most of it. To
- * be called now and then. Returns whether any version is being judged. */
+/* Takes versions out of the traffic that their guard finds worse than the last good ones, and gives
+ * it back to those. To be called now and then. Returns whether any version is being judged. */
 bool sv_store_judge(sv_store *store);
 
 /* Takes a name out of service; NOT_FOUND. Its status remains. */
@@ -150,6 +151,8 @@ sv_served *sv_store_at(sv_store *store, size_t index);
 size_t sv_store_versions(sv_store *store, const char *name, size_t name_size, int64_t *numbers,
                          size_t room);
 
+#define SV_STORE_CODES (SV_CODE_UNAUTHENTICATED + 1) /* of sv_code */
+
 /* ---- status -------------------------------------------------------------------------------- */
 
 typedef enum sv_version_state {
@@ -177,10 +180,14 @@ typedef struct sv_model_status {
     size_t count;
     const sv_version_label *label; /* [label_count] */
     size_t label_count;
-    uint64_t loads, failures; /* of versions, ever */
+    uint64_t loads;                    /* of versions, ever */
+    uint64_t failures[SV_STORE_CODES]; /* by sv_code, ever; of versions or the configuration */
     sv_traffic traffic;
-    const char *verdict; /* why a version was last taken out of the traffic; "" */
-    uint64_t rollbacks;  /* by judgement, ever */
+    const char *verdict;             /* why a version was last taken out of the traffic; "" */
+    uint64_t rollbacks;              /* by judgement, ever */
+    int64_t good[SV_TRAFFIC_SHARES]; /* [good_count], the last good versions, which are kept while
+                                        others are watched */
+    uint32_t good_count;
 } sv_model_status;
 
 /* What is known about a model, also of one that is not in service; everything lives in `arena`.

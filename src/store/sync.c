@@ -79,7 +79,7 @@ static uint64_t back_off(uint32_t attempts)
 
 static uint64_t mark_of(const sv_version_file *file)
 {
-    return file->signature ^ file->config_signature;
+    return sv_guard_mark(file->signature, file->config_signature);
 }
 
 /* Notes a failure with these files; says whether it is news. */
@@ -97,7 +97,7 @@ static bool note_failure(const sync_pass *pass, const sv_version_file *file, sv_
         if (note->attempts < MAX_ATTEMPTS) look_again(pass->sync, back_off(note->attempts - 1));
         sv_note_set(note, note->state == SV_VERSION_AVAILABLE ? note->state : SV_VERSION_END, why);
     }
-    pass->live->failures += news;
+    pass->live->failures[sv_status_code(why)] += news;
     pthread_mutex_unlock(&pass->store->lock);
     return news;
 }
@@ -114,6 +114,17 @@ static sv_status still_failed(const sync_pass *pass, const sv_version_file *file
         if (given_up || now < note->retry_ns) why = copy_status(note->code, note->message);
         if (!given_up && now < note->retry_ns) look_again(pass->sync, note->retry_ns - now);
     }
+    pthread_mutex_unlock(&pass->store->lock);
+    return why;
+}
+
+/* What a guard has taken out of service stays out while its files are the same, whoever waits. */
+static sv_status still_condemned(const sync_pass *pass, const sv_version_file *file)
+{
+    sv_status why = SV_OK;
+    pthread_mutex_lock(&pass->store->lock);
+    const sv_note *note = sv_note_find(pass->live, file->number);
+    if (note && note->condemned == mark_of(file)) why = copy_status(note->code, note->message);
     pthread_mutex_unlock(&pass->store->lock);
     return why;
 }
@@ -186,6 +197,7 @@ static sv_status obtain(sync_pass *pass, sv_version_file *file, sv_served **out)
 {
     *out = find_same(pass, file);
     if (*out) return SV_OK;
+    SV_TRY(still_condemned(pass, file));
     SV_TRY(note_state(pass, file, SV_VERSION_START));
     SV_TRY(wait_for(pass, file));
     if (file->problem) {
@@ -312,6 +324,7 @@ static void note_swap(sync_pass *pass, const sv_live_set *old, const sv_live_set
         live->loads++;
         if (!note) continue;
         note->attempts = 0;
+        note->condemned = 0;
         sv_note_set(note, SV_VERSION_AVAILABLE, SV_OK);
     }
     sv_notes_trim(live);
@@ -372,6 +385,30 @@ static void find_spare(sync_pass *pass)
         sv_status_free(obtain(pass, &pass->layout.spare[i], &pass->spare));
 }
 
+/* A guard has nothing to go back to, as after a start: the next older version will do. That there
+ * is none, or that it cannot be loaded, is no matter of what is served. */
+static void find_good(const sync_pass *pass)
+{
+    sv_live *live = pass->live;
+    if (!live->set || !live->good.wanted) return;
+    live->good.wanted = false;
+    for (size_t i = pass->layout.spare_count; i-- > 0;) {
+        const sv_version_file *file = &pass->layout.spare[i];
+        sv_served *served;
+        if (file->problem || file->number >= live->set->version[0]->number) continue;
+        sv_status status = load(pass, file, &served);
+        if (status == SV_OK) {
+            pthread_mutex_lock(&pass->store->lock);
+            sv_guard_take_good(live, served);
+            pthread_mutex_unlock(&pass->store->lock);
+            return;
+        }
+        sv_log(SV_LOG_INFO, "model '%s': version %lld cannot stand behind the guard: %s",
+               pass->config->name, (long long)file->number, sv_status_message(status));
+        sv_status_free(status);
+    }
+}
+
 static sv_status run_pass(sync_pass *pass)
 {
     size_t failed = 0, first = 0;
@@ -386,6 +423,7 @@ static sv_status run_pass(sync_pass *pass)
     if (failed && pass->strict) return why;
     find_spare(pass);
     sv_status status = swap(pass);
+    if (status == SV_OK) find_good(pass);
     if (status == SV_OK) return why;
     sv_status_free(why);
     return status;
@@ -413,7 +451,7 @@ static bool note_problem(const sync_pass *pass, sv_status why)
     free(live->problem);
     live->problem = message ? strdup(message) : NULL;
     live->problem_code = sv_status_code(why);
-    live->failures += news;
+    live->failures[live->problem_code] += news;
     pthread_mutex_unlock(&pass->store->lock);
     return news;
 }
@@ -450,6 +488,13 @@ static void take_traffic(sv_store *store, const sv_model_config *config, sv_traf
     pthread_mutex_unlock(&store->lock);
 }
 
+static void pardon(const sync_pass *pass)
+{
+    pthread_mutex_lock(&pass->store->lock);
+    sv_guard_pardon(pass->live, NULL);
+    pthread_mutex_unlock(&pass->store->lock);
+}
+
 sv_status sv_sync_locked(sv_store *store, const sv_model_config *config, sv_sync *sync, bool strict)
 {
     sv_model_config effective = *config;
@@ -464,6 +509,7 @@ sv_status sv_sync_locked(sv_store *store, const sv_model_config *config, sv_sync
         return ensured;
     }
     take_traffic(store, config, &effective.traffic);
+    if (sync->pardon) pardon(&pass);
     if (note_problem(&pass, status)) {
         sv_log(SV_LOG_WARN, "model '%s': %s", config->name, sv_status_message(status));
     }

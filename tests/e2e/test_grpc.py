@@ -16,7 +16,7 @@ import models
 import numpy as np
 import tritonclient.grpc as triton
 import tritonclient.grpc.aio as triton_aio
-from google.protobuf import descriptor_pb2
+from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 from grpc_tools import protoc
 from tritonclient.grpc import model_config_pb2 as model_config
 from tritonclient.grpc import service_pb2 as oip
+from tritonclient.grpc import service_pb2_grpc as oip_grpc
 from serving import (DIGITS, EMULATED, SOURCE, Server, best, digits_expected, digits_images, main,
                      scratch, wait_until)
 
@@ -405,7 +406,100 @@ def test_tfs_descriptions():
         fails(grpc.StatusCode.NOT_FOUND, lambda: status(other))
 
 
+# ---- details of statuses -----------------------------------------------------------------------
+
+
+def details_of(call):
+    """{kind: detail} of a call that fails, as grpcio-status reads it, which checks that code and
+    message are the trailers'."""
+    from google.rpc import error_details_pb2
+    from grpc_status import rpc_status
+    try:
+        call()
+    except grpc.RpcError as error:
+        found = {}
+        for packed in rpc_status.from_call(error).details:
+            kind = packed.type_url.rsplit(".", 1)[1]
+            found[kind] = getattr(error_details_pb2, kind)()
+            assert packed.Unpack(found[kind])
+        assert found["ErrorInfo"].domain == "serval", found
+        assert found["ErrorInfo"].reason == error.code().name, found
+        return found
+    raise AssertionError("expected an error")
+
+
+def test_details_of_statuses():
+    def ask(stub, model, name="image", shape=(1, 1, 8, 8)):
+        request = oip.ModelInferRequest(model_name=model)
+        request.inputs.add(name=name, datatype="FP32", shape=shape)
+        request.raw_input_contents.append(b"\0" * 4 * int(np.prod(shape)))
+        return stub.ModelInfer(request)
+
+    with Server(f"digits={DIGITS}") as server, grpc.insecure_channel(address(server)) as channel:
+        stub = oip_grpc.GRPCInferenceServiceStub(channel)
+        found = details_of(lambda: ask(stub, "digits", shape=(1, 1, 8, 7)))
+        [violation] = found["BadRequest"].field_violations
+        assert violation.field == "image" and "float32" in violation.description, found
+        assert set(found) == {"ErrorInfo", "BadRequest"}
+        found = details_of(lambda: ask(stub, "digits", shape=(1, 8)))
+        assert found["BadRequest"].field_violations[0].field == "image", found
+        assert set(details_of(lambda: ask(stub, "other"))) == {"ErrorInfo"}
+        for name in ("a\u00e4%'\n", "x" * 300):
+            assert details_of(lambda: ask(stub, name))
+        # After messages of a stream as well, in the trailers.
+        health = health_pb2_grpc.HealthStub(channel)
+        watch = health.Watch(health_pb2.HealthCheckRequest())
+        next(watch)
+        server.signal()
+        assert set(details_of(lambda: list(watch))) >= {"ErrorInfo"}
+        assert server.wait() == 0
+
+
+def test_details_say_when_to_come_again():
+    with scratch() as folder:
+        path = models.write(folder, "trips.onnx", models.trips())
+        with Server(path, "--threads", "2", "--max-requests", "1") as server, \
+                grpc.insecure_channel(address(server)) as channel, \
+                triton.InferenceServerClient(address(server)) as c:
+            running = c.async_infer("trips", trips_inputs(models.FOR_EVER), lambda result, error: None)
+            stub = oip_grpc.GRPCInferenceServiceStub(channel)
+            request = oip.ModelInferRequest(model_name="trips")
+            found = {}
+
+            def refused():
+                found.update(details_of(lambda: stub.ModelInfer(request)))
+                return found["ErrorInfo"].reason == "RESOURCE_EXHAUSTED"
+
+            wait_until(refused, "the other to run")
+            assert found["RetryInfo"].retry_delay.seconds == 1, found
+            running.cancel()
+
+
 # ---- health and reflection -----------------------------------------------------------------------
+
+
+def health_list(channel):
+    """What Health/List answers, which the stubs of grpcio-health-checking do not have yet."""
+    pool = DescriptorPool()
+    pool.Add(compiled("serval/health.proto"))
+    kind = message_factory.GetMessageClass(
+        pool.FindMessageTypeByName("grpc.health.v1.HealthListResponse"))
+    answer = channel.unary_unary("/grpc.health.v1.Health/List")(b"")
+    return {name: entry.status for name, entry in kind.FromString(answer).statuses.items()}
+
+
+def test_health_lists_so_many():
+    with scratch() as folder:
+        for i in range(40):
+            models.write(folder, f"m{i}.onnx", models.scalar())
+        with Server("--repository", folder) as server, \
+                grpc.insecure_channel(address(server)) as channel:
+            assert {f"m{i}" for i in range(40)} < set(health_list(channel))
+        for i in range(40, 1000):
+            os.link(f"{folder}/m0.onnx", f"{folder}/m{i}.onnx")
+        with Server("--repository", folder) as server, \
+                grpc.insecure_channel(address(server)) as channel:
+            fails(grpc.StatusCode.RESOURCE_EXHAUSTED, lambda: health_list(channel), "1000")
 
 
 def test_health():
@@ -416,6 +510,11 @@ def test_health():
             assert stub.Check(asked).status == health_pb2.HealthCheckResponse.SERVING, name
         other = health_pb2.HealthCheckRequest(service="other")
         fails(grpc.StatusCode.NOT_FOUND, lambda: stub.Check(other))
+        listed = health_list(channel)
+        assert {"", "digits", "inference.GRPCInferenceService", "grpc.health.v1.Health"} <= set(listed)
+        assert set(listed.values()) == {health_pb2.HealthCheckResponse.SERVING}
+        for name in listed:
+            assert stub.Check(health_pb2.HealthCheckRequest(service=name)).status
         states, ended = queue.Queue(), threading.Event()
 
         def watch():

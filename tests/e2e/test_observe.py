@@ -4,6 +4,7 @@ ctest: timeout=120"""
 import json
 import os
 import re
+import socket
 
 import models
 from serving import DIGITS, SOURCE, Server, digits_images, main, scratch, wait_until
@@ -190,6 +191,60 @@ def test_traces_and_request_ids():
             lines = [json.loads(line) for line in f]
         assert [line.get("trace") for line in lines].count(trace) == 2, lines
         assert lines[0]["parent"] == parent and lines[0]["id"] == "mine/1" and lines[0]["span"]
+
+
+def at_port(server, port, path, method="GET"):
+    main_port, server.port = server.port, port
+    try:
+        return server.ask(method, path)
+    finally:
+        server.port = main_port
+
+
+def metrics_port(server):
+    wait_until(lambda: any(line.startswith("metrics:") for line in list(server.lines)), "its line")
+    [line] = [line for line in server.lines if line.startswith("metrics:")]
+    return int(line.rsplit(":", 1)[1])
+
+
+def check_apart(server):
+    port = metrics_port(server)
+    answer = at_port(server, port, "/metrics")
+    assert answer.status == 200 and b"serval_models 1" in answer.body, answer
+    for path in ("/healthz", "/readyz"):
+        assert at_port(server, port, path).status == 200
+        assert server.get(path).status == 200
+    for path in ("/v2", "/v1/models/digits", "/docs", "/openapi.json", "/predict", "/ping", "/"):
+        assert at_port(server, port, path).status == 404, path
+    assert at_port(server, port, "/v2/repository/models/digits/load", "POST").status == 404
+    assert at_port(server, port, "/predict", "POST").status == 404
+    assert server.get("/metrics").status == 404
+    assert "/metrics" not in server.get("/openapi.json").json["paths"]
+    assert server.post("/predict", [ONE]).status == 200
+
+
+def test_metrics_on_an_address_of_their_own():
+    with Server(DIGITS, "--metrics-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0") as server:
+        check_apart(server)
+        [line] = [line for line in server.lines if line.startswith("admin:")]
+        admin = int(line.rsplit(":", 1)[1])
+        assert at_port(server, admin, "/metrics").status == 404
+        assert at_port(server, admin, "/v2/repository/models/digits/load", "POST").status == 200
+    with scratch() as folder:
+        path = os.path.join(folder, "serve.yaml")
+        with open(path, "w") as f:
+            f.write(f"models: {{digits: {DIGITS}}}\nmetrics-listen: ['127.0.0.1:0', "
+                    f"'unix:{folder}/m.sock']\n")
+        with Server("--config", path) as server:
+            wait_until(lambda: len([x for x in server.lines if x.startswith("metrics:")]) == 2, "lines")
+            server.lines[:] = [line for line in server.lines if "unix:" not in line]
+            check_apart(server)
+            with socket.socket(socket.AF_UNIX) as s:
+                s.connect(f"{folder}/m.sock")
+                s.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+                assert s.recv(12).endswith(b" 200")
+                while s.recv(65536):
+                    pass
 
 
 def test_names_of_other_servers():

@@ -157,8 +157,10 @@ def test_a_broken_version_leaves_the_old_one_serving():
             assert found["m", 1] == ("READY", ""), found
             assert found["m", 2][0] == "UNAVAILABLE" and "model.onnx" in found["m", 2][1], found
             assert set(index(server, ready=True)) == {("m", 1)}
-            assert metric(server, 'serval_model_load_failures_total{model="m"}') >= 1
-            assert metric(server, 'serval_model_broken{model="m"}') == 1
+            reason = '{model="m",reason="invalid_argument"}'
+            assert metric(server, "serval_model_load_failures_total" + reason) >= 1
+            assert metric(server, "serval_model_broken" + reason) == 1
+            assert metric(server, 'serval_model_broken{model="m",reason="not_found"}') == 0
             assert metric(server, 'serval_model_version_served{model="m",version="1"}') == 1
             server.wait_for_line("version 2 cannot be loaded")
             answer = server.post("/v1/models/m/versions/2:predict", {"instances": [[1.0]]})
@@ -169,7 +171,7 @@ def test_a_broken_version_leaves_the_old_one_serving():
             assert status(server, "m")[2]["status"] == {"error_code": "OK", "error_message": ""}
             traffic.stop()
             assert set(traffic.versions) <= {1, 2}
-            assert metric(server, 'serval_model_broken{model="m"}') == 0
+            assert metric(server, "serval_model_broken" + reason) == 0
 
 
 def test_a_file_that_is_copied_slowly():
@@ -559,6 +561,148 @@ def test_a_bad_version_is_taken_out_of_the_traffic():
             assert metric(server, 'serval_model_rollbacks_total{model="m"}') == 1
             server.wait_for_line("taken out of the traffic")
             assert all(server.post("/v1/models/m:predict", body).status == 200 for _ in range(50))
+
+
+BAD = {"inputs": {"x": [[1.0]]}}
+GUARD = {"requests": 20, "errors": 0.1}
+
+
+def ask_bad(server, count):
+    """Asks what version 1 can answer; returns how many failed."""
+    client = server.client()
+    failed = 0
+    for _ in range(count):
+        client.request("POST", "/v1/models/m:predict", body=json.dumps(BAD))
+        answer = client.getresponse()
+        answer.read()
+        failed += answer.status != 200
+    client.close()
+    return failed
+
+
+def expect_way_back(server, good=1, number=2):
+    """After bad requests enough: all goes to the good version again, and it is said why."""
+    ask_bad(server, 60)
+    wait_until(lambda: traffic_of(server, "m")["verdict"], "the verdict")
+    now = traffic_of(server, "m")
+    assert f"version {number} was taken out" in now["verdict"] and now["rollbacks"] == 1, now
+    assert now["last_good"] == [], now
+    assert ask_bad(server, 100) == 0
+    assert status(server, "m")[good]["state"] == "AVAILABLE"
+    assert metric(server, 'serval_model_rollbacks_total{model="m"}') == 1
+    server.wait_for_line("taken out of the traffic")
+    return now
+
+
+def test_a_bad_version_with_most_of_the_traffic_is_taken_out():
+    for traffic in ("{1: 1, 2: 9}", "{2: 1, 1: 1}", "{2: 9, 1: 1}"):
+        with scratch() as folder:
+            publish(f"{folder}/m", 1)
+            publish(f"{folder}/m", 2, renamed())
+            path = write_yaml(folder, f"models:\n  m:\n    path: m\n    traffic: {traffic}\n"
+                                      "    guard: {requests: 20, errors: 0.1}\n")
+            with Server("--config", path) as server:
+                assert traffic_of(server, "m")["last_good"] == ["1"]
+                assert list(expect_way_back(server)["traffic"]) == ["1"]
+
+
+def test_a_bad_version_with_all_the_traffic_is_taken_out():
+    manage = "/v2/repository/models/m/"
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        path = write_yaml(folder, "models:\n  m: {path: m}\n")
+        with Server("--config", path, "--allow-management") as server:
+            assert ask_bad(server, 5) == 0
+            publish(f"{folder}/m", 2, renamed())
+            answer = server.post(manage + "traffic", {"traffic": {"2": 1}, "guard": GUARD})
+            assert answer.status == 200 and answer.json["last_good"] == ["1"], answer
+            assert answer.json["guard"]["seconds"] == 600, answer
+            assert status(server, "m")[1]["state"] == "UNLOADING"
+            assert expect_way_back(server)["traffic"] == {"1": 1}
+            # What was taken out may be tried again on request, and is watched again.
+            assert server.post(manage + "rollback", {}).json["last_good"] == ["1"]
+            assert ask_bad(server, 5) == 5
+    # At a start, too: the next older version stands behind it.
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        publish(f"{folder}/m", 2, renamed())
+        path = write_yaml(folder, "models:\n  m: {path: m, traffic: {2: 1}, "
+                                  "guard: {requests: 20, errors: 0.1}}\n")
+        with Server("--config", path) as server:
+            assert traffic_of(server, "m")["last_good"] == ["1"]
+            assert expect_way_back(server)["traffic"] == {"1": 1}
+
+
+def test_a_guard_stays_in_force_over_promotion():
+    manage = "/v2/repository/models/m/"
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        publish(f"{folder}/m", 2, renamed())
+        path = write_yaml(folder, "models:\n  m: {path: m, traffic: {1: 1}, "
+                                  "guard: {requests: 20, errors: 0.1}}\n")
+        with Server("--config", path, "--allow-management") as server:
+            assert ask_bad(server, 30) == 0
+            answer = server.post(manage + "promote", {"version": 2})
+            assert answer.status == 200 and answer.json["traffic"] == {"2": 1}, answer
+            assert answer.json["guard"]["requests"] == 20, answer
+            assert answer.json["last_good"] == ["1"], answer
+            assert expect_way_back(server)["traffic"] == {"1": 1}
+
+
+def test_a_guard_watches_what_is_swapped_in():
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        path = write_yaml(folder, "models:\n  m: {path: m, guard: {requests: 20, errors: 0.1}}\n")
+        with Server("--config", path, "--poll", "1", "--allow-management") as server:
+            assert ask_bad(server, 30) == 0
+            publish(f"{folder}/m", 2, renamed())
+            wait_until(lambda: status(server, "m").get(2, {}).get("state") == "AVAILABLE",
+                       "the new version")
+            expect_way_back(server)
+            reason = status(server, "m")[2]["status"]
+            assert reason["error_code"] == "FAILED_PRECONDITION", reason
+            assert "taken out" in reason["error_message"], reason
+            broken = 'serval_model_broken{model="m",reason="failed_precondition"}'
+            assert metric(server, broken) == 1
+            # Nobody brings it back but who asks for it, or mends it.
+            server.signal(signal.SIGHUP)
+            server.wait_for_line("read again")
+            time.sleep(1.2)
+            assert ask_bad(server, 10) == 0
+            assert load(server, "m").status == 200 and ask_bad(server, 5) == 5
+            assert traffic_of(server, "m")["last_good"] == ["1"]
+            models.write(f"{folder}/m/2", "model.onnx", answering(2))
+            wait_until(lambda: ask_often(server, 1) == {2: 1}, "the mended version")
+            assert traffic_of(server, "m")["last_good"] == ["1"]
+        # The only file, overwritten: the old content is still there to go back to.
+        single = models.write(folder, "m.onnx", answering(1))
+        path = write_yaml(folder, "models:\n  m: {path: m.onnx, guard: {requests: 20, "
+                                  "errors: 0.1}}\n")
+        with Server("--config", path, "--poll", "1") as server:
+            assert ask_bad(server, 30) == 0
+            models.write(folder, "m.onnx", renamed())
+            wait_until(lambda: ask_bad(server, 1) == 1, "the new content")
+            expect_way_back(server, number=1)
+            assert "taken out" in status(server, "m")[1]["status"]["error_message"]
+            time.sleep(1.2)
+            assert ask_bad(server, 10) == 0 and single
+
+
+def test_who_stands_its_guard_is_the_good_one():
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        path = write_yaml(folder, "models:\n  m: {path: m, guard: {requests: 20, seconds: 1}}\n")
+        with Server("--config", path, "--poll", "1") as server:
+            publish(f"{folder}/m", 2)
+            wait_until(lambda: traffic_of(server, "m")["last_good"] == ["1"], "the swap")
+            time.sleep(1.2)
+            # Too few requests to be sure.
+            assert traffic_of(server, "m")["last_good"] == ["1"]
+            assert ask_often(server, 25) == {2: 25}
+            wait_until(lambda: traffic_of(server, "m")["last_good"] == [], "the end of the watch")
+            wait_until(lambda: status(server, "m").get(1, {}).get("state") in (None, "END"),
+                       "the old one to go")
+            assert traffic_of(server, "m")["rollbacks"] == 0
 
 
 def heavy():

@@ -6,6 +6,8 @@
 #include "serve/manage.h"
 #include <string.h>
 
+#define MAX_GUARD_SECONDS (30 * 24 * 3600)
+
 /* ---- showing -------------------------------------------------------------------------------- */
 
 static void put_counts(const sv_version_status *version, sv_text *out)
@@ -32,7 +34,11 @@ static void put_guard(const sv_guard *guard, sv_text *out)
     sv_text_put_f64(out, guard->errors);
     sv_text_puts(out, ",\"latency\":");
     sv_text_put_f64(out, guard->latency);
-    sv_text_putc(out, '}');
+    sv_text_puts(out, ",\"max_errors\":");
+    sv_text_put_f64(out, guard->max_errors);
+    sv_text_puts(out, ",\"max_latency_ms\":");
+    sv_text_put_f64(out, guard->max_latency_ms);
+    sv_text_printf(out, ",\"seconds\":%u}", (unsigned)guard->seconds);
 }
 
 static void put_traffic(const sv_traffic *traffic, sv_text *out)
@@ -65,6 +71,9 @@ static void put_model(const sv_model_status *model, sv_text *out)
         first = false;
         put_counts(&model->version[i], out);
     }
+    sv_text_puts(out, "],\"last_good\":[");
+    for (uint32_t i = 0; i < model->good_count; i++)
+        sv_text_printf(out, "%s\"%lld\"", i ? "," : "", (long long)model->good[i]);
     sv_text_printf(out, "],\"rollbacks\":%llu,\"verdict\":", (unsigned long long)model->rollbacks);
     sv_front_put_string(out, model->verdict);
     sv_text_putc(out, '}');
@@ -149,6 +158,28 @@ static sv_status read_latency(sv_json *json, void *into)
     return sv_json_f64(json, &((sv_guard *)into)->latency);
 }
 
+static sv_status read_max_errors(sv_json *json, void *into)
+{
+    return sv_json_f64(json, &((sv_guard *)into)->max_errors);
+}
+
+static sv_status read_max_latency(sv_json *json, void *into)
+{
+    return sv_json_f64(json, &((sv_guard *)into)->max_latency_ms);
+}
+
+static sv_status read_seconds(sv_json *json, void *into)
+{
+    int64_t seconds;
+    SV_TRY(sv_json_i64(json, &seconds));
+    if (seconds < 0 || seconds > MAX_GUARD_SECONDS) {
+        return sv_json_error(json, "guard: expected seconds from 0 to %d, found %lld",
+                             MAX_GUARD_SECONDS, (long long)seconds);
+    }
+    ((sv_guard *)into)->seconds = (uint32_t)seconds;
+    return SV_OK;
+}
+
 static sv_status read_requests(sv_json *json, void *into)
 {
     int64_t requests;
@@ -164,13 +195,18 @@ static sv_status read_requests(sv_json *json, void *into)
 static sv_status read_guard(sv_json *json, void *into)
 {
     static const sv_json_member members[] = {
-        {"errors", read_errors}, {"latency", read_latency}, {"requests", read_requests}};
+        {"errors", read_errors},         {"latency", read_latency},
+        {"max_errors", read_max_errors}, {"max_latency_ms", read_max_latency},
+        {"requests", read_requests},     {"seconds", read_seconds}};
     sv_guard *guard = &((sv_traffic *)into)->guard;
     if (is_null(json)) return sv_json_null(json);
     *guard = SV_GUARD_DEFAULT;
-    SV_TRY(sv_json_members(json, members, 3, "guard: expected errors, latency or requests", guard,
-                           NULL));
-    if (guard->errors >= 0 && guard->latency >= 0) return SV_OK;
+    SV_TRY(sv_json_members(json, members, 6,
+                           "guard: expected errors, latency, max_errors, max_latency_ms, requests "
+                           "or seconds",
+                           guard, NULL));
+    bool relative = guard->errors >= 0 && guard->latency >= 0;
+    if (relative && guard->max_errors >= 0 && guard->max_latency_ms >= 0) return SV_OK;
     return sv_json_error(json, "guard: expected numbers of at least 0");
 }
 
@@ -236,6 +272,11 @@ sv_status sv_oip_promote(sv_call *call, sv_string body)
     int64_t number;
     SV_TRY(read_promotion(call, body, &number));
     sv_traffic traffic = {.share = {{number, 1}}, .count = 1};
+    sv_model_status model;
+    /* The guard stays: who is promoted is watched. A model that is at rest has none. */
+    sv_status known = sv_front_describe(call, &model);
+    if (known == SV_OK) traffic.guard = model.traffic.guard;
+    sv_status_free(known);
     return sv_call_manage(call, SV_KEEPER_TRAFFIC, call->model, &traffic, changed);
 }
 

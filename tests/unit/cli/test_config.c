@@ -149,10 +149,10 @@ static void test_models_that_say_more(void **state)
     assert_string_equal(a->alias[0], "old");
     assert_int_equal(config.models[1].config.policy.kind, SV_POLICY_ALL);
     assert_int_equal(config.models[2].config.policy.latest, 2);
-    CHECK_OK(
-        parse("models: {a: {path: x, traffic: {1: 90, 2: 10}, shadow: 3,\n"
-              "  guard: {requests: 50, errors: 0.1, latency: 2.5}}, b: {path: y, guard: {}}}\n",
-              &config));
+    CHECK_OK(parse("models: {a: {path: x, traffic: {1: 90, 2: 10}, shadow: 3,\n"
+                   "  guard: {requests: 50, errors: 0.1, latency: 2.5, max_errors: 0.5,\n"
+                   "    max_latency_ms: 20, seconds: 60}}, b: {path: y, guard: {}}}\n",
+                   &config));
     const sv_traffic *traffic = &config.models[0].config.traffic;
     assert_int_equal(traffic->count, 2);
     assert_int_equal(traffic->share[1].number, 2);
@@ -160,7 +160,10 @@ static void test_models_that_say_more(void **state)
     assert_int_equal(traffic->shadow, 3);
     assert_int_equal(traffic->guard.requests, 50);
     assert_true(traffic->guard.errors == 0.1 && traffic->guard.latency == 2.5);
+    assert_true(traffic->guard.max_errors == 0.5 && traffic->guard.max_latency_ms == 20);
+    assert_int_equal(traffic->guard.seconds, 60);
     assert_int_equal(config.models[1].config.traffic.guard.requests, 100);
+    assert_int_equal(config.models[1].config.traffic.guard.seconds, 600);
     CHECK_OK(parse("models: {a: {path: x, versions: latest}}\n", &config));
     assert_int_equal(config.models[0].config.policy.kind, SV_POLICY_LATEST);
     assert_true(config.models[0].config.policy_given);
@@ -289,8 +292,10 @@ static void test_refuses_wrong_mappings(void **state)
     REFUSES("models: {a: {path: x, shadow: x}}\n", "1: 'models.a': expected a version");
     REFUSES("models: {a: {path: x, guard: {errors: 2}}}\n",
             "1: 'models.a': expected a number from 0 to 1, found '2'");
-    REFUSES("models: {a: {path: x, guard: {speed: 2}}}\n",
-            "1: 'models.a': expected errors, latency or requests, found 'speed'");
+    REFUSES(
+        "models: {a: {path: x, guard: {speed: 2}}}\n",
+        "1: 'models.a': expected errors, latency, max_errors, max_latency_ms, requests or seconds, "
+        "found 'speed'");
     REFUSES("models: {a: {path: x, aliases: [a/b]}}\n",
             "1: 'models.a': expected a name of at most 128 letters");
 }

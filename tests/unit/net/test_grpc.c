@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "h2_client.h"
 #include "net/grpc.h"
+#include "net/grpc_details.h"
 
 #include <stdio.h>
 #include <zlib.h>
@@ -85,6 +86,40 @@ static void test_messages_of_statuses(void **state)
     assert_true(sv_grpc_is_type((sv_string){"Application/gRPC+proto", 22}));
     assert_false(sv_grpc_is_type((sv_string){"application/grpc-web", 20}));
     assert_false(sv_grpc_is_type((sv_string){"application/json", 16}));
+}
+
+/* Made by googleapis-common-protos of the same. */
+static void test_details_of_statuses(void **state)
+{
+    sv_arena arena;
+    char longest[SV_GRPC_DETAILS_MESSAGE + 2];
+    (void)state;
+    sv_arena_init(&arena, NULL);
+    assert_string_equal(
+        sv_grpc_details(&arena, SV_CODE_INVALID_ARGUMENT, "model 'm': input 'x': bad", 0),
+        "CAMSGW1vZGVsICdtJzogaW5wdXQgJ3gnOiBiYWQaRgoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLkVycm"
+        "9ySW5mbxIaChBJTlZBTElEX0FSR1VNRU5UEgZzZXJ2YWwaNwopdHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBj"
+        "LkJhZFJlcXVlc3QSCgoICgF4EgNiYWQ");
+    assert_string_equal(
+        sv_grpc_details(&arena, SV_CODE_UNAVAILABLE, "", 200),
+        "CA4aQQoodHlwZS5nb29nbGVhcGlzLmNvbS9nb29nbGUucnBjLkVycm9ySW5mbxIVCgtVTkFWQUlMQUJMRRIGc2Vydm"
+        "FsGjEKKHR5cGUuZ29vZ2xlYXBpcy5jb20vZ29vZ2xlLnJwYy5SZXRyeUluZm8SBQoDCMgB");
+    /* No violation: another code, no name, no end of it, another word. */
+    static const char *const others[] = {"input 'x", "input '': bad", "input x: bad",
+                                         "xinput 'x': bad"};
+    size_t plain = strlen(sv_grpc_details(&arena, SV_CODE_INVALID_ARGUMENT, "bad", 9));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        const char *details = sv_grpc_details(&arena, SV_CODE_INVALID_ARGUMENT, others[i], 9);
+        size_t more = strlen(others[i]) - strlen("bad");
+        assert_true(strlen(details) <= plain + more * 4 / 3 + 3);
+    }
+    assert_null(sv_grpc_details(&arena, SV_CODE_INTERNAL, "a\xff", 0));
+    memset(longest, 'x', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_null(sv_grpc_details(&arena, SV_CODE_INTERNAL, longest, 0));
+    longest[sizeof longest - 2] = '\0';
+    assert_non_null(sv_grpc_details(&arena, SV_CODE_INTERNAL, longest, 0));
+    sv_arena_release(&arena);
 }
 
 static void test_unary(void **state)
@@ -325,10 +360,15 @@ static void test_drain(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timeouts),    cmocka_unit_test(test_messages_of_statuses),
-        cmocka_unit_test(test_unary),       cmocka_unit_test(test_bad_calls),
-        cmocka_unit_test(test_compression), cmocka_unit_test(test_codings_told),
-        cmocka_unit_test(test_streams),     cmocka_unit_test(test_backpressure),
+        cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_details_of_statuses),
+        cmocka_unit_test(test_messages_of_statuses),
+        cmocka_unit_test(test_unary),
+        cmocka_unit_test(test_bad_calls),
+        cmocka_unit_test(test_compression),
+        cmocka_unit_test(test_codings_told),
+        cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_backpressure),
         cmocka_unit_test(test_drain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -85,6 +85,14 @@ static void expect_end(int64_t number)
     fail_msg("version %lld does not end", (long long)number);
 }
 
+static uint64_t failures_of(const sv_model_status *model)
+{
+    uint64_t sum = 0;
+    for (int code = 0; code < SV_STORE_CODES; code++)
+        sum += model->failures[code];
+    return sum;
+}
+
 static void test_swap(void **state)
 {
     (void)state;
@@ -117,7 +125,7 @@ static void test_swap(void **state)
     sv_model_status model;
     CHECK_OK(sv_store_describe(store, "m", 1, &arena, &model));
     assert_int_equal(model.loads, 3);
-    assert_int_equal(model.failures, 0);
+    assert_int_equal(failures_of(&model), 0);
 }
 
 static void test_broken_versions(void **state)
@@ -156,7 +164,7 @@ static void test_broken_versions(void **state)
     CHECK_OK(sv_store_describe(store, "m", 1, &arena, &model));
     assert_non_null(strstr(model.problem, "found neither"));
     assert_int_equal(model.code, SV_CODE_NOT_FOUND);
-    assert_true(model.failures >= 3);
+    assert_true(failures_of(&model) >= 3);
     repository_model("m/3/model.onnx", 3, 0);
     CHECK_OK(sv_store_sync(store, &config, &sync));
     expect_served(0, 3);
@@ -378,6 +386,15 @@ static void test_shadows(void **state)
     sv_served_unref(served);
 }
 
+/* Also of one that is kept without being served. */
+static void expect_good(int64_t number)
+{
+    sv_model_status model;
+    CHECK_OK(sv_store_describe(store, "m", 1, &arena, &model));
+    assert_int_equal(model.good_count, number ? 1 : 0);
+    if (number) assert_int_equal(model.good[0], number);
+}
+
 /* What became of requests to a version. */
 static void answer(int64_t number, uint64_t good, uint64_t failed, uint64_t mean_ns)
 {
@@ -506,6 +523,145 @@ static void test_config_pbtxt(void **state)
     CHECK_OK(sv_store_sync(store, &config, &sync));
 }
 
+/* Whoever gets all requests has nobody beside it: what served before is the last good one. */
+static void test_judgement_after_promotion(void **state)
+{
+    (void)state;
+    const sv_guard guard = {.requests = 10, .errors = 0.1, .latency = 2};
+    sv_sync sync = {.now = true};
+    sv_model_config config = config_of("m");
+    publish(1);
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    answer(0, 100, 0, 1000);
+    repository_model("m/2/model.onnx", 2, 0);
+    const sv_traffic all = {.share = {{2, 1}}, .count = 1, .guard = guard};
+    CHECK_OK(sv_store_set_traffic(store, &config, &all));
+    expect_served(0, 2);
+    expect_missing(1);
+    expect_state(1, SV_VERSION_UNLOADING, "");
+    expect_good(1);
+    answer(2, 9, 0, 1000);
+    assert_true(sv_store_judge(store));
+    expect_served(0, 2);
+    /* It is as fast as the old one was in its time, at first. */
+    answer(2, 10, 0, 4000);
+    assert_false(sv_store_judge(store));
+    expect_shares(1, "version 2 was taken out of the traffic: its requests took 0.003 ms");
+    expect_served(0, 1);
+    expect_state(1, SV_VERSION_AVAILABLE, "");
+    expect_good(0);
+    /* Synchronising changes nothing of it; the same again on request. */
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 1);
+    CHECK_OK(sv_store_set_traffic(store, &config, &all));
+    expect_good(1);
+    answer(2, 9, 1, 1000);
+    assert_true(sv_store_judge(store));
+    answer(2, 0, 1, 0);
+    assert_false(sv_store_judge(store));
+    expect_shares(1, "18.2 % of its 11 requests failed, of version 1's 0.0 %");
+    expect_served(0, 1);
+}
+
+/* A new version that comes by itself, in a new place and in the old one. */
+static void test_judgement_after_a_swap(void **state)
+{
+    (void)state;
+    sv_sync sync = {.now = true};
+    sv_model_config config = config_of("m");
+    config.traffic.guard = (sv_guard){.requests = 10, .errors = 0.1};
+    publish(1);
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    assert_false(sv_store_judge(store));
+    repository_model("m/2/model.onnx", 2, 0);
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 2);
+    expect_good(1);
+    /* Nothing is known of the old one: its limit stands for itself. */
+    answer(2, 0, 10, 0);
+    assert_false(sv_store_judge(store));
+    expect_shares(0, "100.0 % of its 10 requests failed, at most 10.0 % may");
+    expect_served(0, 1);
+    expect_missing(2);
+    expect_state(2, SV_VERSION_END, "at most 10.0 % may");
+    /* It stays out, whoever looks, until its files change or somebody asks for it. */
+    CHECK_FAILS(sv_store_sync(store, &config, &sync), SV_CODE_FAILED_PRECONDITION, "version 2");
+    expect_served(0, 1);
+    sync = (sv_sync){.now = true, .pardon = true};
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 2);
+    expect_good(1);
+    answer(2, 0, 10, 0);
+    assert_false(sv_store_judge(store));
+    expect_served(0, 1);
+    sync = (sv_sync){.now = true};
+    repository_model("m/2/model.onnx", 7, 0);
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 7);
+    /* The same number with another content. */
+    answer(2, 20, 0, 1000);
+    repository_model("m/2/model.onnx", 8, 0);
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 8);
+    answer(2, 0, 20, 0);
+    (void)sv_store_judge(store);
+    (void)sv_store_judge(store);
+    expect_state(2, SV_VERSION_END, "of its 20 requests failed");
+    expect_served(0, 1);
+}
+
+static void test_judgement_by_absolute_limits(void **state)
+{
+    (void)state;
+    sv_sync sync = {.now = true};
+    sv_model_config config = config_of("m");
+    publish(2);
+    config.traffic = (sv_traffic){.share = {{2, 9}, {1, 1}},
+                                  .count = 2,
+                                  .guard = {.requests = 10, .errors = 1, .max_errors = 0.5}};
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    /* At a start the lowest number is the last good one, whatever the shares are. */
+    expect_good(1);
+    answer(1, 0, 10, 0);
+    answer(2, 5, 5, 1000);
+    assert_true(sv_store_judge(store));
+    answer(2, 0, 1, 1000);
+    assert_false(sv_store_judge(store));
+    expect_shares(1, "version 2 was taken out of the traffic: 54.5 % of its 11 requests failed, "
+                     "at most 50.0 % may");
+    config.traffic.guard = (sv_guard){.requests = 10, .errors = 1, .max_latency_ms = 1};
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    answer(2, 10, 0, 999999);
+    assert_true(sv_store_judge(store));
+    answer(2, 1, 0, 2000000);
+    assert_false(sv_store_judge(store));
+    expect_shares(1, "its requests took 1.091 ms on average, at most 1.000 ms are allowed");
+}
+
+/* At a start nothing has served before: the next older version on disk stands behind the new. */
+static void test_judgement_from_the_start(void **state)
+{
+    (void)state;
+    sv_sync sync = {.now = true};
+    sv_model_config config = config_of("m");
+    publish(3);
+    config.traffic = (sv_traffic){
+        .share = {{3, 1}}, .count = 1, .guard = {.requests = 10, .errors = 0.1, .seconds = 600}};
+    CHECK_OK(sv_store_sync(store, &config, &sync));
+    expect_served(0, 3);
+    expect_missing(2);
+    expect_good(2);
+    answer(3, 0, 10, 0);
+    assert_false(sv_store_judge(store));
+    expect_served(0, 2);
+    expect_shares(1, "version 3");
+    /* Nobody is left behind who is taken out of service as a whole. */
+    CHECK_OK(sv_store_set_traffic(store, &config, &config.traffic));
+    expect_good(2);
+    CHECK_OK(sv_store_remove(store, "m"));
+    expect_good(0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -518,6 +674,10 @@ int main(void)
         TEST(test_traffic),
         TEST(test_shadows),
         TEST(test_judgement),
+        TEST(test_judgement_after_promotion),
+        TEST(test_judgement_after_a_swap),
+        TEST(test_judgement_by_absolute_limits),
+        TEST(test_judgement_from_the_start),
         TEST(test_removal),
         TEST(test_config_pbtxt),
     };
