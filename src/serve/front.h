@@ -133,6 +133,8 @@ const sv_front *const *sv_service_fronts(const sv_service *service, size_t *coun
 void sv_service_metrics(const sv_service *service, sv_text *out);
 /* Rows that requests of a version may share in one run; 0: each runs alone. */
 uint32_t sv_service_max_batch(const sv_service *service, const sv_served *version);
+/* Runs of a version that may go on at once. */
+uint32_t sv_service_max_runs(const sv_service *service, const sv_served *version);
 uint64_t sv_service_uptime_ns(const sv_service *service);
 
 #endif

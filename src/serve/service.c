@@ -94,6 +94,12 @@ uint32_t sv_service_max_batch(const sv_service *service, const sv_served *versio
     return (uint32_t)sv_flow_max_rows(version);
 }
 
+uint32_t sv_service_max_runs(const sv_service *service, const sv_served *version)
+{
+    uint32_t instances = version->tuning.instances, workers = service->options.workers;
+    return instances && instances < workers ? instances : workers;
+}
+
 const sv_front *const *sv_service_fronts(const sv_service *service, size_t *count)
 {
     *count = service->options.front_count;

@@ -263,6 +263,17 @@ static void describe_note(const sv_live_set *set, const sv_note *note, sv_arena 
     sv_served_get_shadow(served, out->shadow);
 }
 
+static bool describe_policy(const sv_live_set *set, sv_arena *arena, sv_version_policy *out)
+{
+    if (!set) return true;
+    int64_t *number = sv_arena_array(arena, set->policy.count, sizeof *number);
+    if (!number) return false;
+    *out = set->policy;
+    if (out->count) memcpy(number, out->number, out->count * sizeof *number);
+    out->number = number;
+    return true;
+}
+
 /* False when memory is out. The lock is held. */
 static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
 {
@@ -291,7 +302,8 @@ static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
                              .traffic = live->set ? live->set->traffic : live->traffic,
                              .verdict = copy_text(arena, live->verdict),
                              .rollbacks = live->rollbacks};
-    return good && out->name && out->problem && out->verdict;
+    return good && describe_policy(live->set, arena, &out->policy) && out->name && out->problem &&
+           out->verdict;
 }
 
 sv_status sv_store_describe(sv_store *store, const char *name, size_t name_size, sv_arena *arena,
