@@ -10,6 +10,7 @@
 #include "front/oip/settings.h"
 #include "front/oip/sharing.h"
 #include "front/oip/statistics.h"
+#include "front/oip/traces.h"
 #include "store/terms.h"
 
 #include <serval/serval.h>
