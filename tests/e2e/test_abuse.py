@@ -486,7 +486,7 @@ def all_floods(server, others):
 def test_http2_floods():
     """Each ends in GOAWAY, and the work that was queued for it is not done."""
     with scratch() as folder:
-        path = models.write(folder, "slow.onnx", models.slow(products=2, size=256 if SANITIZED else 1024))
+        path = models.write(folder, "slow.onnx", models.slow(products=2, size=512 if SANITIZED else 1024))
         with Server(f"digits={DIGITS}", path, "--threads", "2", "--timeout", "3600",
                     "--metrics-names", "triton") as server, Others(server) as others:
             # Runs keep their memory, some 8 MiB for each thread that may run them at once.
