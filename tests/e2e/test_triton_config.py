@@ -113,6 +113,8 @@ def test_reshape():
             answer = server.post("/v2/models/single/infer", struct.pack("<3f", 1, 2, 3),
                                  headers={"Inference-Header-Content-Length": "0"})
             assert b'"shape":[3]' in answer.body, answer
+            text = json.dumps(server.get("/openapi.json").json["components"]["schemas"]["single.infer"])
+            assert '"minItems": 1, "maxItems": 1' in text and '"minItems": 2' not in text, text
             # Other protocols speak of the model as it is.
             answer = server.post("/v1/models/single:predict", {"instances": [[1, 2, 3]]})
             assert answer.json["predictions"] == [[2, 4, 6]], answer
