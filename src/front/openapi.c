@@ -222,6 +222,7 @@ static void put_operation(document *d, const sv_operation *o, const sv_served *s
     if (served && strstr(o->pattern, "{version}")) put_versions(d, served);
     if (strstr(o->pattern, "{label}")) put_name(d, "label");
     if (strstr(o->pattern, "{region}")) put_name(d, "region");
+    if (strstr(o->pattern, "{repository}")) put_name(d, "repository");
     if (takes_form(o))
         put_request(d, o, served->name);
     else if (o->takes)

@@ -5,6 +5,7 @@
 #include "front/openapi_forms.h"
 
 #include "front/common.h"
+#include "store/terms.h"
 #include "tensor/dtype.h"
 #include <string.h>
 
@@ -78,7 +79,7 @@ static void put_value(const sv_port *port, int32_t first, bool input, sv_text *o
 }
 
 typedef struct ports {
-    const sv_model *model;
+    const sv_served *served;
     bool input;
     size_t count;
 } ports;
@@ -86,12 +87,12 @@ typedef struct ports {
 static ports ports_of(const sv_served *served, bool input)
 {
     const sv_model *m = served->model;
-    return (ports){m, input, input ? sv_model_input_count(m) : sv_model_output_count(m)};
+    return (ports){served, input, input ? sv_model_input_count(m) : sv_model_output_count(m)};
 }
 
 static const sv_port *port_at(const ports *p, size_t index)
 {
-    return p->input ? sv_model_input(p->model, index) : sv_model_output(p->model, index);
+    return sv_terms_port(p->served, p->input, index, NULL);
 }
 
 /* An object of all ports by name: whole values, or with `first` 1 their rows. */
@@ -281,8 +282,9 @@ static void put_oip_list(const ports *p, sv_text *out)
     sv_text_puts(out, "{\"type\":\"array\",\"items\":{\"anyOf\":[");
     for (size_t i = 0; i < p->count; i++) {
         sv_text_puts(out, i ? "," : "");
+        sv_port room;
         needed += !port_at(p, i)->optional;
-        put_oip_tensor(port_at(p, i), p->input, out);
+        put_oip_tensor(sv_terms_port(p->served, p->input, i, &room), p->input, out);
     }
     sv_text_puts(out, "]}");
     if (p->input) {

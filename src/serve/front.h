@@ -23,9 +23,9 @@ enum {
     SV_ROUTE_METRICS = 32, /* answered nowhere else, if there is such an address */
 };
 
-/* Patterns are segments: literal text, {model}, {version}, {label} and {region} (captured), and a
- * literal ending such as {model}:predict. Where several match, literal text goes before captures,
- * and a longer ending before a shorter. HEAD is answered wherever GET is. */
+/* Patterns are segments: literal text, {model}, {version}, {label}, {region} and {repository}
+ * (captured), and a literal ending such as {model}:predict. Where several match, literal text goes
+ * before captures, and a longer ending before a shorter. HEAD is answered wherever GET is. */
 typedef struct sv_route {
     sv_method method;
     const char *pattern;
@@ -76,6 +76,7 @@ struct sv_call {
     int64_t version;              /* captured; 0: none */
     sv_string label;              /* captured in its place; empty: none */
     sv_string region;             /* captured; of shared memory */
+    sv_string repository;         /* captured; empty: any */
     sv_request *request;          /* begun for this call, the newest first */
     void *state;                  /* the front end's, in the arena */
     sv_string id;                 /* the client's name for the request, in the arena; for logs */

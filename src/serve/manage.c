@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -144,6 +145,7 @@ static void finish(sv_task *task)
     if (status == SV_OK && sv_exchange_is_waiting(x)) status = m->done(m->call);
     if (status != SV_OK) sv_exchange_fail(x, 0, status);
     sv_model_configs_release(&m->job.chosen);
+    free(m->job.description);
     sv_exchange_release(x);
 }
 
@@ -178,18 +180,45 @@ static void post(managed_call *m)
     sv_keeper_post(sv_service_keeper(m->call->service), &m->job);
 }
 
+static sv_status check_name(sv_keeper_verb verb, sv_string name)
+{
+    if (verb == SV_KEEPER_REREAD || sv_model_name_valid(name.data, name.size)) return SV_OK;
+    return sv_error(SV_CODE_NOT_FOUND,
+                    "model: expected letters, digits and '._-', at most 128, found '%.*s'",
+                    shown(name), name.data ? name.data : "");
+}
+
 sv_status sv_call_manage(sv_call *call, sv_keeper_verb verb, sv_string name,
                          const sv_traffic *traffic, sv_manage_done done)
 {
     managed_call *m;
-    if (verb != SV_KEEPER_REREAD && !sv_model_name_valid(name.data, name.size)) {
-        return sv_error(SV_CODE_NOT_FOUND,
-                        "model: expected letters, digits and '._-', at most 128, found '%.*s'",
-                        shown(name), name.data ? name.data : "");
-    }
+    SV_TRY(check_name(verb, name));
     SV_TRY(make_job(call, verb, done, &m));
     if (name.size) memcpy(m->job.name, name.data, name.size);
     if (traffic) m->job.traffic = *traffic;
+    post(m);
+    return SV_OK;
+}
+
+sv_status sv_call_change(sv_call *call, sv_keeper_verb verb, const sv_model_change *change,
+                         sv_manage_done done)
+{
+    managed_call *m;
+    sv_string name = call->model, repository = change->repository, text = change->description;
+    SV_TRY(check_name(verb, name));
+    SV_TRY(make_job(call, verb, done, &m));
+    if (repository.size >= sizeof m->job.repository) {
+        return sv_error(SV_CODE_NOT_FOUND,
+                        "repository: expected a name of at most %zu bytes, "
+                        "found %zu",
+                        sizeof m->job.repository - 1, repository.size);
+    }
+    memcpy(m->job.name, name.data, name.size);
+    if (repository.size) memcpy(m->job.repository, repository.data, repository.size);
+    if (text.data) {
+        m->job.description = strndup(text.data, text.size);
+        if (!m->job.description) return sv_error_memory("a model's configuration", text.size);
+    }
     post(m);
     return SV_OK;
 }

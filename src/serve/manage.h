@@ -24,6 +24,15 @@ typedef sv_status (*sv_manage_done)(sv_call *call);
 SV_MUST_USE sv_status sv_call_manage(sv_call *call, sv_keeper_verb verb, sv_string name,
                                      const sv_traffic *traffic, sv_manage_done done);
 
+/* The model of the call (call->model) is loaded or unloaded. */
+typedef struct sv_model_change {
+    sv_string repository; /* that the model must be of; empty: any */
+    sv_string
+        description; /* of SV_KEEPER_LOAD: JSON in place of its config.pbtxt; data NULL: none */
+} sv_model_change;
+SV_MUST_USE sv_status sv_call_change(sv_call *call, sv_keeper_verb verb,
+                                     const sv_model_change *change, sv_manage_done done);
+
 /* Serves just these models (SV_KEEPER_CHOOSE); takes `chosen`, also on an error. */
 SV_MUST_USE sv_status sv_call_choose(sv_call *call, sv_model_configs *chosen, sv_manage_done done);
 

@@ -13,7 +13,8 @@ typedef enum capture {
     CAPTURE_MODEL,
     CAPTURE_VERSION,
     CAPTURE_LABEL,
-    CAPTURE_REGION
+    CAPTURE_REGION,
+    CAPTURE_REPOSITORY
 } capture;
 
 typedef struct pattern_segment {
@@ -51,10 +52,9 @@ static capture parse_capture(const char **text, size_t *size)
         const char *text;
         capture capture;
     } table[] = {
-        {"{model}", CAPTURE_MODEL},
-        {"{version}", CAPTURE_VERSION},
-        {"{label}", CAPTURE_LABEL},
-        {"{region}", CAPTURE_REGION},
+        {"{model}", CAPTURE_MODEL},           {"{version}", CAPTURE_VERSION},
+        {"{label}", CAPTURE_LABEL},           {"{region}", CAPTURE_REGION},
+        {"{repository}", CAPTURE_REPOSITORY},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         size_t n = strlen(table[i].text);
@@ -198,6 +198,9 @@ static bool match_segment(const pattern_segment *pattern, sv_string text, sv_rou
         return head > 0;
     case CAPTURE_REGION:
         out->region = (sv_string){text.data, head};
+        return head > 0;
+    case CAPTURE_REPOSITORY:
+        out->repository = (sv_string){text.data, head};
         return head > 0;
     }
     return false;

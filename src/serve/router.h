@@ -11,8 +11,9 @@ typedef struct sv_route_match {
     const sv_route *route; /* NULL: the path is known, but not with this method */
     sv_string model;
     int64_t version;
-    sv_string label;  /* what stands for a version and is no number, or {label} */
-    sv_string region; /* {region} */
+    sv_string label;      /* what stands for a version and is no number, or {label} */
+    sv_string region;     /* {region} */
+    sv_string repository; /* {repository} */
     uint32_t allowed; /* where route is NULL: a bit (1 << sv_method) for each method that works */
 } sv_route_match;
 

@@ -360,6 +360,7 @@ static void on_open(sv_exchange *x)
                       .version = match.version,
                       .label = match.label,
                       .region = match.region,
+                      .repository = match.repository,
                       .lane = sv_loop_user(x->loop)};
     x->state = call;
     if (note->tagged) {

@@ -366,10 +366,32 @@ static sv_status single_file(layout_maker *m, const char *path, const char *fold
     return add_found(m, &file);
 }
 
+/* What a call has said goes in place of the file. */
+static sv_status describe(layout_maker *m, bool folder)
+{
+    const char *said = m->config->description;
+    if (said) {
+        sv_string json = {said, strlen(said)};
+        return sv_triton_config_json(json, m->config->name, m->layout, &m->triton);
+    }
+    return folder ? sv_triton_config_read(m->path, m->config->name, m->layout, &m->triton) : SV_OK;
+}
+
+sv_status sv_description_check(const char *description)
+{
+    sv_layout layout = {.count = 0};
+    sv_triton_config triton = {.signature = 0};
+    sv_string json = {description, strlen(description)};
+    sv_arena_init(&layout.arena, NULL);
+    sv_status status = sv_triton_config_json(json, "", &layout, &triton);
+    sv_arena_release(&layout.arena);
+    return status;
+}
+
 static sv_status look_into_folder(layout_maker *m)
 {
     const char *path = m->path, *direct = NULL;
-    SV_TRY(sv_triton_config_read(path, m->config->name, m->layout, &m->triton));
+    SV_TRY(describe(m, true));
     if (m->triton.has_policy && !m->config->policy_given) m->policy = m->triton.policy;
     SV_TRY(find_model_file(&m->layout->arena, path, m->triton.file_name, &direct));
     if (direct) return single_file(m, direct, path);
@@ -390,7 +412,9 @@ static sv_status look(layout_maker *m)
         return sv_error(SV_CODE_NOT_FOUND, "'%s': expected a model file or folder, found: %s",
                         m->path, sv_errno_text(errno, text));
     }
-    return S_ISDIR(st.st_mode) ? look_into_folder(m) : single_file(m, m->path, NULL);
+    if (S_ISDIR(st.st_mode)) return look_into_folder(m);
+    SV_TRY(describe(m, false));
+    return single_file(m, m->path, NULL);
 }
 
 sv_status sv_layout_read(const sv_model_config *config, sv_layout *out)

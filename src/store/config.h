@@ -187,7 +187,9 @@ typedef struct sv_model_config {
     const char *const *alias; /* further names of the model */
     size_t alias_count;
     sv_traffic traffic;
-    sv_tuning tuning; /* what the operator says himself (`given`) */
+    sv_tuning tuning;        /* what the operator says himself (`given`) */
+    const char *description; /* JSON that a call has put in place of a config.pbtxt; NULL: none */
+    const char *repository;  /* the folder of models that it was found in; NULL: none */
 } sv_model_config;
 
 /* A growing list of configs and everything that they point to. Externally synchronised. */
@@ -252,6 +254,10 @@ SV_MUST_USE sv_status sv_layout_read(const sv_model_config *config, sv_layout *o
 void sv_layout_release(sv_layout *layout);
 /* The signature of what is at a file's path now; 0 when it cannot be read. */
 uint64_t sv_version_file_signature(const sv_version_file *file);
+/* Whether such a description can be read at all; INVALID_ARGUMENT. */
+SV_MUST_USE sv_status sv_description_check(const char *description);
+/* Whether a client means this repository (NULL: none): by its path, or the folder's own name. */
+bool sv_repository_is(const char *repository, const char *name);
 
 /* The name that a path gives a model when none is said: of "a/b/resnet.onnx" "resnet", of
  * "a/digits/model.onnx" and "a/digits/" "digits". Returns owned (free); NULL when memory is out. */

@@ -151,7 +151,9 @@ static bool adopt(sv_arena *arena, sv_model_config *config)
     config->label = label;
     config->alias = alias;
     config->policy.number = number;
-    return copy_text(arena, &config->name) && copy_text(arena, &config->path);
+    return copy_text(arena, &config->name) && copy_text(arena, &config->path) &&
+           (!config->description || copy_text(arena, &config->description)) &&
+           (!config->repository || copy_text(arena, &config->repository));
 }
 
 sv_status sv_model_configs_add(sv_model_configs *configs, const sv_model_config *config)

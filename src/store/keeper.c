@@ -19,6 +19,11 @@
 #define SWARM_NS (20 * MS_NS)
 #define JUDGE_NS (250 * MS_NS) /* between two looks at versions that are judged */
 
+/* What a call has put in place of a model's config.pbtxt. */
+typedef struct description {
+    char *model, *text; /* owned; a text of NULL: nothing any more */
+} description;
+
 struct sv_keeper {
     sv_keeper_options options;
     pthread_t thread;
@@ -27,7 +32,9 @@ struct sv_keeper {
     sv_watch *watch;          /* NULL: the system does not tell */
     sv_model_configs configs; /* as last read, and as last chosen */
     sv_model_configs chosen;  /* by SV_KEEPER_CHOOSE; `configs` borrows from it */
-    char **resting;           /* [resting_count], names that were unloaded by hand */
+    description *said;        /* [said_count], in place of files; `configs` borrows from it */
+    size_t said_count;
+    char **resting; /* [resting_count], names that were unloaded by hand */
     size_t resting_count;
     char *complaint; /* about the reading of configs, as last logged */
 
@@ -97,6 +104,39 @@ static void apply_choice(const sv_model_configs *chosen, sv_model_configs *confi
     }
 }
 
+/* The place of a model's description, made where there is none; NULL when memory is out. */
+static char **find_said(sv_keeper *keeper, const char *model)
+{
+    for (size_t i = 0; i < keeper->said_count; i++) {
+        if (strcmp(keeper->said[i].model, model) == 0) return &keeper->said[i].text;
+    }
+    description *grown = realloc(keeper->said, (keeper->said_count + 1) * sizeof *grown);
+    char *copy = grown ? strdup(model) : NULL;
+    if (grown) keeper->said = grown;
+    if (!copy) return NULL;
+    keeper->said[keeper->said_count] = (description){.model = copy};
+    return &keeper->said[keeper->said_count++].text;
+}
+
+static void forget_said(sv_keeper *keeper)
+{
+    for (size_t i = 0; i < keeper->said_count; i++) {
+        free(keeper->said[i].model);
+        free(keeper->said[i].text);
+    }
+    free(keeper->said);
+    keeper->said = NULL;
+    keeper->said_count = 0;
+}
+
+static void apply_said(const sv_keeper *keeper, sv_model_configs *configs)
+{
+    for (size_t i = 0; i < keeper->said_count; i++) {
+        sv_model_config *config = find_named(configs, keeper->said[i].model);
+        if (config) config->description = keeper->said[i].text;
+    }
+}
+
 /* Reads what is to be served, with `chosen`, which it then borrows from. Nothing changes. */
 static sv_status read_chosen(const sv_keeper *keeper, bool again, const sv_model_configs *chosen,
                              sv_model_configs *out)
@@ -108,6 +148,7 @@ static sv_status read_chosen(const sv_keeper *keeper, bool again, const sv_model
         return status;
     }
     apply_choice(chosen, out);
+    apply_said(keeper, out);
     return SV_OK;
 }
 
@@ -172,36 +213,86 @@ static uint64_t look(sv_keeper *keeper)
 
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
-static sv_status find_config(sv_keeper *keeper, const char *name, const sv_model_config **out)
+static bool has_repository(const sv_model_configs *configs, const char *name)
 {
-    SV_TRY(read_configs(keeper));
-    *out = sv_model_configs_find(&keeper->configs, name, strlen(name));
-    if (*out) return SV_OK;
-    return sv_error(SV_CODE_NOT_FOUND,
-                    "model: expected one of the configuration or a repository, found '%s'", name);
+    for (uint32_t i = 0; i < configs->count; i++) {
+        if (sv_repository_is(configs->item[i].repository, name)) return true;
+    }
+    return false;
 }
 
-static sv_status load_model(sv_keeper *keeper, const char *name)
+/* `repository`: "" for any. */
+static sv_status find_config(sv_keeper *keeper, const char *name, const char *repository,
+                             const sv_model_config **out)
+{
+    SV_TRY(read_configs(keeper));
+    const sv_model_config *found = sv_model_configs_find(&keeper->configs, name, strlen(name));
+    if (*repository && !has_repository(&keeper->configs, repository)) {
+        return sv_error(SV_CODE_NOT_FOUND,
+                        "repository: expected one that models are served from, found '%s'",
+                        repository);
+    }
+    if (!found || (*repository && !sv_repository_is(found->repository, repository))) {
+        return sv_error(SV_CODE_NOT_FOUND,
+                        "model: expected one of the configuration or %s%s%s, found '%s'",
+                        *repository ? "the repository '" : "a repository", repository,
+                        *repository ? "'" : "", name);
+    }
+    *out = found;
+    return SV_OK;
+}
+
+static sv_status sync_model(sv_keeper *keeper, const sv_keeper_job *job)
 {
     const sv_model_config *config;
     sv_sync sync = {.now = true, .pardon = true};
-    SV_TRY(find_config(keeper, name, &config));
-    SV_TRY(sv_store_sync(keeper->options.store, config, &sync));
-    rouse(keeper, name);
-    return SV_OK;
+    SV_TRY(find_config(keeper, job->name, job->repository, &config));
+    return sv_store_sync(keeper->options.store, config, &sync);
+}
+
+/* Puts a description in place, and takes the earlier one. Configs that borrow it are read anew. */
+static void swap_said(sv_keeper *keeper, char **place, char **text)
+{
+    char *before = *place;
+    *place = *text;
+    *text = before;
+    apply_said(keeper, &keeper->configs);
+}
+
+/* What cannot be loaded as it is described stays as it was described before. */
+static sv_status load_model(sv_keeper *keeper, sv_keeper_job *job)
+{
+    const sv_model_config *config;
+    SV_TRY(find_config(keeper, job->name, job->repository, &config));
+    if (job->description) SV_TRY(sv_description_check(job->description));
+    char **place = find_said(keeper, job->name);
+    if (!place) return sv_error_memory("a model's configuration", strlen(job->name));
+    swap_said(keeper, place, &job->description);
+    sv_status status = sync_model(keeper, job);
+    if (status == SV_OK) {
+        rouse(keeper, job->name);
+        return SV_OK;
+    }
+    bool served = !is_resting(keeper, job->name);
+    if (!*place && !job->description) return status;
+    swap_said(keeper, place, &job->description);
+    if (served) sv_status_free(sync_model(keeper, job));
+    return status;
 }
 
 static sv_status change_traffic(sv_keeper *keeper, const sv_keeper_job *job)
 {
     const sv_model_config *config;
-    SV_TRY(find_config(keeper, job->name, &config));
+    SV_TRY(find_config(keeper, job->name, "", &config));
     sv_store *store = keeper->options.store;
     return job->verb == SV_KEEPER_ROLLBACK ? sv_store_rollback(store, config)
                                            : sv_store_set_traffic(store, config, &job->traffic);
 }
 
-static sv_status unload_model(sv_keeper *keeper, const char *name)
+static sv_status unload_model(sv_keeper *keeper, const char *name, const char *repository)
 {
+    const sv_model_config *config;
+    if (*repository) SV_TRY(find_config(keeper, name, repository, &config));
     SV_TRY(sv_store_remove(keeper->options.store, name));
     sv_log(SV_LOG_INFO, "model '%s': unloaded on request", name);
     return put_to_rest(keeper, name);
@@ -262,7 +353,7 @@ static sv_status choose(sv_keeper *keeper, sv_model_configs *chosen)
             rouse(keeper, config->name);
             one = sv_store_sync(keeper->options.store, config, &sync);
         } else if (!is_resting(keeper, config->name)) {
-            one = unload_model(keeper, config->name);
+            one = unload_model(keeper, config->name, "");
         }
         bool first = status == SV_OK && one != SV_OK;
         if (first) status = one;
@@ -279,7 +370,10 @@ static sv_status reread(sv_keeper *keeper)
     sv_status status = read_chosen(keeper, true, &none, &fresh);
     complain(keeper, status);
     if (status != SV_OK) return status;
+    for (uint32_t i = 0; i < fresh.count; i++)
+        fresh.item[i].description = NULL;
     set_configs(keeper, &fresh);
+    forget_said(keeper);
     sv_model_configs_release(&keeper->chosen);
     keeper->chosen = none;
     watch_all(keeper);
@@ -293,10 +387,10 @@ static void run_job(sv_keeper *keeper, sv_keeper_job *job)
     sv_status status = SV_OK;
     switch (job->verb) {
     case SV_KEEPER_LOAD:
-        status = load_model(keeper, job->name);
+        status = load_model(keeper, job);
         break;
     case SV_KEEPER_UNLOAD:
-        status = unload_model(keeper, job->name);
+        status = unload_model(keeper, job->name, job->repository);
         break;
     case SV_KEEPER_TRAFFIC:
     case SV_KEEPER_ROLLBACK:
@@ -464,6 +558,7 @@ void sv_keeper_destroy(sv_keeper *keeper)
     for (size_t i = 0; i < keeper->resting_count; i++)
         free(keeper->resting[i]);
     free(keeper->resting);
+    forget_said(keeper);
     free(keeper->complaint);
     sv_watch_destroy(keeper->watch);
     if (keeper->wake_fd >= 0) close(keeper->wake_fd);

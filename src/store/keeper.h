@@ -30,7 +30,8 @@ SV_MUST_USE sv_status sv_keeper_create(const sv_keeper_options *options, sv_keep
 void sv_keeper_destroy(sv_keeper *keeper);
 
 typedef enum sv_keeper_verb {
-    SV_KEEPER_LOAD,     /* bring a model to what its files are, whether it is in service or not */
+    SV_KEEPER_LOAD,     /* bring a model to what its files are, whether it is in service or not; a
+                           description goes in place of its config.pbtxt, until the next load */
     SV_KEEPER_UNLOAD,   /* take it out of service until it is loaded again */
     SV_KEEPER_TRAFFIC,  /* give a model's requests to other versions */
     SV_KEEPER_ROLLBACK, /* take that back */
@@ -42,8 +43,10 @@ typedef enum sv_keeper_verb {
  * on the keeper's thread (or the caller's, when the keeper has ended), and takes the status. */
 typedef struct sv_keeper_job {
     sv_keeper_verb verb;
-    char name[129];     /* of the model */
-    sv_traffic traffic; /* of SV_KEEPER_TRAFFIC */
+    char name[129];        /* of the model */
+    char repository[1025]; /* of SV_KEEPER_LOAD and UNLOAD: must be the model's; "": any */
+    sv_traffic traffic;    /* of SV_KEEPER_TRAFFIC */
+    char *description;     /* of SV_KEEPER_LOAD, owned, moved out of the job once it holds; NULL */
     /* Of SV_KEEPER_CHOOSE; moved out of the job once they hold. A policy or labels that are given
      * replace the model's own until the next choice or reading; a path must be the model's, or
      * empty. All others are unloaded. */

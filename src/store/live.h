@@ -61,7 +61,8 @@ typedef struct sv_live {
     bool forgotten;   /* not listed any more */
     sv_note *note;    /* [note_count], rising numbers */
     size_t note_count;
-    char *problem; /* owned; NULL: none */
+    char *repository; /* owned; NULL: none */
+    char *problem;    /* owned; NULL: none */
     sv_code problem_code;
     uint64_t warned; /* signature of the config.pbtxt whose warnings were logged */
     uint64_t loads, rollbacks;

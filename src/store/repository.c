@@ -27,13 +27,15 @@ static bool is_model(const char *path)
     return S_ISREG(st.st_mode) && size > 5 && strcmp(path + size - 5, ".onnx") == 0;
 }
 
-static sv_status add_model(const char *path, const sv_model_config *like, sv_model_configs *out)
+static sv_status add_model(const char *root, const char *path, const sv_model_config *like,
+                           sv_model_configs *out)
 {
     char *name = sv_model_config_name(path);
     if (!name) return sv_error_memory("a model's name", strlen(path));
     sv_model_config config = *like;
     config.name = name;
     config.path = path;
+    config.repository = root;
     bool valid = sv_model_name_valid(name, strlen(name));
     sv_status status = valid ? sv_model_configs_add(out, &config) : SV_OK;
     free(name);
@@ -47,7 +49,7 @@ static sv_status read_entry(const char *root, const char *entry, const sv_model_
     char *path = NULL;
     if (entry[0] == '.') return SV_OK;
     if (asprintf(&path, "%s/%s", root, entry) < 0) return sv_error_memory("a path", strlen(entry));
-    sv_status status = is_model(path) ? add_model(path, like, out) : SV_OK;
+    sv_status status = is_model(path) ? add_model(root, path, like, out) : SV_OK;
     free(path);
     return status;
 }
@@ -83,4 +85,17 @@ sv_status sv_repository_read(const char *path, const sv_model_config *like, sv_m
         qsort(out->item + before, out->count - before, sizeof *out->item, by_name);
     }
     return SV_OK;
+}
+
+bool sv_repository_is(const char *repository, const char *name)
+{
+    if (!repository) return false;
+    if (strcmp(repository, name) == 0) return true;
+    size_t end = strlen(repository);
+    while (end > 1 && repository[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && repository[start - 1] != '/')
+        start--;
+    return strlen(name) == end - start && memcmp(repository + start, name, end - start) == 0;
 }

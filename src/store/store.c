@@ -31,6 +31,7 @@ void sv_store_destroy(sv_store *store)
         sv_live_set_free(live->set);
         sv_notes_clear(live);
         free(live->verdict);
+        free(live->repository);
         free(live->name);
         free(live);
     }
@@ -299,6 +300,7 @@ static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
         good = label[i].name;
     }
     *out = (sv_model_status){.name = copy_text(arena, live->name),
+                             .repository = copy_text(arena, live->repository),
                              .problem = copy_text(arena, live->problem),
                              .code = live->problem_code,
                              .version = version,
@@ -311,8 +313,8 @@ static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
                              .rollbacks = live->rollbacks};
     memcpy(out->failures, live->failures, sizeof out->failures);
     describe_good(live, out);
-    return good && describe_policy(live->set, arena, &out->policy) && out->name && out->problem &&
-           out->verdict;
+    return good && describe_policy(live->set, arena, &out->policy) && out->name &&
+           out->repository && out->problem && out->verdict;
 }
 
 sv_status sv_store_describe(sv_store *store, const char *name, size_t name_size, sv_arena *arena,

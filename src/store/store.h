@@ -176,8 +176,9 @@ typedef struct sv_version_status {
 
 typedef struct sv_model_status {
     const char *name;
-    const char *problem; /* of the model as a whole, such as an error in its config.pbtxt; "" */
-    sv_code code;        /* of the problem */
+    const char *repository; /* the folder of models that it was found in; "": none */
+    const char *problem;    /* of the model as a whole, such as an error in its config.pbtxt; "" */
+    sv_code code;           /* of the problem */
     const sv_version_status *version; /* [count], rising numbers */
     size_t count;
     const sv_version_label *label; /* [label_count] */

@@ -456,7 +456,12 @@ static void end_pass(sync_pass *pass)
 static bool note_problem(const sync_pass *pass, sv_status why)
 {
     sv_live *live = pass->live;
+    const char *from = pass->config->repository;
     pthread_mutex_lock(&pass->store->lock);
+    if (!live->repository || !from || strcmp(live->repository, from) != 0) {
+        free(live->repository);
+        live->repository = from ? strdup(from) : NULL;
+    }
     const char *message = why == SV_OK ? NULL : sv_status_message(why);
     bool news = message && (!live->problem || strcmp(live->problem, message) != 0);
     free(live->problem);

@@ -169,6 +169,23 @@ static const char *copy_text(sv_arena *arena, const char *text)
     return sv_arena_copy_text(arena, text, strlen(text));
 }
 
+/* Makes an array of the arena's; false when memory is out, as for what follows. */
+static bool copy_warmup(sv_arena *arena, sv_warmup *warmup)
+{
+    size_t count = warmup->input_count;
+    sv_warmup_input *input = sv_arena_array(arena, count, sizeof *input);
+    bool good = input;
+    for (size_t i = 0; good && i < count; i++) {
+        input[i] = warmup->input[i];
+        input[i].name = copy_text(arena, input[i].name);
+        if (input[i].file) input[i].file = copy_text(arena, input[i].file);
+        good = input[i].name && !input[i].file == !warmup->input[i].file;
+    }
+    warmup->name = copy_text(arena, warmup->name);
+    warmup->input = input;
+    return good && warmup->name;
+}
+
 static sv_status take_told(sv_terms *terms, const sv_layout *layout)
 {
     sv_arena *arena = &terms->arena;
@@ -178,10 +195,7 @@ static sv_status take_told(sv_terms *terms, const sv_layout *layout)
     bool good = warmup && parameter;
     for (size_t i = 0; good && i < layout->warmup_count; i++) {
         warmup[i] = layout->warmup[i];
-        warmup[i].input = NULL;
-        warmup[i].input_count = 0;
-        warmup[i].name = copy_text(arena, warmup[i].name);
-        good = warmup[i].name;
+        good = copy_warmup(arena, &warmup[i]);
     }
     for (size_t i = 0; good && i < layout->parameter_count; i++) {
         parameter[i].key = copy_text(arena, layout->parameter[i].key);

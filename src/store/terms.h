@@ -21,7 +21,7 @@ typedef struct sv_terms {
     const sv_reshape *input;  /* [inputs of the model] */
     const sv_reshape *output; /* [outputs of the model] */
     const char **label_file;  /* [outputs of the model]; NULL: none */
-    const sv_warmup *warmup;  /* [warmup_count], without their inputs */
+    const sv_warmup *warmup;  /* [warmup_count] */
     size_t warmup_count;
     const sv_declared_parameter *parameter; /* [parameter_count] */
     size_t parameter_count;

@@ -4,6 +4,7 @@
 
 #include "base/blob.h"
 #include "base/status.h"
+#include "store/triton_json.h"
 #include "store/triton_reader.h"
 #include <stdio.h>
 #include <string.h>
@@ -362,28 +363,63 @@ static uint64_t text_signature(const void *data, size_t size)
     return hash ? hash : 1;
 }
 
+static sv_status parse(sv_triton_reader *r)
+{
+    sv_layout *layout = r->layout;
+    SV_TRY(sv_triton_fields(r, SV_FIELDS(model_fields), NULL));
+    layout->input = r->input;
+    layout->input_count = r->input_count;
+    layout->output = r->output;
+    layout->output_count = r->output_count;
+    layout->warmup = r->warmup;
+    layout->warmup_count = r->warmup_count;
+    layout->parameter = r->parameter;
+    layout->parameter_count = r->parameter_count;
+    layout->warning = r->warning;
+    layout->warning_count = r->warning_count;
+    return SV_OK;
+}
+
+static sv_status check_size(const char *origin, size_t size)
+{
+    if (size <= FILE_LIMIT) return SV_OK;
+    return sv_error_invalid("%s: expected at most %zu bytes, found %zu", origin, FILE_LIMIT, size);
+}
+
 sv_status sv_triton_config_parse(const char *origin, const void *data, size_t size,
                                  const char *model, sv_layout *layout, sv_triton_config *out)
 {
     sv_triton_reader r = {.arena = &layout->arena, .layout = layout, .out = out, .model = model};
-    if (size > FILE_LIMIT) {
-        return sv_error_invalid("%s: expected at most %zu bytes, found %zu", origin, FILE_LIMIT,
-                                size);
-    }
+    SV_TRY(check_size(origin, size));
     sv_pbtxt_init(&r.text, data, size, origin, &layout->arena);
     out->signature = text_signature(data, size);
-    SV_TRY(sv_triton_fields(&r, SV_FIELDS(model_fields), NULL));
-    layout->input = r.input;
-    layout->input_count = r.input_count;
-    layout->output = r.output;
-    layout->output_count = r.output_count;
-    layout->warmup = r.warmup;
-    layout->warmup_count = r.warmup_count;
-    layout->parameter = r.parameter;
-    layout->parameter_count = r.parameter_count;
-    layout->warning = r.warning;
-    layout->warning_count = r.warning_count;
-    return SV_OK;
+    return parse(&r);
+}
+
+static sv_status parse_json(sv_string json, sv_triton_reader *r)
+{
+    sv_text text;
+    sv_text_init(&text, NULL);
+    sv_status status = sv_triton_json_write(json, &text);
+    const char *copy =
+        status == SV_OK ? sv_arena_copy_text(r->arena, text.data ? text.data : "", text.size) : "";
+    size_t size = text.size;
+    sv_text_release(&text);
+    if (status != SV_OK) return status;
+    if (!copy) return sv_triton_no_memory(size);
+    sv_pbtxt_init(&r->text, copy, size, NULL, r->arena);
+    return sv_status_annotate(parse(r), "config");
+}
+
+sv_status sv_triton_config_json(sv_string json, const char *model, sv_layout *layout,
+                                sv_triton_config *out)
+{
+    sv_triton_reader r = {
+        .arena = &layout->arena, .layout = layout, .out = out, .model = model, .strict = true};
+    SV_TRY(check_size("config", json.size));
+    layout->described = true;
+    out->signature = text_signature(json.data, json.size);
+    return parse_json(json, &r);
 }
 
 sv_status sv_triton_config_read(const char *folder, const char *model, sv_layout *layout,

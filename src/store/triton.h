@@ -19,6 +19,10 @@ typedef struct sv_triton_config {
 SV_MUST_USE sv_status sv_triton_config_parse(const char *origin, const void *data, size_t size,
                                              const char *model, sv_layout *layout,
                                              sv_triton_config *out);
+/* The same for a client's text in JSON, in place of a config.pbtxt: there, unknown fields are
+ * errors. */
+SV_MUST_USE sv_status sv_triton_config_json(sv_string json, const char *model, sv_layout *layout,
+                                            sv_triton_config *out);
 /* The same for a folder's file; leaves `out` zero when there is none. */
 SV_MUST_USE sv_status sv_triton_config_read(const char *folder, const char *model,
                                             sv_layout *layout, sv_triton_config *out);

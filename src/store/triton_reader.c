@@ -24,8 +24,9 @@ sv_status sv_triton_warn(sv_triton_reader *r, const char *what)
 {
     if (r->warning_count == MAX_WARNINGS) return SV_OK;
     SV_TRY(sv_triton_grow(r, &r->warning, &r->warning_room, r->warning_count, sizeof *r->warning));
-    const char *copy = sv_arena_printf(r->arena, "%s:%u: %s", r->text.origin,
-                                       (unsigned)sv_pbtxt_line(&r->text), what);
+    const char *copy = r->strict ? sv_arena_printf(r->arena, "config of a call: %s", what)
+                                 : sv_arena_printf(r->arena, "%s:%u: %s", r->text.origin,
+                                                   (unsigned)sv_pbtxt_line(&r->text), what);
     if (!copy) return sv_triton_no_memory(strlen(what));
     r->warning[r->warning_count++] = copy;
     return SV_OK;
@@ -47,6 +48,10 @@ static size_t find_field(const sv_triton_field *fields, size_t count, sv_string 
 static sv_status warn_of_field(sv_triton_reader *r, sv_string name, bool known)
 {
     char text[160];
+    if (r->strict && !known) {
+        return sv_pbtxt_error(&r->text, "'%.*s': expected a field that is known, found another",
+                              (int)(name.size < 64 ? name.size : 64), name.data);
+    }
     snprintf(text, sizeof text, "'%.*s' is %s", (int)(name.size < 64 ? name.size : 64), name.data,
              known ? "not heeded" : "no field that is known, and not heeded");
     return sv_triton_warn(r, text);
@@ -66,6 +71,12 @@ static sv_status read_values(sv_triton_reader *r, const sv_triton_field *field, 
     }
 }
 
+/* Where errors have no places, they say by which fields the reader came there. */
+static sv_status annotate(sv_status status, const char *field)
+{
+    return sv_status_annotate(status, "'%s'", field);
+}
+
 sv_status sv_triton_fields(sv_triton_reader *r, const sv_triton_field *fields, size_t count,
                            void *into)
 {
@@ -82,7 +93,8 @@ sv_status sv_triton_fields(sv_triton_reader *r, const sv_triton_field *fields, s
             return sv_pbtxt_error(&r->text, "'%s': expected once, found twice", field->name);
         }
         if (field) seen |= UINT64_C(1) << index;
-        SV_TRY(read_values(r, field, into));
+        sv_status status = read_values(r, field, into);
+        if (status != SV_OK) return r->strict && field ? annotate(status, field->name) : status;
     }
 }
 

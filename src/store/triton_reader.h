@@ -14,6 +14,7 @@ typedef struct sv_triton_reader {
     sv_layout *layout;
     sv_triton_config *out;
     const char *model;
+    bool strict; /* a client's: unknown fields are errors, and messages have no places */
     const char **warning;
     sv_declared_port *input, *output;
     sv_warmup *warmup;

@@ -47,6 +47,7 @@ sv_status sv_pbtxt_error(const sv_pbtxt *text, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
+    if (!text->origin) return sv_error_invalid("%s", message);
     return sv_error_invalid("%s:%u:%u: %s", text->origin, (unsigned)sv_pbtxt_line(text),
                             (unsigned)column_of(text), message);
 }

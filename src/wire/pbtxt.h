@@ -14,7 +14,8 @@
 
 typedef struct sv_pbtxt {
     const char *start, *at, *end;
-    const char *origin; /* for messages; borrowed */
+    const char *origin; /* for messages; borrowed. NULL: they have no places, which say nothing
+                           about a text that was made from another */
     sv_arena *arena;    /* where strings go */
     const char *token;  /* where the newest name or value stands, for errors */
     uint32_t depth;
@@ -29,7 +30,7 @@ typedef enum sv_pbtxt_kind {
     SV_PBTXT_OTHER,
 } sv_pbtxt_kind;
 
-/* `data` and `origin` are borrowed. */
+/* `data` and `origin` (NULL: see above) are borrowed. */
 void sv_pbtxt_init(sv_pbtxt *text, const void *data, size_t size, const char *origin,
                    sv_arena *arena);
 

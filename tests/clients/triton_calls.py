@@ -234,7 +234,11 @@ def repository(flavour):
         client.load_model("digits")
         assert best(client.infer("digits", flavour.question())) == EXPECTED[:1]
         refuses(client.load_model, "nope")
-        refuses(client.load_model, "digits", config="{}")
+        client.load_model("digits", config='{"instance_group": [{"count": 1}]}')
+        found = plain(client.get_model_config("digits"))
+        assert int(found.get("config", found)["instance_group"][0]["count"]) == 1
+        assert "'other'" in str(refuses(client.load_model, "digits", config='{"other": 1}'))
+        client.load_model("digits")
         refuses(client.load_model, "digits", files={"file:1/model.onnx": b"x"}, config="{}")
     with Server(DIGITS) as server, flavour.client(server) as client:
         for change in (client.unload_model, client.load_model):

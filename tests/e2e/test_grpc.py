@@ -1,6 +1,7 @@
 """gRPC with clients as they are: tritonclient, stubs made of the .proto files, health, reflection.
 
 ctest: labels=emulated timeout=180"""
+import json
 import os
 import queue
 import struct
@@ -182,6 +183,58 @@ def test_triton_stream():
         result, error = results.get(timeout=60)
         assert classes(result) == [EXPECTED[7]], error
         c.stop_stream()
+
+
+def test_triton_traces():
+    """Of single calls and of each message of a stream."""
+    with scratch() as folder:
+        path = f"{folder}/traces"
+        with Server(f"digits={DIGITS}", "--allow-management", "--trace-log", path) as server, \
+                triton.InferenceServerClient(address(server)) as c:
+            c.update_trace_settings("digits", {"trace_level": ["TIMESTAMPS"], "trace_rate": "1"})
+            c.infer("digits", [digits_input(0, 1)], request_id="one")
+            answers = queue.Queue()
+            c.start_stream(lambda result, error: answers.put((result, error)))
+            for i in range(3):
+                c.async_stream_infer("digits", [digits_input(i, 1)], request_id=f"stream {i}")
+            for i in range(3):
+                assert answers.get(timeout=60)[1] is None
+            c.stop_stream()
+        with open(path) as f:
+            records = [json.loads(line) for line in f]
+        assert sorted(r["request_id"] for r in records) == ["one"] + [
+            f"stream {i}" for i in range(3)], records
+        for record in records:
+            times = [s["ns"] for s in record["timestamps"]]
+            assert len(times) == 5 and times == sorted(times), record
+
+
+def test_triton_repositories():
+    with scratch() as folder:
+        for repository, name in (("one", "a"), ("two", "b")):
+            os.makedirs(f"{folder}/{repository}")
+            models.write(f"{folder}/{repository}", f"{name}.onnx", models.two_inputs())
+        with Server("--repository", f"{folder}/one", "--repository", f"{folder}/two",
+                    "--allow-management") as server, grpc.insecure_channel(
+                        address(server)) as channel:
+            stub = oip_grpc.GRPCInferenceServiceStub(channel)
+
+            def index(name):
+                request = oip.RepositoryIndexRequest(repository_name=name)
+                return sorted(m.name for m in stub.RepositoryIndex(request).models)
+
+            def load(repository, name):
+                stub.RepositoryModelLoad(oip.RepositoryModelLoadRequest(
+                    repository_name=repository, model_name=name))
+
+            assert (index(""), index("one"), index("two")) == (["a", "b"], ["a"], ["b"])
+            fails(grpc.StatusCode.NOT_FOUND, lambda: index("three"), "'three'")
+            load("one", "a")
+            fails(grpc.StatusCode.NOT_FOUND, lambda: load("two", "a"), "'two'")
+            stub.RepositoryModelUnload(oip.RepositoryModelUnloadRequest(
+                repository_name="two", model_name="b"))
+            fails(grpc.StatusCode.NOT_FOUND, lambda: stub.RepositoryModelUnload(
+                oip.RepositoryModelUnloadRequest(repository_name="three", model_name="a")), "three")
 
 
 def test_triton_scheduling():
@@ -694,6 +747,8 @@ STATS_CACHE_MISS InferStatistics.cache_miss, DURATION_COUNT StatisticDuration.co
 DURATION_NS StatisticDuration.ns, INDEX_REPOSITORY RepositoryIndexRequest.repository_name,
 INDEX_READY RepositoryIndexRequest.ready, INDEX_MODEL RepositoryIndexResponse.models,
 LOAD_NAME RepositoryModelLoadRequest.model_name,
+LOAD_REPOSITORY RepositoryModelLoadRequest.repository_name,
+LOAD_TEXT ModelRepositoryParameter.string_param,
 LOAD_PARAMETERS RepositoryModelUnloadRequest.parameters,
 REGION_NAME SystemSharedMemoryRegisterRequest.name,
 REGION_KEY SystemSharedMemoryRegisterRequest.key,
@@ -720,6 +775,7 @@ QUEUE_OVERRIDE ModelQueuePolicy.allow_timeout_override,
 QUEUE_SIZE ModelQueuePolicy.max_queue_size, CONFIG_PARAMETERS ModelConfig.parameters,
 CONFIG_WARMUP ModelConfig.model_warmup, WARMUP_NAME ModelWarmup.name,
 WARMUP_BATCH ModelWarmup.batch_size, WARMUP_COUNT ModelWarmup.count,
+WARMUP_INPUTS ModelWarmup.inputs,
 CONFIG_PARAMETER ModelParameter.string_value, RESHAPE_SHAPE ModelTensorReshape.shape,
 INPUT_RESHAPE ModelInput.reshape, OUTPUT_RESHAPE ModelOutput.reshape,
 OUTPUT_LABELS ModelOutput.label_filename, POLICY_ALL ModelVersionPolicy.all,

@@ -364,8 +364,8 @@ def test_management():
             for name in ("secret", "..", "%2e%2e%2fx", "..%2f..%2fetc", "http:%2f%2fx", "%00", "m%2f1"):
                 answer = load(server, name)
                 assert answer.status in (400, 404), (name, answer)
-            for body in ({"parameters": {"config": "{}"}},
-                         {"parameters": {"file:1/model.onnx": "AAAA"}}):
+            for body in ({"parameters": {"file:1/model.onnx": "AAAA"}},
+                         {"parameters": {"config": "{}", "file:1/model.onnx": "AAAA"}}):
                 answer = load(server, "m", body)
                 assert answer.status == 400 and "repository" in answer.json["error"], answer
             # Only who asks for us, and no page of somebody else.

@@ -2,8 +2,12 @@
 configuration.
 
 ctest: timeout=180"""
+import json
 import os
+import signal
 import struct
+import time
+import urllib.parse
 
 import models
 from serving import Server, main, scratch, wait_until
@@ -109,6 +113,8 @@ def test_reshape():
             answer = server.post("/v2/models/single/infer", struct.pack("<3f", 1, 2, 3),
                                  headers={"Inference-Header-Content-Length": "0"})
             assert b'"shape":[3]' in answer.body, answer
+            text = json.dumps(server.get("/openapi.json").json["components"]["schemas"]["single.infer"])
+            assert '"minItems": 1, "maxItems": 1' in text and '"minItems": 2' not in text, text
             # Other protocols speak of the model as it is.
             answer = server.post("/v1/models/single:predict", {"instances": [[1, 2, 3]]})
             assert answer.json["predictions"] == [[2, 4, 6]], answer
@@ -169,7 +175,8 @@ version_policy { specific { versions: [1] } }
             assert found["instance_group"] == [{"kind": "KIND_CPU", "count": 1}]
             assert found["parameters"] == {"colour": {"string_value": 'red "one"'},
                                            "size": {"string_value": "2"}}
-            assert found["model_warmup"] == [{"name": "first", "batch_size": 2, "count": 1}]
+            assert found["model_warmup"] == [{"name": "first", "batch_size": 2, "count": 1, "inputs": {
+                "x": {"data_type": "TYPE_FP32", "dims": [3], "zero_data": True}}}]
             assert found["max_batch_size"] == 4 and found["input"][0]["dims"] == [3]
             assert found["dynamic_batching"] == {
                 "preferred_batch_size": [2, 4], "max_queue_delay_microseconds": 300,
@@ -183,6 +190,118 @@ version_policy { specific { versions: [1] } }
             found = server.get("/v2/models/plain/config").json
             assert found["version_policy"] == {"all": {}} and found["parameters"] == {}
             assert found["instance_group"][0]["count"] == 2
+
+
+def load(server, config, name="m", **more):
+    body = {"parameters": {"config": config if isinstance(config, str) else json.dumps(config)}}
+    return server.post(f"/v2/repository/models/{name}/load", body, **more)
+
+
+def test_load_with_a_configuration():
+    with scratch() as folder:
+        write_model(folder, "m", doubling(["N", 3]), "max_batch_size: 4\n" + PORTS % ("[3]", "[3]"),
+                    labels="a\nb\nc\n")
+        with Server("--repository", folder, "--allow-management", "--poll", "1",
+                    "--threads", "2") as server:
+            def config():
+                return server.get("/v2/models/m/config").json
+
+            before = config()
+            said = {"name": "m", "backend": "serval", "max_batch_size": 2, "version_policy": None,
+                    "input": [{"name": "x", "data_type": "TYPE_FP32", "dims": ["3"]}],
+                    "output": [{"name": "y", "data_type": "TYPE_FP32", "dims": [3],
+                                "label_filename": "labels"}],
+                    "instance_group": [{"kind": "KIND_CPU", "count": 1}], "batch_input": [],
+                    "dynamic_batching": {
+                        "preferred_batch_size": [2], "max_queue_delay_microseconds": "50",
+                        "priority_levels": 2, "default_priority_level": 1,
+                        "default_queue_policy": {"timeout_action": "DELAY"},
+                        "priority_queue_policy": {"2": {"max_queue_size": 9}}},
+                    "parameters": {"say \"it\"": {"string_value": "back\\slash\n"}},
+                    "model_warmup": [{"name": "w", "batch_size": 1, "inputs": {
+                        "x": {"data_type": "TYPE_FP32", "dims": [3], "random_data": True}}}]}
+            answer = load(server, said)
+            assert answer.status == 200, answer
+            found = config()
+            assert found["max_batch_size"] == 2 and found["instance_group"][0]["count"] == 1
+            batching = found["dynamic_batching"]
+            assert batching["max_queue_delay_microseconds"] == 50
+            assert batching["priority_queue_policy"]["2"]["max_queue_size"] == 9
+            assert batching["default_queue_policy"]["timeout_action"] == "DELAY"
+            assert found["parameters"] == said["parameters"]
+            assert found["model_warmup"][0]["inputs"]["x"]["random_data"] is True
+            best = ask(server, "m", [1, 3], [0, 2, 1], classification=1).json["outputs"][0]
+            assert best["data"] == ["4.000000:1:b"], best
+            # It stays while the files are looked at, and what is told may be said again.
+            with open(f"{folder}/m/config.pbtxt", "a") as f:
+                f.write("# changed\n")
+            publish = server.post("/v2/repository/index", {})
+            assert publish.status == 200
+            time.sleep(1.5)
+            assert config() == found
+            assert load(server, found).status == 200 and config() == found
+            # What cannot be is refused by name, and changes nothing.
+            for bad, reason in (
+                    ({"no_such_field": 1}, "'no_such_field': expected a field that is known"),
+                    ({"dynamic_batching": {"delay": 1}}, "config: 'dynamic_batching': 'delay'"),
+                    ({"max_batch_size": -1}, "'max_batch_size': expected a number from 0"),
+                    ({"max_batch_size": 1.5}, "config"), ("{", "config"), ("[]", "config"),
+                    ("{}x", "config"), ({"input": [{"name": "z"}]}, "'z'"),
+                    ({"input": [{"name": "x", "data_type": "TYPE_FP32 } output {"}]}, "a name or"),
+                    ({"x { a": 1}, "a field's name"), ({"ensemble_scheduling": {}}, "ensemble"),
+                    ({"output": [{"name": "y", "label_filename": "../x"}]}, "../x"),
+                    ({"default_model_filename": "../../x"}, "../../x"),
+                    ('{"a":' * 100 + "1" + "}" * 100, "config"),
+                    ({"platform": "tensorrt_plan"}, "tensorrt_plan")):
+                answer = load(server, bad)
+                assert answer.status == 400 and reason in answer.json["error"], (reason, answer)
+                assert config() == found and ask(server, "m", [1, 3], [0, 2, 1]).status == 200
+            assert load(server, {"name": "x" * (1 << 20)}).status in (400, 429)
+            assert config() == found
+            assert '"reason":"model' not in server.post("/v2/repository/index", {}).body.decode()
+            # Without one the file counts again.
+            assert server.post("/v2/repository/models/m/load", {}).status == 200
+            assert config() == before
+            assert load(server, "{}").status == 200 and config()["max_batch_size"] != 4
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: config() == before, "the file's own")
+            for parameters, reason in (({"file:1/model.onnx": "AAAA"}, "no files"),
+                                       ({"config": 3}, "a string"), ({"other": 1}, "other")):
+                answer = server.post("/v2/repository/models/m/load", {"parameters": parameters})
+                assert answer.status == 400 and reason in answer.json["error"], answer
+            answer = server.post("/v2/repository/models/m/unload", {"parameters": {"config": "{}"}})
+            assert answer.status == 400 and "unload_dependents" in answer.json["error"], answer
+
+
+def test_repositories_by_name():
+    with scratch() as folder:
+        for repository, name in (("one", "a"), ("one", "b"), ("two", "c")):
+            os.makedirs(f"{folder}/{repository}", exist_ok=True)
+            write_model(f"{folder}/{repository}", name, doubling(["N", 3]), "")
+        alone = models.write(folder, "alone.onnx", doubling(["N", 3]))
+        with Server(f"alone={alone}", "--repository", f"{folder}/one", "--repository",
+                    f"{folder}/two/", "--allow-management") as server:
+            def index(path):
+                return sorted(m["name"] for m in server.post(path, {}).json)
+
+            assert index("/v2/repository/index") == ["a", "alone", "b", "c"]
+            assert index("/v2/repository/one/index") == ["a", "b"]
+            assert index("/v2/repository/two/index") == ["c"]
+            path = urllib.parse.quote(f"{folder}/two/", safe="")
+            assert index(f"/v2/repository/{path}/index") == ["c"]
+            for name in ("three", "..", "alone", "x" * 2000):
+                answer = server.post(f"/v2/repository/{name}/index", {})
+                assert answer.status == 404, (name, answer)
+            for repository, model, code in (("one", "a", 200), ("two", "a", 404), ("two", "c", 200),
+                                            ("three", "a", 404), ("one", "alone", 404),
+                                            ("x" * 2000, "a", 404)):
+                for verb in ("unload", "load"):
+                    answer = server.post(f"/v2/repository/{repository}/models/{model}/{verb}", {})
+                    assert answer.status == code, (repository, model, verb, answer)
+            assert "'three'" in server.post("/v2/repository/three/models/a/load", {}).json["error"]
+        with Server("--repository", f"{folder}/one") as server:
+            for verb in ("load", "unload"):
+                assert server.post(f"/v2/repository/one/models/a/{verb}", {}).status == 403
 
 
 if __name__ == "__main__":

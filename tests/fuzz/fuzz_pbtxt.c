@@ -1,6 +1,6 @@
-/* A config.pbtxt, as bytes: the text format's reader and the tables that stand on it. Besides
- * memory errors it looks for values that the tables do not allow, and for errors that do not say
- * where. */
+/* A config.pbtxt, as bytes: the text format's reader and the tables that stand on it; bytes that
+ * begin an object are a client's JSON in its place. Besides memory errors it looks for values that
+ * the tables do not allow, and for errors that do not say where. */
 #include "store/triton.h"
 
 #include "base/status.h"
@@ -22,6 +22,9 @@ static void check_port(const sv_declared_port *port)
     must(port->name && port->name[0] && port->rank >= -1 && port->rank <= SV_MAX_RANK);
     for (int32_t i = 0; i < port->rank; i++)
         must(port->dim[i] >= -1);
+    must(port->model_rank >= 0 && port->model_rank <= SV_MAX_RANK);
+    for (int32_t i = 0; i < port->model_rank; i++)
+        must(port->model_dim[i] >= -1);
 }
 
 static void check(const sv_layout *layout, const sv_triton_config *config)
@@ -47,11 +50,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     sv_triton_config config = {.signature = 0};
     sv_arena_init(&layout.arena, NULL);
     layout.arena.limit = MEMORY_LIMIT;
-    sv_status status = sv_triton_config_parse("c", data, size, "m", &layout, &config);
+    bool json = size && data[0] == '{';
+    sv_string text = {(const char *)data, size};
+    sv_status status = json ? sv_triton_config_json(text, "m", &layout, &config)
+                            : sv_triton_config_parse("c", data, size, "m", &layout, &config);
     if (status == SV_OK) {
         check(&layout, &config);
     } else if (sv_status_code(status) == SV_CODE_INVALID_ARGUMENT) {
-        must(strncmp(sv_status_message(status), "c:", 2) == 0);
+        const char *where = json ? "config" : "c:";
+        must(strncmp(sv_status_message(status), where, strlen(where)) == 0);
     } else {
         must(sv_status_code(status) == SV_CODE_RESOURCE_EXHAUSTED);
     }

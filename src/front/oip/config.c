@@ -162,12 +162,12 @@ static int64_t type_number(sv_dtype dtype)
 }
 
 /* "TYPE_FP32"; Triton calls bytes strings here. */
-static void put_type(const form *f, sv_dtype dtype)
+static void put_type(const form *f, uint32_t number, sv_dtype dtype)
 {
     char text[32];
     const char *name = dtype == SV_STRING ? "STRING" : sv_dtype_get(dtype)->oip_name;
     snprintf(text, sizeof text, "TYPE_%s", name ? name : "INVALID");
-    put_choice(f, (field){"data_type", SV_OIP_PORT_TYPE}, text, type_number(dtype));
+    put_choice(f, (field){"data_type", number}, text, type_number(dtype));
 }
 
 /* Dimensions without the batch, where there is one. */
@@ -185,7 +185,7 @@ static void put_port(const form *f, const sv_served *served, bool input, size_t 
     const sv_terms *terms = served->terms;
     size_t mark = begin(f, (field){NULL, input ? SV_OIP_CONFIG_INPUT : SV_OIP_CONFIG_OUTPUT});
     put_text(f, (field){"name", SV_OIP_PORT_NAME}, port->name);
-    put_type(f, port->dtype);
+    put_type(f, SV_OIP_PORT_TYPE, port->dtype);
     put_dims(f, (field){"dims", input ? SV_OIP_INPUT_DIMS : SV_OIP_OUTPUT_DIMS}, port->rank,
              port->dim, batched);
     if (port != own) {
@@ -310,6 +310,25 @@ static void put_parameters(const form *f, const sv_terms *terms)
     end_all(f, '}');
 }
 
+static void put_samples(const form *f, const sv_warmup *warmup)
+{
+    begin_all(f, "inputs", '{');
+    for (size_t i = 0; i < warmup->input_count; i++) {
+        const sv_warmup_input *input = &warmup->input[i];
+        size_t value, entry = begin_entry(f, SV_OIP_WARMUP_INPUTS, input->name, 0, &value);
+        put_type(f, SV_OIP_SAMPLE_TYPE, input->dtype);
+        put_numbers(f, (field){"dims", SV_OIP_SAMPLE_DIMS}, input->dim, (size_t)input->rank);
+        if (input->file)
+            put_text(f, (field){"input_data_file", SV_OIP_SAMPLE_FILE}, input->file);
+        else if (input->random)
+            put_flag(f, (field){"random_data", SV_OIP_SAMPLE_RANDOM}, true);
+        else
+            put_flag(f, (field){"zero_data", SV_OIP_SAMPLE_ZERO}, true);
+        end_entry(f, entry, value);
+    }
+    end_all(f, '}');
+}
+
 static void put_warmups(const form *f, const sv_terms *terms)
 {
     begin_all(f, "model_warmup", '[');
@@ -319,6 +338,7 @@ static void put_warmups(const form *f, const sv_terms *terms)
         put_text(f, (field){"name", SV_OIP_WARMUP_NAME}, warmup->name);
         put_number(f, (field){"batch_size", SV_OIP_WARMUP_BATCH}, (uint64_t)warmup->batch_rows);
         put_number(f, (field){"count", SV_OIP_WARMUP_COUNT}, warmup->count);
+        put_samples(f, warmup);
         end(f, mark);
     }
     end_all(f, ']');

@@ -97,7 +97,13 @@ enum {
     SV_OIP_SPECIFIC_VERSIONS = 1,
     SV_OIP_WARMUP_NAME = 1,
     SV_OIP_WARMUP_BATCH = 2,
+    SV_OIP_WARMUP_INPUTS = 3,
     SV_OIP_WARMUP_COUNT = 4,
+    SV_OIP_SAMPLE_TYPE = 1,
+    SV_OIP_SAMPLE_DIMS = 2,
+    SV_OIP_SAMPLE_ZERO = 3,
+    SV_OIP_SAMPLE_RANDOM = 4,
+    SV_OIP_SAMPLE_FILE = 5,
     SV_OIP_CONFIG_PARAMETER = 1,
     SV_OIP_RESHAPE_SHAPE = 1,
     SV_OIP_PORT_NAME = 1,
@@ -138,8 +144,11 @@ enum {
     SV_OIP_INDEX_STATE = 3,
     SV_OIP_INDEX_REASON = 4,
     /* RepositoryModelLoadRequest, RepositoryModelUnloadRequest */
+    SV_OIP_LOAD_REPOSITORY = 1,
     SV_OIP_LOAD_NAME = 2,
     SV_OIP_LOAD_PARAMETERS = 3,
+    /* ModelRepositoryParameter */
+    SV_OIP_LOAD_TEXT = 3,
     /* SystemSharedMemoryRegisterRequest, SystemSharedMemoryStatusResponse, RegionStatus */
     SV_OIP_REGION_NAME = 1,
     SV_OIP_REGION_KEY = 2,

@@ -80,6 +80,10 @@ static const sv_route routes[] = {
     {SV_METHOD_GET, "/v2/repository/models/{model}/traffic", VERB_TRAFFIC, 0},
     {SV_METHOD_POST, "/v2/repository/models/{model}/traffic", VERB_SET_TRAFFIC, SV_ROUTE_MANAGE},
     {SV_METHOD_POST, "/v2/repository/models/{model}/unload", VERB_UNLOAD, SV_ROUTE_MANAGE},
+    {SV_METHOD_POST, "/v2/repository/{repository}/index", VERB_INDEX, 0},
+    {SV_METHOD_POST, "/v2/repository/{repository}/models/{model}/load", VERB_LOAD, SV_ROUTE_MANAGE},
+    {SV_METHOD_POST, "/v2/repository/{repository}/models/{model}/unload", VERB_UNLOAD,
+     SV_ROUTE_MANAGE},
 };
 
 static sv_status decode(sv_call *call, sv_string body)

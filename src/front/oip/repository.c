@@ -5,6 +5,7 @@
 #include "front/common.h"
 #include "front/messages.h"
 #include "front/oip/fields.h"
+#include "front/oip/settings.h"
 #include "serve/manage.h"
 #include <stdio.h>
 #include <string.h>
@@ -79,17 +80,30 @@ static void put_model(const sv_model_status *model, bool ready, put_row *put, sv
     }
 }
 
-static sv_status put_models(sv_store *store, bool ready, put_row *put, sv_text *out)
+static bool is_of(const sv_model_status *model, const char *repository)
 {
-    sv_arena arena;
+    return !*repository ||
+           (model->repository[0] && sv_repository_is(model->repository, repository));
+}
+
+/* Of one repository, or of all where the call names none. */
+static sv_status put_models(const sv_call *call, bool ready, put_row *put, sv_text *out)
+{
     sv_model_status *models;
-    size_t count;
-    sv_arena_init(&arena, NULL);
-    sv_status status = sv_store_describe_all(store, &arena, &models, &count);
-    for (size_t i = 0; status == SV_OK && i < count; i++)
+    size_t count, found = 0;
+    const char *repository = sv_arena_copy_text(
+        call->arena, call->repository.data ? call->repository.data : "", call->repository.size);
+    if (!repository) return sv_error_memory("a repository's name", call->repository.size);
+    SV_TRY(sv_store_describe_all(sv_service_store(call->service), call->arena, &models, &count));
+    for (size_t i = 0; i < count; i++) {
+        if (!is_of(&models[i], repository)) continue;
         put_model(&models[i], ready, put, out);
-    sv_arena_release(&arena);
-    return status;
+        found++;
+    }
+    if (found || !*repository) return SV_OK;
+    return sv_error(SV_CODE_NOT_FOUND,
+                    "repository: expected one that models are served from, found '%.256s'",
+                    repository);
 }
 
 sv_status sv_oip_index(sv_call *call, sv_string body)
@@ -99,14 +113,13 @@ sv_status sv_oip_index(sv_call *call, sv_string body)
     SV_TRY(read_index(call, body, &ready));
     sv_text_init(&text, NULL);
     sv_text_putc(&text, '[');
-    sv_status status = put_models(sv_service_store(call->service), ready, put_json_row, &text);
+    sv_status status = put_models(call, ready, put_json_row, &text);
     sv_text_putc(&text, ']');
     if (status == SV_OK) return sv_front_reply(call, 200, &text);
     sv_text_release(&text);
     return status;
 }
 
-/* There is one repository, as far as clients are concerned: its name is stepped over. */
 sv_status sv_oip_index_message(sv_call *call, sv_string message)
 {
     sv_budget budget;
@@ -119,9 +132,11 @@ sv_status sv_oip_index_message(sv_call *call, sv_string message)
         SV_TRY(sv_pb_next(&reader, &field));
         if (field.number == 0) break;
         if (field.number == SV_OIP_INDEX_READY) ready = field.value != 0;
+        if (field.number == SV_OIP_INDEX_REPOSITORY)
+            SV_TRY(sv_message_keep(call, &field, "repository_name", &call->repository));
     }
     sv_text_init(&text, NULL);
-    sv_status status = put_models(sv_service_store(call->service), ready, put_message_row, &text);
+    sv_status status = put_models(call, ready, put_message_row, &text);
     if (status == SV_OK) return sv_message_reply(call, &text);
     sv_text_release(&text);
     return status;
@@ -129,34 +144,49 @@ sv_status sv_oip_index_message(sv_call *call, sv_string message)
 
 /* ---- load and unload ------------------------------------------------------------------------ */
 
-/* A configuration or file that comes with the call would be served unseen by the operator. */
-static sv_status check_parameter(sv_string key)
+/* A load or unload as it is read. */
+typedef struct change {
+    bool load;
+    sv_model_change what;
+} change;
+
+/* Files that come with a call would be served unseen by the operator. */
+static sv_status check_parameter(const change *c, sv_string key)
 {
-    if (sv_message_is(key, "unload_dependents")) return SV_OK;
-    return sv_error_invalid(
-        "parameters: expected none, since models come from the repository only, "
-        "found \"%.*s\"",
-        (int)(key.size < 64 ? key.size : 64), key.data);
+    bool config = sv_message_is(key, "config");
+    if (sv_message_is(key, "unload_dependents") || (c->load && config)) return SV_OK;
+    if (key.size >= 5 && memcmp(key.data, "file:", 5) == 0) {
+        return sv_error_invalid("parameters: expected no files, since models come from the "
+                                "repository only, found \"%.*s\"",
+                                (int)(key.size < 64 ? key.size : 64), key.data);
+    }
+    return sv_error_invalid("parameters: expected %s, found \"%.*s\"",
+                            c->load ? "config" : "unload_dependents",
+                            (int)(key.size < 64 ? key.size : 64), key.data);
 }
 
 static sv_status read_parameters(sv_json *json, void *into)
 {
+    change *c = into;
     sv_string key;
     bool more;
-    (void)into;
     SV_TRY(sv_json_object_begin(json));
     for (;;) {
         SV_TRY(sv_json_object_next(json, &key, &more));
         if (!more) return SV_OK;
-        SV_TRY(check_parameter(key));
-        SV_TRY(sv_json_skip(json));
+        SV_TRY(check_parameter(c, key));
+        if (sv_message_is(key, "config"))
+            SV_TRY(sv_json_string(json, &c->what.description));
+        else
+            SV_TRY(sv_json_skip(json));
     }
 }
 
-static sv_status read_change(const sv_call *call, sv_string body)
+static sv_status read_change(const sv_call *call, sv_string body, change *c)
 {
     static const sv_json_member members[] = {{"parameters", read_parameters}};
-    return body.size ? sv_front_members(call, body, members, 1, NULL, NULL, NULL) : SV_OK;
+    c->what.repository = call->repository;
+    return body.size ? sv_front_members(call, body, members, 1, NULL, c, NULL) : SV_OK;
 }
 
 static sv_status changed(sv_call *call)
@@ -169,26 +199,36 @@ static sv_status changed(sv_call *call)
 
 sv_status sv_oip_load(sv_call *call, sv_string body)
 {
-    SV_TRY(read_change(call, body));
-    return sv_call_manage(call, SV_KEEPER_LOAD, call->model, NULL, changed);
+    change c = {.load = true};
+    SV_TRY(read_change(call, body, &c));
+    return sv_call_change(call, SV_KEEPER_LOAD, &c.what, changed);
 }
 
 sv_status sv_oip_unload(sv_call *call, sv_string body)
 {
-    SV_TRY(read_change(call, body));
-    return sv_call_manage(call, SV_KEEPER_UNLOAD, call->model, NULL, changed);
+    change c = {.load = false};
+    SV_TRY(read_change(call, body, &c));
+    return sv_call_change(call, SV_KEEPER_UNLOAD, &c.what, changed);
 }
 
-static sv_status read_entry(const sv_pb_field *entry)
+static sv_status read_text(sv_reader value, sv_string *out)
 {
-    sv_reader reader = entry->bytes;
     sv_pb_field field;
-    sv_string key = {"", 0};
+    *out = (sv_string){"", 0};
     for (;;) {
-        SV_TRY(sv_pb_next(&reader, &field));
-        if (field.number == 0) return check_parameter(key);
-        if (field.number == SV_OIP_ENTRY_KEY) SV_TRY(sv_message_text(&field, "parameters", &key));
+        SV_TRY(sv_pb_next(&value, &field));
+        if (field.number == 0) return SV_OK;
+        if (field.number == SV_OIP_LOAD_TEXT) SV_TRY(sv_message_text(&field, "parameters", out));
     }
+}
+
+static sv_status read_entry(const sv_pb_field *entry, change *c)
+{
+    sv_reader value;
+    sv_string key;
+    SV_TRY(sv_oip_setting_read(entry, &key, &value));
+    SV_TRY(check_parameter(c, key));
+    return sv_message_is(key, "config") ? read_text(value, &c->what.description) : SV_OK;
 }
 
 static sv_status changed_message(sv_call *call)
@@ -198,8 +238,23 @@ static sv_status changed_message(sv_call *call)
     return sv_message_reply(call, &text);
 }
 
+static sv_status read_change_field(sv_call *call, const sv_pb_field *field, change *c)
+{
+    switch (field->number) {
+    case SV_OIP_LOAD_REPOSITORY:
+        return sv_message_keep(call, field, "repository_name", &c->what.repository);
+    case SV_OIP_LOAD_NAME:
+        return sv_message_keep(call, field, "model_name", &call->model);
+    case SV_OIP_LOAD_PARAMETERS:
+        return read_entry(field, c);
+    default:
+        return SV_OK;
+    }
+}
+
 sv_status sv_oip_change_message(sv_call *call, sv_keeper_verb verb, sv_string message)
 {
+    change c = {.load = verb == SV_KEEPER_LOAD};
     sv_budget budget;
     sv_reader reader;
     sv_pb_field field;
@@ -207,10 +262,7 @@ sv_status sv_oip_change_message(sv_call *call, sv_keeper_verb verb, sv_string me
     for (;;) {
         SV_TRY(sv_pb_next(&reader, &field));
         if (field.number == 0) break;
-        if (field.number == SV_OIP_LOAD_NAME)
-            SV_TRY(sv_message_keep(call, &field, "model_name", &call->model));
-        else if (field.number == SV_OIP_LOAD_PARAMETERS)
-            SV_TRY(read_entry(&field));
+        SV_TRY(read_change_field(call, &field, &c));
     }
-    return sv_call_manage(call, verb, call->model, NULL, changed_message);
+    return sv_call_change(call, verb, &c.what, changed_message);
 }

@@ -10,8 +10,8 @@
 /* Every version that is known, with its state and the reason for it. {"ready":true}: only those
  * that are served. */
 SV_MUST_USE sv_status sv_oip_index(sv_call *call, sv_string body);
-/* Loads what is new or changed of a model. Parameters that would bring in a configuration or files
- * are refused. */
+/* Loads what is new or changed of a model. The parameter "config" goes in place of its
+ * config.pbtxt; those that would bring in files are refused. */
 SV_MUST_USE sv_status sv_oip_load(sv_call *call, sv_string body);
 SV_MUST_USE sv_status sv_oip_unload(sv_call *call, sv_string body);
 

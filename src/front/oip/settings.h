@@ -13,8 +13,8 @@ SV_MUST_USE sv_status sv_oip_set_logging(sv_call *call, sv_string body);
 /* Asks, and with settings in the message changes. */
 SV_MUST_USE sv_status sv_oip_logging_message(sv_call *call, sv_string message);
 
-/* What settings of logs and traces share: the error for a name that is none; an entry's key and the
- * message of its value; an entry with a text. */
+/* What settings of logs and traces share: the error for a name that is none; the key of an entry of
+ * any map, and the message of its value; an entry with a text. */
 SV_MUST_USE SV_NONNULL_RESULT sv_status sv_oip_setting_unknown(sv_string name);
 SV_MUST_USE sv_status sv_oip_setting_read(const sv_pb_field *entry, sv_string *key,
                                           sv_reader *value);

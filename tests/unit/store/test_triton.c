@@ -117,6 +117,47 @@ static void test_what_clients_see(void **state)
     assert_int_equal(layout.warning_count, 1);
 }
 
+static sv_status parse_json(const char *text)
+{
+    sv_string json = {text, strlen(text)};
+    config = (sv_triton_config){.signature = 0};
+    layout.tuning = (sv_tuning){.instances = 0};
+    return sv_triton_config_json(json, "m", &layout, &config);
+}
+
+static void test_json(void **state)
+{
+    (void)state;
+    CHECK_OK(parse_json(
+        "{\"max_batch_size\": 4, \"input\": [{\"name\": \"a\\n\\\"\", \"data_type\": \"TYPE_FP32\","
+        "\"dims\": [\"3\", -1]}], \"output\": null, \"batch_input\": [],"
+        "\"dynamic_batching\": {\"max_queue_delay_microseconds\": \"70\", \"priority_levels\": 2,"
+        "\"default_priority_level\": 1, \"priority_queue_policy\": {\"2\": {\"max_queue_size\": 5,"
+        "\"timeout_action\": \"DELAY\"}}}, \"parameters\": {\"k\": {\"string_value\": \"v\"}},"
+        "\"model_warmup\": [{\"name\": \"w\", \"inputs\": {\"a\": {\"data_type\": \"TYPE_INT8\","
+        "\"dims\": [], \"zero_data\": true}}}]}"));
+    assert_true(layout.described);
+    assert_int_equal(layout.tuning.max_batch_rows, 4);
+    assert_string_equal(layout.input[0].name, "a\n\"");
+    assert_int_equal(layout.input[0].dim[0], 3);
+    assert_int_equal(layout.tuning.max_queue_delay_us, 70);
+    assert_true(sv_tuning_policy(&layout.tuning, 2)->delays);
+    assert_string_equal(layout.parameter[0].value, "v");
+    assert_string_equal(layout.warmup[0].input[0].name, "a");
+    CHECK_OK(parse_json("{}"));
+    CHECK_FAILS(parse_json("{\"dynamic_batching\": {\"other\": 1}}"), SV_CODE_INVALID_ARGUMENT,
+                "config: 'dynamic_batching': 'other': expected a field that is known");
+    CHECK_FAILS(parse_json("{\"max_batch_size\": -1}"), SV_CODE_INVALID_ARGUMENT,
+                "config: 'max_batch_size': expected a number from 0 to 1000000, found -1");
+    CHECK_FAILS(parse_json("{\"max_batch_size: 1 name\": 1}"), SV_CODE_INVALID_ARGUMENT,
+                "expected a field's name");
+    CHECK_FAILS(parse_json("{\"instance_group\": [{\"kind\": \"A } name: 1\"}]}"),
+                SV_CODE_INVALID_ARGUMENT, "expected a name or a whole number");
+    CHECK_FAILS(parse_json("{\"instance_group\": [[1]]}"), SV_CODE_INVALID_ARGUMENT, "config");
+    CHECK_FAILS(parse_json("{\"name\": \"a\\u0000b\"}"), SV_CODE_INVALID_ARGUMENT, "config");
+    CHECK_FAILS(parse_json("{} {}"), SV_CODE_INVALID_ARGUMENT, "config");
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -201,6 +242,7 @@ int main(void)
         TEST(test_warnings_name_what_is_not_heeded),
         TEST(test_errors_say_where),
         TEST(test_what_clients_see),
+        TEST(test_json),
         TEST(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
