@@ -259,8 +259,9 @@ bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry
     }
     if (e->id.size) put_string(out, "id", e->id);
     if (e->trace) {
-        sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\",\"parent\":\"%.16s\"",
-                       e->trace->id, e->trace->span, e->trace->parent);
+        sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\"", e->trace->id,
+                       e->trace->span);
+        if (e->trace->parent[0]) sv_text_printf(out, ",\"parent\":\"%.16s\"", e->trace->parent);
     }
     sv_text_printf(out, ",\"code\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu,\"total_us\":%.1f",
                    e->http, (unsigned long long)e->bytes_in, (unsigned long long)e->bytes_out,
