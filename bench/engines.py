@@ -226,7 +226,7 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--filter", default="", metavar="WORDS",
                         help="only graphs whose name contains one of these, comma-separated")
-    parser.add_argument("--set", default="standard", choices=("standard", "wider"),
+    parser.add_argument("--set", default="standard", choices=("standard", "wider", "further"),
                         help="which graphs: the standard ones, or some that nobody tuned for "
                              "(default: %(default)s)")
     parser.add_argument("--threads", default="1,2", metavar="N[,N]",

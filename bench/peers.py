@@ -7,6 +7,7 @@ Each engine has bind(inputs), run() and outputs(). What is measured is not here.
 import ctypes
 import glob
 import importlib.metadata
+import math
 import os
 import pathlib
 
@@ -214,8 +215,11 @@ class OpenVino:
                    ctypes.c_size_t(index), ctypes.byref(tensor))
         self._call("ov_tensor_get_shape", tensor, ctypes.byref(shape))
         self._call("ov_tensor_data", tensor, ctypes.byref(data))
-        dims = tuple(shape.dims[i] for i in range(shape.rank))
-        return _copy(data, dims, np.dtype(np.float32))
+        dims, size = tuple(shape.dims[i] for i in range(shape.rank)), ctypes.c_size_t()
+        self._call("ov_tensor_get_byte_size", tensor, ctypes.byref(size))
+        # What numbers element types have changes between versions; graphs give out these two.
+        whole = size.value == 8 * math.prod(dims)
+        return _copy(data, dims, np.dtype(np.int64 if whole else np.float32))
 
 
 # -------------------------------------------------------------------------------------- LiteRT

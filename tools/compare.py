@@ -217,7 +217,7 @@ def parse_arguments():
     )
     parser.add_argument("--filter", default="", metavar="WORDS",
                         help="only graphs whose name contains one of these, comma-separated")
-    parser.add_argument("--set", default="standard", choices=("standard", "wider"),
+    parser.add_argument("--set", default="standard", choices=("standard", "wider", "further"),
                         help="which graphs: the standard ones, or some that nobody tuned for "
                              "(default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, metavar="N",

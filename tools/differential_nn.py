@@ -12,10 +12,12 @@ from differential_ops import activation, moved, other_operand
 
 
 def finish(g, y):
-    """What often stands behind a product: bias, activation, residual, scale."""
+    """What often stands behind a product: normalisation, bias, activation, residual, scale."""
     kind = g.rng.random()
-    if kind < 0.3:
+    if kind < 0.25:
         return y
+    if kind < 0.35 and y.dtype == F32 and y.rank >= 2 and fixed(y.shape[1]) and y.shape[1][0] > 0:
+        y = batch_norm(g, y)
     if kind < 0.45:
         y = g.add("Add", [y, other := other_operand(g, y)],
                   [(y.dtype, broadcast(y.shape, other.shape), y.bound + other.bound, False)])

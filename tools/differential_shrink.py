@@ -89,7 +89,8 @@ def values_inside(model, runs):
         answers = differential.run_onnxruntime(whole, runs)
     except Exception:  # whatever onnxruntime refuses: then nothing is cut in the middle
         return {}
-    return {n: [answer[i] for answer in answers] for i, n in enumerate(names)}
+    inside = {n: [answer[i] for answer in answers] for i, n in enumerate(names)}
+    return {n: v for n, v in inside.items() if not isinstance(v[0], list)}  # no sequences
 
 
 def declared(name, arrays):

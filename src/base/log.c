@@ -13,16 +13,38 @@
 
 enum { LINE_LIMIT = 8 << 10 };
 
-static _Atomic int threshold = SV_LOG_INFO;
+#define BIT(level) (UINT64_C(1) << (level))
+#define VERBOSE_SHIFT 32
+
+/* Bit i: level i is written; above them how verbose the choice was. */
+static _Atomic uint64_t chosen = BIT(SV_LOG_INFO) | BIT(SV_LOG_WARN) | BIT(SV_LOG_ERROR);
 
 void sv_log_set_level(sv_log_level level)
 {
-    atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
+    sv_log_choice choice = {.error = level <= SV_LOG_ERROR,
+                            .warn = level <= SV_LOG_WARN,
+                            .info = level <= SV_LOG_INFO,
+                            .verbose = level <= SV_LOG_DEBUG};
+    sv_log_choose(&choice);
 }
 
-sv_log_level sv_log_get_level(void)
+void sv_log_choose(const sv_log_choice *choice)
 {
-    return (sv_log_level)atomic_load_explicit(&threshold, memory_order_relaxed);
+    uint64_t bits = (uint64_t)choice->verbose << VERBOSE_SHIFT;
+    if (choice->verbose) bits |= BIT(SV_LOG_DEBUG);
+    if (choice->info) bits |= BIT(SV_LOG_INFO);
+    if (choice->warn) bits |= BIT(SV_LOG_WARN);
+    if (choice->error) bits |= BIT(SV_LOG_ERROR);
+    atomic_store_explicit(&chosen, bits, memory_order_relaxed);
+}
+
+sv_log_choice sv_log_chosen(void)
+{
+    uint64_t bits = atomic_load_explicit(&chosen, memory_order_relaxed);
+    return (sv_log_choice){.error = bits & BIT(SV_LOG_ERROR),
+                           .warn = bits & BIT(SV_LOG_WARN),
+                           .info = bits & BIT(SV_LOG_INFO),
+                           .verbose = (uint32_t)(bits >> VERBOSE_SHIFT)};
 }
 
 /* Control characters would let a name that a client sent forge lines of its own. */
@@ -35,7 +57,7 @@ static void clean_line(char *line, size_t size)
 void sv_log(sv_log_level level, const char *format, ...)
 {
     static const char *const names[] = {"DEBUG", "INFO", "WARN", "ERROR"};
-    if ((int)level < atomic_load_explicit(&threshold, memory_order_relaxed)) return;
+    if (!(atomic_load_explicit(&chosen, memory_order_relaxed) & BIT(level & 3))) return;
     int saved_errno = errno;
     char line[LINE_LIMIT], stamp[28];
     sv_clock_format(sv_clock_wall_us(), stamp);

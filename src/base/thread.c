@@ -3,18 +3,19 @@
  * Waiting is in two steps everywhere: spin for a while in the hope that the other side is about to
  * come, then sleep in the kernel. The spin is bounded by the clock, and nearly nothing where it
  * would only keep the awaited thread from running: when there are more threads than cores, or when
- * that thread was last seen on the core that the waiting one runs on. */
-#define _GNU_SOURCE /* pthread_setname_np, sched_getcpu */
+ * that thread was last seen on the core that the waiting one runs on (which a member leaves then,
+ * if there are others). */
+#define _GNU_SOURCE /* pthread_setname_np */
 #include "base/thread.h"
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/core.h"
 #include "base/cpu.h"
 #include "base/status.h"
 
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +28,12 @@ enum {
     SPIN_CROWDED_NS = 1000,
     PAUSES_PER_LOOK = 32, /* at the clock: about every microsecond */
     TEAM_LIMIT = 4096,
+    /* Moves to another core. */
+    MOVE_PAUSE_NS = 1000000,
+    MOVE_PAUSE_MOST_NS = 1000000000,
+    MOVE_QUICK_NS = 500000,   /* a longer one had to wait for that core */
+    MOVE_WATCH_NS = 20000000, /* so long nobody must want that core, then it was a good one */
+    MOVE_TEAM_MOST = 64,      /* larger teams have cores enough */
 };
 
 void sv_futex_wait(_Atomic uint32_t *word, uint32_t expected)
@@ -56,17 +63,10 @@ static uint64_t spin_limit(uint32_t threads)
     return threads > granted_cores() ? SPIN_CROWDED_NS : SPIN_NS;
 }
 
-/* The core that the calling thread runs on, from 1 on; 0: unknown. */
-static uint32_t this_core(void)
-{
-    int core = sched_getcpu();
-    return core < 0 ? 0 : (uint32_t)core + 1;
-}
-
 /* Whether a thread seen on `core` cannot be running, because the caller is. */
 static bool is_here(uint32_t core)
 {
-    return core != 0 && core == this_core();
+    return core != 0 && core == sv_core_here();
 }
 
 /* Spins while (*word & mask) == value; false when the time is over, or when whoever changes the
@@ -125,16 +125,24 @@ enum { MEMBER_IDLE, MEMBER_ASLEEP, MEMBER_WORK, MEMBER_STOP };
 /* Where a member stands, on a cache line that it alone writes while a region runs. */
 typedef struct {
     _Alignas(64) _Atomic uint32_t round; /* of barriers that it has come to, times 2; + SLEEPER */
-    _Atomic uint32_t core;               /* where it was seen last; see this_core */
+    _Atomic uint32_t core;               /* where it was seen last; see sv_core_here */
 } team_seat;
 
 /* In `round`: somebody sleeps until it changes. */
 #define SLEEPER 1u
 
+/* A member's moves from one core to another. */
+typedef struct {
+    uint64_t next, pause; /* ns: when it may move again, and how long it waited for that */
+    uint64_t watched; /* ns: until when the last one may turn out to be a bad one; 0: it is known */
+    int64_t switches; /* that others forced on it until then */
+} team_moves;
+
 typedef struct {
     _Alignas(64) _Atomic uint32_t state;
     team_seat seat;
     uint32_t index;
+    team_moves moves;
     sv_team *team;
     pthread_t thread;
 } team_member;
@@ -161,9 +169,75 @@ struct sv_team {
 /* Says where the calling thread is, for those who will wait for it. */
 static void be_seen(team_seat *seat)
 {
-    uint32_t core = this_core();
+    uint32_t core = sv_core_here();
     if (atomic_load_explicit(&seat->core, memory_order_relaxed) != core)
         atomic_store_explicit(&seat->core, core, memory_order_relaxed);
+}
+
+static int64_t forced_switches(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_nivcsw;
+}
+
+/* The last move led to a core that others want, or nowhere. */
+static void regret_move(team_moves *moves, uint64_t now)
+{
+    moves->pause = 2 * moves->pause + MOVE_PAUSE_NS;
+    if (moves->pause > MOVE_PAUSE_MOST_NS) moves->pause = MOVE_PAUSE_MOST_NS;
+    moves->next = now + moves->pause;
+    moves->watched = 0;
+}
+
+/* Behind a region: how good was the last move? */
+static void judge_move(team_moves *moves)
+{
+    if (!moves->watched) return;
+    const uint64_t now = sv_clock_ns();
+    if (forced_switches() != moves->switches) {
+        regret_move(moves, now);
+    } else if (now >= moves->watched) {
+        moves->pause = moves->watched = 0;
+    }
+}
+
+/* Moves a member to a core that none of the region's threads before it was seen on. The system may
+ * put a thread on the core of the one that woke it though others are idle, and leave both there for
+ * long: virtual machines' idle cores look busy to it. After a move to a core that others want the
+ * next one is put off, twice as long each time. */
+static bool leave_core(team_member *member)
+{
+    sv_team *team = member->team;
+    team_moves *moves = &member->moves;
+    uint32_t taken[MOVE_TEAM_MOST], n = 0;
+    const uint64_t start = sv_clock_ns();
+    if (start < moves->next || member->index > MOVE_TEAM_MOST) return false;
+    if (moves->watched) { /* it was moved back: by others that want that core */
+        regret_move(moves, start);
+        return false;
+    }
+    for (; n < member->index; n++)
+        taken[n] = atomic_load_explicit(&team->member[n].seat.core, memory_order_relaxed);
+    const bool moved = sv_core_leave(taken, n);
+    const uint64_t end = sv_clock_ns();
+    be_seen(&member->seat);
+    if (!moved || end - start > MOVE_QUICK_NS) {
+        regret_move(moves, end);
+        return moved;
+    }
+    moves->next = end + MOVE_PAUSE_NS;
+    moves->watched = end + MOVE_WATCH_NS;
+    moves->switches = forced_switches();
+    return true;
+}
+
+static bool meets_one_before(const team_member *member)
+{
+    for (uint32_t i = 0; i < member->index; i++) {
+        if (is_here(atomic_load_explicit(&member->team->member[i].seat.core, memory_order_relaxed)))
+            return true;
+    }
+    return false;
 }
 
 static uint32_t member_wait(team_member *member)
@@ -174,6 +248,7 @@ static uint32_t member_wait(team_member *member)
                     &team->member[0].seat.core) &&
         atomic_compare_exchange_strong_explicit(&member->state, &state, MEMBER_ASLEEP,
                                                 memory_order_acquire, memory_order_acquire)) {
+        member->moves.watched = 0; /* where it wakes up is another matter */
         do
             sv_futex_wait(&member->state, MEMBER_ASLEEP);
         while (atomic_load_explicit(&member->state, memory_order_acquire) == MEMBER_ASLEEP);
@@ -188,7 +263,9 @@ static void *member_main(void *argument)
     while (member_wait(member) != MEMBER_STOP) {
         atomic_store_explicit(&member->state, MEMBER_IDLE, memory_order_relaxed);
         be_seen(&member->seat);
+        if (meets_one_before(member)) leave_core(member);
         team->run(team->argument, member->index, team->threads);
+        judge_move(&member->moves);
         uint32_t before = atomic_fetch_sub_explicit(&team->pending, 1, memory_order_acq_rel);
         if (before == (CALLER_ASLEEP | 1)) sv_futex_wake(&team->pending, 1);
     }
@@ -214,6 +291,7 @@ sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator, sv_tea
     team->spin_ns = spin_limit(threads);
     team->allocator = allocator;
     team->bytes = bytes;
+    team->member[0].team = team;
     for (uint32_t i = 1; i < threads; i++) {
         team->member[i].index = i;
         team->member[i].team = team;
@@ -322,11 +400,24 @@ static bool is_behind(uint32_t seen, uint32_t round)
     return (int32_t)((seen & ~SLEEPER) - round) < 0;
 }
 
-static void wait_for_seat(team_seat *seat, uint32_t round, uint64_t limit_ns)
+/* False: it takes long, or `seat` is that of a thread of this core. */
+static bool wait_awake(team_seat *seat, uint32_t round, uint64_t limit_ns)
 {
     uint32_t seen = atomic_load_explicit(&seat->round, memory_order_acquire);
-    if (!is_behind(seen, round)) return;
-    if (spin_while(&seat->round, ~SLEEPER, seen & ~SLEEPER, limit_ns, &seat->core)) return;
+    return !is_behind(seen, round) ||
+           spin_while(&seat->round, ~SLEEPER, seen & ~SLEEPER, limit_ns, &seat->core);
+}
+
+static void wait_for_seat(team_member *own, team_member *other, uint32_t round)
+{
+    team_seat *seat = &other->seat;
+    const uint64_t limit = own->team->spin_ns;
+    if (wait_awake(seat, round, limit)) return;
+    if (own->index > other->index &&
+        is_here(atomic_load_explicit(&seat->core, memory_order_relaxed)) && leave_core(own) &&
+        wait_awake(seat, round, limit))
+        return;
+    uint32_t seen;
     while (is_behind(seen = atomic_load_explicit(&seat->round, memory_order_acquire), round)) {
         if (seen & SLEEPER ||
             atomic_compare_exchange_strong_explicit(&seat->round, &seen, seen | SLEEPER,
@@ -345,7 +436,7 @@ void sv_team_barrier(sv_team *team, uint32_t thread, uint32_t threads)
     uint32_t before = atomic_exchange_explicit(&own->round, round, memory_order_acq_rel);
     if (before & SLEEPER) sv_futex_wake(&own->round, INT_MAX);
     for (uint32_t i = 0; i < threads; i++) {
-        if (i != thread) wait_for_seat(&team->member[i].seat, round, team->spin_ns);
+        if (i != thread) wait_for_seat(&team->member[thread], &team->member[i], round);
     }
     be_seen(own);
 }

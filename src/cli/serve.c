@@ -50,6 +50,7 @@ enum {
     OPT_TIMEOUT,
     OPT_TLS_CERT,
     OPT_TLS_KEY,
+    OPT_TRACE_LOG,
 };
 
 static const sv_option options[] = {
@@ -108,6 +109,9 @@ static const sv_option options[] = {
     [OPT_TLS_CERT] = {"tls-cert", "FILE", false,
                       "PEM certificate with its chain: connections over TCP speak TLS"},
     [OPT_TLS_KEY] = {"tls-key", "FILE", false, "PEM key of the certificate"},
+    [OPT_TRACE_LOG] =
+        {"trace-log", "FILE", false,
+         "Append the times of requests that trace settings choose; - is standard output"},
 };
 
 #define MAX_LISTEN 16
@@ -127,7 +131,7 @@ typedef struct serve_state {
     sv_runtime *runtime;
     sv_store *store;
     sv_keeper *keeper;
-    sv_access_log *log;
+    sv_access_log *log, *trace_log;
     sv_regions *regions; /* NULL: memory is not shared */
     sv_service *service;
     sv_server *server;
@@ -407,7 +411,9 @@ static sv_status create_server(serve_state *s)
 {
     uint32_t loops = s->threads < 8 ? (uint32_t)s->threads : 8;
     const char *log = sv_args_value(s->args, OPT_ACCESS_LOG);
+    const char *traces = sv_args_value(s->args, OPT_TRACE_LOG);
     if (log) SV_TRY(sv_access_log_create(log, loops, &s->log));
+    if (traces) SV_TRY(sv_access_log_create_as("trace log", traces, loops, &s->trace_log));
     if (sv_args_has(s->args, OPT_ALLOW_SHARED_MEMORY)) SV_TRY(share_memory(s));
     sv_service_options service = {
         .store = s->store,
@@ -429,6 +435,7 @@ static sv_status create_server(serve_state *s)
         .no_batching = sv_args_has(s->args, OPT_NO_BATCHING),
         .metric_names = s->metric_names,
         .access_log = s->log,
+        .trace_log = s->trace_log,
     };
     SV_TRY(sv_service_create(&service, &s->service));
     sv_server_options server = {
@@ -570,6 +577,7 @@ static int run_serve(const sv_args *args)
     sv_service_destroy(s.service);
     sv_regions_destroy(s.regions);
     sv_access_log_destroy(s.log);
+    sv_access_log_destroy(s.trace_log);
     sv_store_destroy(s.store);
     if (s.runtime) sv_runtime_destroy(s.runtime);
     sv_arena_release(&s.models_arena);

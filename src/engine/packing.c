@@ -131,13 +131,32 @@ static sv_status copy_part(const sv_pack_job *job, uint32_t index)
                                  (char *)job->to + begin);
 }
 
+/* The dimension of the problem's operand along which the constant's scale lies: the same one, or
+ * that of its stride, where the problem sees the weights transposed or with more dimensions. */
+static int32_t scaled_axis(const sv_constant *constant, const sv_desc *desc)
+{
+    const sv_shape *shape = &constant->source.shape;
+    int64_t stride = 1;
+    if (!constant->scale) return constant->axis;
+    const int64_t dim = shape->dim[constant->axis];
+    for (int32_t i = shape->rank - 1; i > constant->axis; i--)
+        stride *= shape->dim[i];
+    if (constant->axis < desc->rank && desc->dim[constant->axis] == dim &&
+        desc->stride[constant->axis] == stride)
+        return constant->axis;
+    for (int32_t i = 0; i < desc->rank; i++) {
+        if (desc->dim[i] == dim && desc->stride[i] == stride) return i;
+    }
+    return constant->axis;
+}
+
 /* The source as the problem sees it: the constant's elements with the desc's dims and strides. */
 static sv_pack_source source_of(const sv_pack_job *job)
 {
     const sv_constant *constant = job->constant;
     const sv_desc *desc = &job->problem.desc[job->packer->operand];
     sv_pack_source source = {
-        .scale = constant->scale, .shift = constant->shift, .axis = constant->axis};
+        .scale = constant->scale, .shift = constant->shift, .axis = scaled_axis(constant, desc)};
     source.view = (sv_view){.dtype = desc->dtype, .rank = desc->rank};
     memcpy(source.view.dim, desc->dim, sizeof(desc->dim));
     memcpy(source.view.stride, desc->stride, sizeof(desc->stride));

@@ -45,10 +45,9 @@ static sv_status set_label(const sv_request *request, size_t output, sv_arena *a
     return SV_OK;
 }
 
-sv_status sv_top_find(const sv_request *request, size_t output, size_t row, uint64_t most,
-                      sv_arena *arena, sv_top **out, size_t *count)
+static sv_status find_in(const sv_request *request, size_t output, const sv_buffer *buffer,
+                         size_t row, uint64_t most, sv_arena *arena, sv_top **out, size_t *count)
 {
-    const sv_buffer *buffer = &request->output[output];
     SV_TRY(check_scores(buffer));
     size_t size = sv_dtype_size(buffer->dtype), width = buffer->size / size / row_count(buffer);
     const char *scores = (const char *)buffer->data + row * width * size;
@@ -66,6 +65,12 @@ sv_status sv_top_find(const sv_request *request, size_t output, size_t row, uint
     return SV_OK;
 }
 
+sv_status sv_top_find(const sv_request *request, size_t output, size_t row, uint64_t most,
+                      sv_arena *arena, sv_top **out, size_t *count)
+{
+    return find_in(request, output, &request->output[output], row, most, arena, out, count);
+}
+
 static sv_status put_row(const sv_top *top, size_t count, sv_arena *arena, sv_string *to)
 {
     for (size_t i = 0; i < count; i++) {
@@ -78,10 +83,9 @@ static sv_status put_row(const sv_top *top, size_t count, sv_arena *arena, sv_st
     return SV_OK;
 }
 
-sv_status sv_top_texts(const sv_request *request, size_t output, uint64_t most, sv_arena *arena,
-                       sv_buffer *out)
+sv_status sv_top_texts(const sv_request *request, size_t output, const sv_buffer *from,
+                       uint64_t most, sv_arena *arena, sv_buffer *out)
 {
-    const sv_buffer *from = &request->output[output];
     SV_TRY(check_scores(from));
     size_t rows = row_count(from), width = from->size / sv_dtype_size(from->dtype) / rows;
     size_t kept = most < width ? (size_t)most : width, count;
@@ -94,7 +98,7 @@ sv_status sv_top_texts(const sv_request *request, size_t output, uint64_t most, 
     if (!texts) return sv_error_memory("classes", kept * rows * sizeof *texts);
     for (size_t r = 0; r < rows; r++) {
         sv_top *top;
-        SV_TRY(sv_top_find(request, output, r, most, arena, &top, &count));
+        SV_TRY(find_in(request, output, from, r, most, arena, &top, &count));
         SV_TRY(put_row(top, count, arena, texts + r * kept));
     }
     *out = (sv_buffer){.dtype = SV_STRING, .data = texts, .size = kept * rows * sizeof *texts};

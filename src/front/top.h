@@ -21,8 +21,10 @@ SV_MUST_USE sv_status sv_top_find(const sv_request *request, size_t output, size
                                   uint64_t most, sv_arena *arena, sv_top **out, size_t *count);
 
 /* The same for all rows as texts "score:index", with ":label" where there is one: strings of shape
- * [rows, count], or [count] for an output of one dimension. */
-SV_MUST_USE sv_status sv_top_texts(const sv_request *request, size_t output, uint64_t most,
-                                   sv_arena *arena, sv_buffer *out);
+ * [rows, count], or [count] for an output of one dimension. `scores` is the output, maybe in a
+ * shape that only clients see. */
+SV_MUST_USE sv_status sv_top_texts(const sv_request *request, size_t output,
+                                   const sv_buffer *scores, uint64_t most, sv_arena *arena,
+                                   sv_buffer *out);
 
 #endif

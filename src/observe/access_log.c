@@ -18,6 +18,7 @@
 struct sv_access_log {
     sv_outlet outlet;
     uint32_t shards;
+    const char *what;
     char *path;
     pthread_mutex_t lock; /* writes of two threads do not mix, even on a pipe */
     bool failing;         /* the last write failed; under the lock, as the next */
@@ -32,6 +33,17 @@ struct sv_access_log {
 
 sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log **out)
 {
+    return sv_access_log_create_as("access log", path, shards, out);
+}
+
+const char *sv_access_log_path(const sv_access_log *log)
+{
+    return log->path;
+}
+
+sv_status sv_access_log_create_as(const char *what, const char *path, uint32_t shards,
+                                  sv_access_log **out)
+{
     sv_access_log *log = calloc(1, sizeof *log);
     sv_text *texts = calloc(shards, sizeof *texts);
     char *copy = strdup(path);
@@ -39,15 +51,16 @@ sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log 
         free(log);
         free(texts);
         free(copy);
-        return sv_error_memory("the access log", shards * sizeof *texts);
+        return sv_error_memory(what, shards * sizeof *texts);
     }
     sv_status status = sv_outlet_open(path, &log->outlet);
     if (status != SV_OK) {
         free(texts);
         free(copy);
         free(log);
-        return sv_status_annotate(status, "access log");
+        return sv_status_annotate(status, "%s", what);
     }
+    log->what = what;
     log->path = copy;
     log->shards = shards;
     log->shard = texts;
@@ -74,7 +87,7 @@ static void note_failure(sv_access_log *log, int error)
     log->failing = true;
     log->lost_before = atomic_load_explicit(&log->lost, memory_order_relaxed);
     sv_log(SV_LOG_WARN,
-           "access log '%s': expected to be written, found: %s; lines are lost until it can be",
+           "%s '%s': expected to be written, found: %s; lines are lost until it can be", log->what,
            log->path, error == EAGAIN ? "nobody reads it" : strerror(error));
 }
 
@@ -83,7 +96,7 @@ static void note_success(sv_access_log *log)
     if (!log->failing) return;
     log->failing = false;
     uint64_t lost = atomic_load_explicit(&log->lost, memory_order_relaxed) - log->lost_before;
-    sv_log(SV_LOG_WARN, "access log '%s': is written again; %llu lines were lost", log->path,
+    sv_log(SV_LOG_WARN, "%s '%s': is written again; %llu lines were lost", log->what, log->path,
            (unsigned long long)lost);
 }
 
@@ -242,6 +255,13 @@ static void put_phases(sv_text *out, const uint64_t *ns)
     }
 }
 
+static void put_trace(sv_text *out, const sv_trace *trace)
+{
+    if (!trace) return;
+    sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\"", trace->id, trace->span);
+    if (trace->parent[0]) sv_text_printf(out, ",\"parent\":\"%.16s\"", trace->parent);
+}
+
 bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry *e)
 {
     sv_text *out = &log->shard[shard];
@@ -258,16 +278,44 @@ bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry
         sv_text_printf(out, ",\"version\":%lld", (long long)e->version);
     }
     if (e->id.size) put_string(out, "id", e->id);
-    if (e->trace) {
-        sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\"", e->trace->id,
-                       e->trace->span);
-        if (e->trace->parent[0]) sv_text_printf(out, ",\"parent\":\"%.16s\"", e->trace->parent);
-    }
+    put_trace(out, e->trace);
     sv_text_printf(out, ",\"code\":%d,\"bytes_in\":%llu,\"bytes_out\":%llu,\"total_us\":%.1f",
                    e->http, (unsigned long long)e->bytes_in, (unsigned long long)e->bytes_out,
                    (double)e->total_ns / 1e3);
     if (e->ran) put_phases(out, e->phase_ns);
     sv_text_puts(out, e->lost ? ",\"lost\":true}\n" : "}\n");
+    if (out->size >= FLUSH_BYTES) sv_access_log_flush(log, shard);
+    return was_empty;
+}
+
+/* Stamps of a round are taken once, and may lie a little behind others: none goes back. */
+static void put_stamp(sv_text *out, const char *name, uint64_t ns, uint64_t *last)
+{
+    if (!ns) return;
+    if (ns > *last) *last = ns;
+    sv_text_printf(out, "%s{\"name\":\"%s\",\"ns\":%llu}",
+                   out->data[out->size - 1] == '[' ? "" : ",", name, (unsigned long long)*last);
+}
+
+bool sv_access_log_add_times(sv_access_log *log, uint32_t shard, const sv_access_times *times)
+{
+    sv_text *out = &log->shard[shard];
+    bool was_empty = out->size == 0;
+    uint64_t last = 0;
+    sv_text_printf(out, "{\"id\":%llu", (unsigned long long)times->number);
+    put_name(out, "model_name", times->model);
+    sv_text_printf(out, ",\"model_version\":%lld", (long long)times->version);
+    if (times->id.size) put_string(out, "request_id", times->id);
+    put_trace(out, times->trace);
+    sv_text_puts(out, ",\"timestamps\":[");
+    if (!out->failed) {
+        put_stamp(out, "REQUEST_START", times->start_ns, &last);
+        put_stamp(out, "QUEUE_START", times->queue_ns, &last);
+        put_stamp(out, "COMPUTE_START", times->run_ns, &last);
+        put_stamp(out, "COMPUTE_END", times->ran_ns, &last);
+        put_stamp(out, "REQUEST_END", times->end_ns, &last);
+    }
+    sv_text_puts(out, "]}\n");
     if (out->size >= FLUSH_BYTES) sv_access_log_flush(log, shard);
     return was_empty;
 }

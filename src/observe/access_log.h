@@ -1,4 +1,5 @@
-/* The access log: one JSON object a line for each request.
+/* The access log: one JSON object a line for each request; and in the same way the trace log, with
+ * the times of requests that were chosen for it.
  *
  * Each thread gathers its lines in a shard of its own and writes them at once when it flushes.
  * No thread waits for who reads them: what a pipe has no room for is held, up to
@@ -28,17 +29,33 @@ typedef struct sv_access_entry {
     bool lost;             /* the peer went before the end */
 } sv_access_entry;
 
+/* A request's way, in monotonic nanoseconds. */
+typedef struct sv_access_times {
+    uint64_t number; /* of the record */
+    const char *model;
+    int64_t version;
+    sv_string id;          /* the client's; empty: none */
+    const sv_trace *trace; /* NULL: none */
+    uint64_t start_ns, queue_ns, run_ns, ran_ns, end_ns;
+} sv_access_times;
+
 typedef struct sv_access_log sv_access_log;
 
 #define SV_ACCESS_LOG_HELD ((size_t)256 << 10)
 
 /* Appends to the file at `path`, "-" for standard output. Returns owned. */
 SV_MUST_USE sv_status sv_access_log_create(const char *path, uint32_t shards, sv_access_log **out);
+/* The same for a log of times; `what` a log is, static, is for messages ("access log"). */
+SV_MUST_USE sv_status sv_access_log_create_as(const char *what, const char *path, uint32_t shards,
+                                              sv_access_log **out);
+const char *sv_access_log_path(const sv_access_log *log);
 /* Writes what is left, for which a slow reader has a second; NULL is allowed. */
 void sv_access_log_destroy(sv_access_log *log);
 
 /* One thread a shard. True: the shard was empty before, so a flush should be planned. */
 bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry *entry);
+/* The same for a record of the trace log, whose times have Triton's names. */
+bool sv_access_log_add_times(sv_access_log *log, uint32_t shard, const sv_access_times *times);
 void sv_access_log_flush(sv_access_log *log, uint32_t shard);
 /* Any thread: lines are held, so that another flush should be planned. */
 bool sv_access_log_stalled(const sv_access_log *log);

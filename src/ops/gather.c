@@ -149,18 +149,24 @@ static uint32_t elements_units(const sv_problem *problem, uint32_t phase)
     return sv_rows_units(elements_rows(&problem->desc[1]));
 }
 
-/* Where data's elements for row `row` of the indices begin, the axis left out. */
-static int64_t elements_base(const sv_desc *data, const sv_desc *index, int32_t axis, int64_t row)
+/* Where row `row` of the indices lies in their other dimensions. */
+static void row_index(const sv_desc *index, int64_t row, int64_t *at)
+{
+    for (int32_t d = index->rank - 2; d >= 0; d--, row /= index->dim[d + 1])
+        at[d] = row % index->dim[d];
+}
+
+/* Where data's elements for a row of the indices begin, the axis left out. */
+static int64_t elements_base(const sv_desc *data, int32_t axis, const int64_t *at)
 {
     int64_t offset = 0, stride = data->dim[data->rank - 1];
-    for (int32_t d = index->rank - 2; d >= 0; d--) {
-        int64_t at = row % index->dim[d];
-        if (d != axis) offset += at * stride;
-        row /= index->dim[d];
-        stride *= data->dim[d];
-    }
+    for (int32_t d = data->rank - 2; d >= 0; stride *= data->dim[d--])
+        offset += d == axis ? 0 : at[d] * stride;
     return offset;
 }
+
+/* Elements that are read, index 0 for one out of range, before that is looked at. */
+#define ELEMENTS_BLOCK 16
 
 /* One line: element i is that at i * step + index * along. Ends before an index out of range; how
  * many elements there were. */
@@ -171,11 +177,23 @@ static int64_t elements_base(const sv_desc *data, const sv_desc *index, int32_t 
         const type *x = from;                                                                      \
         const number *index = indices;                                                             \
         type *y = to;                                                                              \
-        for (int64_t i = 0; i < n; i++) {                                                          \
+        const int64_t dim = l->dim, step = l->step, along = l->along;                              \
+        int64_t i = 0;                                                                             \
+        for (; dim && i + ELEMENTS_BLOCK <= n; i += ELEMENTS_BLOCK) {                              \
+            bool wrong = false;                                                                    \
+            for (int64_t j = i; j < i + ELEMENTS_BLOCK; j++) {                                     \
+                const int64_t found = index[j], at = found < 0 ? found + dim : found;              \
+                const bool out = (uint64_t)at >= (uint64_t)dim;                                    \
+                y[j] = x[j * step + (out ? 0 : at) * along];                                       \
+                wrong |= out;                                                                      \
+            }                                                                                      \
+            if (wrong) break;                                                                      \
+        }                                                                                          \
+        for (; i < n; i++) {                                                                       \
             int64_t at = index[i];                                                                 \
-            at += at < 0 ? l->dim : 0;                                                             \
-            if ((uint64_t)at >= (uint64_t)l->dim) return i;                                        \
-            y[i] = x[i * l->step + at * l->along];                                                 \
+            at += at < 0 ? dim : 0;                                                                \
+            if ((uint64_t)at >= (uint64_t)dim) return i;                                           \
+            y[i] = x[i * step + at * along];                                                       \
         }                                                                                          \
         return n;                                                                                  \
     }
@@ -228,16 +246,18 @@ static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
     const sv_elements_line line = {data->dim[p->axis], p->axis == data->rank - 1 ? 0 : 1,
                                    sv_desc_product(data, p->axis + 1, data->rank)};
     const sv_elements_loop loop = elements_loop((size_t)size, index->dtype == SV_I32);
-    for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end); r++) {
-        const char *from =
-            (const char *)call->ptr[0] + elements_base(data, index, p->axis, r) * size;
+    int64_t at[SV_MAX_RANK];
+    row_index(index, sv_rows_first(rows, begin), at);
+    for (int64_t r = sv_rows_first(rows, begin); r < sv_rows_last(rows, end);
+         r++, sv_index_next(index->rank - 1, index->dim, at)) {
+        const char *from = (const char *)call->ptr[0] + elements_base(data, p->axis, at) * size;
         const char *indices = (const char *)call->ptr[1] + r * inner * index_size;
         char *to = (char *)call->ptr[2] + r * inner * size;
-        for (int64_t i = 0, at; i < inner; i++) {
+        for (int64_t i = 0, found; i < inner; i++) {
             i += loop(from + i * line.step * size, &line, indices + i * index_size, to + i * size,
                       inner - i);
             if (i == inner) break;
-            resolve(call, begin, sv_index_at(index->dtype, indices, i), line.dim, &at);
+            resolve(call, begin, sv_index_at(index->dtype, indices, i), line.dim, &found);
             memset(to + i * size, 0, (size_t)size);
         }
     }

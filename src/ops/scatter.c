@@ -50,30 +50,44 @@ static sv_status scatter_check(sv_infer *x)
 
 /* ---- combining elements ------------------------------------------------------------------ */
 
+/* One element, and `n` of them in a loop of each kind's own. */
 #define COMBINE_FLOAT(name, type)                                                                  \
-    static void name(uint8_t combine, void *to, const void *from, int64_t n)                       \
+    static inline type name##_one(sv_combine combine, type y, type x)                              \
     {                                                                                              \
-        type *y = to;                                                                              \
-        const type *x = from;                                                                      \
-        for (int64_t i = 0; i < n; i++) {                                                          \
-            bool nan = isnan(x[i]);                                                                \
-            switch (combine) {                                                                     \
-            case COMBINE_ADD:                                                                      \
-                y[i] += x[i];                                                                      \
-                break;                                                                             \
-            case COMBINE_MUL:                                                                      \
-                y[i] *= x[i];                                                                      \
-                break;                                                                             \
-            case COMBINE_MAX:                                                                      \
-                y[i] = nan || x[i] > y[i] ? x[i] : y[i];                                           \
-                break;                                                                             \
-            case COMBINE_MIN:                                                                      \
-                y[i] = nan || x[i] < y[i] ? x[i] : y[i];                                           \
-                break;                                                                             \
-            default:                                                                               \
-                y[i] = x[i];                                                                       \
-                break;                                                                             \
-            }                                                                                      \
+        switch (combine) {                                                                         \
+        case COMBINE_ADD:                                                                          \
+            return y + x;                                                                          \
+        case COMBINE_MUL:                                                                          \
+            return y * x;                                                                          \
+        case COMBINE_MAX:                                                                          \
+            return isnan(x) || x > y ? x : y;                                                      \
+        case COMBINE_MIN:                                                                          \
+            return isnan(x) || x < y ? x : y;                                                      \
+        default:                                                                                   \
+            return x;                                                                              \
+        }                                                                                          \
+    }                                                                                              \
+    static inline __attribute__((always_inline)) void name##_loop(sv_combine combine, type *y,     \
+                                                                  const type *x, int64_t n)        \
+    {                                                                                              \
+        for (int64_t i = 0; i < n; i++)                                                            \
+            y[i] = name##_one(combine, y[i], x[i]);                                                \
+    }                                                                                              \
+    static void name(sv_combine combine, void *to, const void *from, int64_t n)                    \
+    {                                                                                              \
+        switch (combine) {                                                                         \
+        case COMBINE_ADD:                                                                          \
+            name##_loop(COMBINE_ADD, to, from, n);                                                 \
+            break;                                                                                 \
+        case COMBINE_MUL:                                                                          \
+            name##_loop(COMBINE_MUL, to, from, n);                                                 \
+            break;                                                                                 \
+        case COMBINE_MAX:                                                                          \
+            name##_loop(COMBINE_MAX, to, from, n);                                                 \
+            break;                                                                                 \
+        default:                                                                                   \
+            name##_loop(COMBINE_MIN, to, from, n);                                                 \
+            break;                                                                                 \
         }                                                                                          \
     }
 
@@ -81,7 +95,7 @@ COMBINE_FLOAT(combine_f32, float)
 COMBINE_FLOAT(combine_f64, double)
 
 /* Integers wrap around; bool counts as a number of one bit, so that sums are "or". */
-static int64_t combine_integer(uint8_t combine, int64_t y, int64_t x, bool is_unsigned)
+static int64_t combine_integer(sv_combine combine, int64_t y, int64_t x, bool is_unsigned)
 {
     bool less = is_unsigned ? (uint64_t)x < (uint64_t)y : x < y;
     switch (combine) {
@@ -98,15 +112,14 @@ static int64_t combine_integer(uint8_t combine, int64_t y, int64_t x, bool is_un
     }
 }
 
-static void combine_other(sv_dtype dtype, uint8_t combine, char *to, const char *from, int64_t n)
+static void combine_other(sv_dtype dtype, sv_combine combine, char *to, const char *from, int64_t n)
 {
     size_t size = sv_dtype_get(dtype)->size;
     for (int64_t i = 0; i < n; i++, to += size, from += size) {
         if (sv_dtype_is_float(dtype)) {
             float y = (float)sv_scalar_get_f64(dtype, to),
                   x = (float)sv_scalar_get_f64(dtype, from);
-            combine_f32(combine, &y, &x, 1);
-            sv_scalar_set_f64(dtype, to, (double)y);
+            sv_scalar_set_f64(dtype, to, (double)combine_f32_one(combine, y, x));
         } else if (dtype == SV_U64) {
             sv_scalar_set_u64(
                 dtype, to,
@@ -121,7 +134,7 @@ static void combine_other(sv_dtype dtype, uint8_t combine, char *to, const char 
 }
 
 /* `n` elements of `from` into `to`. */
-static void combine_run(sv_dtype dtype, uint8_t combine, char *to, const char *from, int64_t n)
+static void combine_run(sv_dtype dtype, sv_combine combine, char *to, const char *from, int64_t n)
 {
     if (combine == COMBINE_NONE) {
         sv_element_move(to, from, (size_t)n * sv_dtype_get(dtype)->size);
@@ -177,11 +190,12 @@ typedef struct sv_elements_line {
     sv_dtype dtype, index;
 } sv_elements_line;
 
-/* `size` and `move` (no reduction): constants where that is worth a loop. */
-static inline __attribute__((always_inline)) void elements_line(const sv_call *call, uint32_t unit,
-                                                                const sv_elements_line *l,
-                                                                const char *index, const char *from,
-                                                                char *to, size_t size, bool move)
+typedef enum sv_elements_kind { ELEMENTS_MOVE, ELEMENTS_SUM_F32, ELEMENTS_OTHER } sv_elements_kind;
+
+/* `size` and `kind`: constants where that is worth a loop. */
+static inline __attribute__((always_inline)) void
+elements_line(const sv_call *call, uint32_t unit, const sv_elements_line *l, const char *index,
+              const char *from, char *to, size_t size, sv_elements_kind kind)
 {
     for (int64_t i = 0; i < l->n; i++, from += size) {
         int64_t found = sv_index_at(l->index, index, i);
@@ -191,27 +205,32 @@ static inline __attribute__((always_inline)) void elements_line(const sv_call *c
             continue;
         }
         char *y = to + (size_t)(i * l->step + at * l->along) * size;
-        if (move) {
+        if (kind == ELEMENTS_MOVE) {
             sv_element_move(y, from, size);
+        } else if (kind == ELEMENTS_SUM_F32) {
+            *(float *)y += *(const float *)from;
         } else {
             combine_run(l->dtype, l->combine, y, from, 1);
         }
     }
 }
 
-/* Loops of their own where elements of four or eight bytes take the place of others. */
+/* Loops of their own where f32 are added up, and where elements of four or eight bytes take the
+ * place of others. */
 static void elements_line_any(const sv_call *call, uint32_t unit, const sv_elements_line *l,
                               const char *index, const char *from, char *to)
 {
     const size_t size = sv_dtype_get(l->dtype)->size;
-    if (l->combine != COMBINE_NONE) {
-        elements_line(call, unit, l, index, from, to, size, false);
+    if (l->dtype == SV_F32 && l->combine == COMBINE_ADD) {
+        elements_line(call, unit, l, index, from, to, sizeof(float), ELEMENTS_SUM_F32);
+    } else if (l->combine != COMBINE_NONE) {
+        elements_line(call, unit, l, index, from, to, size, ELEMENTS_OTHER);
     } else if (size == 4) {
-        elements_line(call, unit, l, index, from, to, 4, true);
+        elements_line(call, unit, l, index, from, to, 4, ELEMENTS_MOVE);
     } else if (size == 8) {
-        elements_line(call, unit, l, index, from, to, 8, true);
+        elements_line(call, unit, l, index, from, to, 8, ELEMENTS_MOVE);
     } else {
-        elements_line(call, unit, l, index, from, to, size, true);
+        elements_line(call, unit, l, index, from, to, size, ELEMENTS_MOVE);
     }
 }
 

@@ -225,13 +225,23 @@ static bool has_convolution(const sv_graph *graph)
     return false;
 }
 
+/* A convolution has no positions there to begin with. */
+static bool is_empty(const sv_shape *shape)
+{
+    for (int32_t i = 2; i < shape->rank; i++) {
+        if (shape->dim[i] == 0) return true;
+    }
+    return false;
+}
+
 /* The normalisation becomes a convolution with one weight a channel. */
 static sv_status convolve(sv_graph *graph, sv_node *norm)
 {
     const sv_shape *shape = &graph->value[norm->in[0]].type.tensor.shape;
     const sv_constant *gamma = plain_f32(graph, norm->in[1]);
     channel_map map = {.n = gamma ? sv_tensor_count(&gamma->source) : 0};
-    if (shape->rank < 3 || shape->rank > 5 || map.n < 2 || !norm_map(graph, norm, &map))
+    if (shape->rank < 3 || shape->rank > 5 || map.n < 2 || is_empty(shape) ||
+        !norm_map(graph, norm, &map))
         return SV_OK;
     sv_module *module = graph->module;
     float *weight = sv_arena_array(&module->arena, (size_t)map.n, sizeof(*weight));

@@ -12,6 +12,7 @@
 
 typedef struct sv_service sv_service;
 typedef struct sv_call sv_call;
+struct sv_tracing;
 
 enum {
     SV_ROUTE_HEALTH = 1,   /* answered whatever the load is */
@@ -138,6 +139,11 @@ const sv_front *const *sv_service_fronts(const sv_service *service, size_t *coun
 void sv_service_metrics(const sv_service *service, sv_text *out);
 /* Rows that requests of a version may share in one run; 0: each runs alone. */
 uint32_t sv_service_max_batch(const sv_service *service, const sv_served *version);
+/* Runs of a version that may go on at once. */
+uint32_t sv_service_max_runs(const sv_service *service, const sv_served *version);
+/* What is traced, and the path that records go to; NULL: nowhere. */
+struct sv_tracing *sv_service_tracing(const sv_service *service);
+const char *sv_service_trace_path(const sv_service *service);
 uint64_t sv_service_uptime_ns(const sv_service *service);
 
 #endif

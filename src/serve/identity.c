@@ -149,3 +149,13 @@ void sv_identity_log(sv_lane *lane, const sv_exchange *x, const sv_call *call, s
     if (!entry->id.size) entry->id = (sv_string){made->id, sizeof made->id - 1};
     if (!entry->trace) entry->trace = &made->trace;
 }
+
+void sv_identity_log_times(const sv_call *call, sv_access_times *times)
+{
+    times->id = call->id;
+    times->trace = call->trace;
+    const sv_identity *made = times->id.size && times->trace ? NULL : make_identity(call->x);
+    if (!made) return;
+    if (!times->id.size) times->id = (sv_string){made->id, sizeof made->id - 1};
+    if (!times->trace) times->trace = &made->trace;
+}

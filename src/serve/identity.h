@@ -27,5 +27,7 @@ typedef struct sv_identity {
  * may be NULL. */
 void sv_identity_log(sv_lane *lane, const sv_exchange *x, const sv_call *call, sv_identity *room,
                      sv_access_entry *entry);
+/* The same for a record of the trace log; the access log has them, too. */
+void sv_identity_log_times(const sv_call *call, sv_access_times *times);
 
 #endif

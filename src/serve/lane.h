@@ -78,9 +78,9 @@ typedef struct sv_lane {
     uint64_t name[2];          /* the last id of a request or a trace */
     struct sv_stream *watched; /* streams that are polled */
     sv_timer *watch_timer;     /* made with the first of them */
-    sv_task flush;             /* writes the access log's lines of a round */
+    sv_task flush;             /* writes the logs' lines of a round */
     sv_timer *flush_timer;     /* tries again while nobody reads them */
-    bool flush_planned;
+    bool flush_deferred, flush_planned;
     struct sv_turn *called; /* whose turn it is (serve/order.h) */
     sv_task call_up;        /* tells them */
     bool call_planned;

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "serve/lane.h"
 #include "serve/wait.h"
+#include "store/terms.h"
 #include "tensor/tensor.h"
 #include <stdio.h>
 #include <string.h>
@@ -135,6 +136,7 @@ void sv_request_release(sv_request *request)
     request->sibling = NULL;
     request->submitted_ns = request->started_ns = request->finished_ns = 0;
     request->priority = request->timeout_us = request->deadline_ns = 0;
+    request->as_declared = false;
     request->refused = false;
     request->retry_after_s = 0;
     if (lane->free_request_count >= KEEP_REQUESTS || request->arena.bytes > KEEP_ARENA_BYTES) {
@@ -201,6 +203,13 @@ static void describe_port(const sv_port *port, char *out, size_t size)
              port->rank < 0 ? "" : sv_shape_text(&s, shape));
 }
 
+/* An input as the client of a request sees it. */
+static const sv_port *port_of(const sv_request *request, size_t index, sv_port *room)
+{
+    if (request->as_declared) return sv_terms_port(request->version, true, index, room);
+    return sv_model_input(request->version->model, index);
+}
+
 static bool shape_fits(const sv_port *port, int32_t rank, const int64_t *dim)
 {
     if (port->rank < 0) return true;
@@ -211,23 +220,43 @@ static bool shape_fits(const sv_port *port, int32_t rank, const int64_t *dim)
     return true;
 }
 
+static sv_status misfit(const sv_port *port, const sv_type *found)
+{
+    char expected[256], shape[SV_SHAPE_TEXT];
+    describe_port(port, expected, sizeof expected);
+    return sv_error_invalid("input '%s': expected %s%s, found %s%s", port->name,
+                            port->kind == SV_KIND_TENSOR ? "" : "no tensor but a value of ",
+                            expected, sv_dtype_name(found->dtype),
+                            sv_shape_text(&found->shape, shape));
+}
+
+/* Checks a type against what clients see, then makes its shape the model's. */
+static sv_status take_type(const sv_request *request, size_t index, sv_type *type)
+{
+    const sv_port *own = sv_model_input(request->version->model, index);
+    sv_port room;
+    const sv_port *port = port_of(request, index, &room);
+    sv_shape *shape = &type->shape;
+    if (type->dtype != port->dtype || port->kind != SV_KIND_TENSOR ||
+        !shape_fits(port, shape->rank, shape->dim)) {
+        return misfit(port, type);
+    }
+    if (port == own) return SV_OK;
+    (void)sv_terms_take_shape(request->version, index, &shape->rank, shape->dim);
+    return shape_fits(own, shape->rank, shape->dim) ? SV_OK : misfit(own, type);
+}
+
 sv_status sv_request_seal_input(sv_request *request, size_t index, sv_dtype dtype, int32_t rank,
                                 const int64_t *dim)
 {
-    const sv_port *port = sv_model_input(request->version->model, index);
+    const char *name = sv_model_input(request->version->model, index)->name;
     sv_request_input *input = &request->input[index];
     sv_type type = {dtype, sv_shape_make(rank, dim)};
     size_t bytes;
-    if (dtype != port->dtype || port->kind != SV_KIND_TENSOR || !shape_fits(port, rank, dim)) {
-        char expected[256], shape[SV_SHAPE_TEXT];
-        describe_port(port, expected, sizeof expected);
-        return sv_error_invalid("input '%s': expected %s%s, found %s%s", port->name,
-                                port->kind == SV_KIND_TENSOR ? "" : "no tensor but a value of ",
-                                expected, sv_dtype_name(dtype), sv_shape_text(&type.shape, shape));
-    }
-    SV_TRY(sv_type_bytes(&type, port->name, &bytes));
+    SV_TRY(take_type(request, index, &type));
+    SV_TRY(sv_type_bytes(&type, name, &bytes));
     if (bytes > input->capacity || (bytes && !input->buffer.data)) {
-        return sv_error_internal("input '%s': expected %zu bytes, found %zu", port->name, bytes,
+        return sv_error_internal("input '%s': expected %zu bytes, found %zu", name, bytes,
                                  input->capacity);
     }
     if (!input->buffer.data) {
@@ -235,7 +264,7 @@ sv_status sv_request_seal_input(sv_request *request, size_t index, sv_dtype dtyp
         SV_TRY(sv_request_grow_input(request, index, 0, &empty));
     }
     input->buffer.dtype = dtype;
-    input->buffer.rank = rank;
+    input->buffer.rank = type.shape.rank;
     memcpy(input->buffer.dim, type.shape.dim, sizeof input->buffer.dim);
     input->buffer.size = bytes;
     input->given = true;
@@ -284,7 +313,8 @@ sv_status sv_request_find_output(const sv_request *request, sv_string name, size
 sv_status sv_request_check(const sv_request *request)
 {
     for (size_t i = 0; i < request->input_count; i++) {
-        const sv_port *port = sv_model_input(request->version->model, i);
+        sv_port room;
+        const sv_port *port = port_of(request, i, &room);
         if (request->input[i].given || port->optional) continue;
         char expected[256];
         describe_port(port, expected, sizeof expected);

@@ -49,6 +49,7 @@ struct sv_request {
     /* What the client says; set before the request is submitted. */
     uint64_t priority;    /* 1 is the most urgent; 0: the model's default */
     uint64_t timeout_us;  /* that it may wait for its run; 0: as the model has it */
+    bool as_declared;     /* shapes of inputs are those of a config.pbtxt (store/terms.h) */
     uint64_t deadline_ns; /* monotonic; a run that would end later is not worth starting; 0: none */
     /* Valid in on_done: it was not run for want of room or time, and when to ask again. */
     bool refused;
@@ -74,8 +75,9 @@ SV_MUST_USE sv_status sv_request_grow_input(sv_request *request, size_t index, s
 /* Instead of growing: the input lies in `data`, `bytes` bytes at a multiple of
  * SV_REQUEST_ALIGNMENT, which nobody changes or frees before the request is done. */
 void sv_request_borrow_input(sv_request *request, size_t index, void *data, size_t bytes);
-/* Says what the input's memory holds, and checks it against the model: dtype, rank, fixed
- * dimensions. INVALID_ARGUMENT names the input, what was expected and what was found. */
+/* Says what the input's memory holds, and checks it against the model (or, as_declared, against
+ * what clients are told of it): dtype, rank, fixed dimensions. INVALID_ARGUMENT names the input,
+ * what was expected and what was found. */
 SV_MUST_USE sv_status sv_request_seal_input(sv_request *request, size_t index, sv_dtype dtype,
                                             int32_t rank, const int64_t *dim);
 /* Finds an input or output by a name that is not NUL-terminated; INVALID_ARGUMENT lists what there

@@ -14,6 +14,7 @@
 #include "serve/queue_metrics.h"
 #include "serve/router.h"
 #include "serve/stream.h"
+#include "serve/tracing.h"
 #include "serve/version_metrics.h"
 #include "serve/wait.h"
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct sv_service {
     sv_router *router;
     sv_queue *queue;
     sv_metrics *metrics;
+    sv_tracing *tracing;
     uint64_t start_ns;
     int64_t start_us;
     _Atomic bool ready;
@@ -94,6 +96,23 @@ uint32_t sv_service_max_batch(const sv_service *service, const sv_served *versio
 {
     if (!version->batches || !sv_service_batches(service)) return 0;
     return (uint32_t)sv_flow_max_rows(version);
+}
+
+uint32_t sv_service_max_runs(const sv_service *service, const sv_served *version)
+{
+    uint32_t instances = version->tuning.instances, workers = service->options.workers;
+    return instances && instances < workers ? instances : workers;
+}
+
+sv_tracing *sv_service_tracing(const sv_service *service)
+{
+    return service->tracing;
+}
+
+const char *sv_service_trace_path(const sv_service *service)
+{
+    const sv_access_log *log = service->options.trace_log;
+    return log ? sv_access_log_path(log) : NULL;
 }
 
 const sv_front *const *sv_service_fronts(const sv_service *service, size_t *count)
@@ -174,6 +193,9 @@ void sv_service_metrics(const sv_service *service, sv_text *out)
         out, "serval_access_log_lost_total",
         "Lines of the access log that could not be written, or that nobody read.",
         (double)sv_access_log_lost(service->options.access_log));
+    sv_metrics_put_counter(out, "serval_trace_log_lost_total",
+                           "Lines of the trace log that could not be written, or that nobody read.",
+                           (double)sv_access_log_lost(service->options.trace_log));
     if (service->server) put_server_metrics(service->server, out);
     sv_metric_names_put(&versions, service->options.metric_names, out);
     sv_metrics_put_gauge(out, "process_resident_memory_bytes", "Resident memory.",
@@ -408,6 +430,14 @@ static uint32_t protocol_of(const sv_service *service, const sv_call *call)
     return (uint32_t)service->options.front_count;
 }
 
+/* Both logs are written at the end of the round. */
+static void plan_flush(sv_lane *lane)
+{
+    if (lane->flush_deferred) return;
+    lane->flush_deferred = true;
+    sv_loop_defer(lane->loop, SV_PHASE_FREE, &lane->flush);
+}
+
 static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
 {
     sv_access_log *log = lane->service->options.access_log;
@@ -432,9 +462,29 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
     };
     if (entry.ran) take_phases(x, call, entry.phase_ns);
     sv_identity_log(lane, x, call, &made, &entry);
-    if (sv_access_log_add(log, lane->index, &entry)) {
-        sv_loop_defer(lane->loop, SV_PHASE_FREE, &lane->flush);
-    }
+    if (sv_access_log_add(log, lane->index, &entry)) plan_flush(lane);
+}
+
+/* A record of the request's times, if it is its turn. Of a message in a stream the wire's times are
+ * not known. */
+static void log_times(const sv_exchange *x, const sv_call *call)
+{
+    sv_service *service = call->service;
+    sv_lane *lane = call->lane;
+    uint64_t number = sv_tracing_take(service->tracing, call->served->name);
+    if (!number || !service->options.trace_log) return;
+    sv_access_times times = {
+        .number = number,
+        .model = call->served->name,
+        .version = call->served->number,
+        .start_ns = x->at.first ? x->at.first : call->submitted_ns,
+        .queue_ns = call->submitted_ns,
+        .run_ns = call->started_ns,
+        .ran_ns = call->finished_ns,
+        .end_ns = x->at.last ? x->at.last : sv_clock_ns(),
+    };
+    sv_identity_log_times(call, &times);
+    if (sv_access_log_add_times(service->options.trace_log, lane->index, &times)) plan_flush(lane);
 }
 
 static void count_served(const sv_exchange *x, const sv_call *call)
@@ -457,6 +507,7 @@ static void count_served(const sv_exchange *x, const sv_call *call)
                                 total ? total : sum_phases(ns), ns);
     }
     sv_served_count(call->served, more);
+    log_times(x, call);
 }
 
 static void observe(sv_service *service, const sv_exchange *x, const sv_call *call)
@@ -495,18 +546,29 @@ static void on_done(sv_exchange *x)
 
 /* ---- loops ------------------------------------------------------------------------------- */
 
+/* Whether lines are held that nobody reads. */
+static bool flush_one(const sv_lane *lane, sv_access_log *log)
+{
+    if (!log) return false;
+    sv_access_log_flush(log, lane->index);
+    return sv_access_log_stalled(log);
+}
+
 static void flush_lines(sv_lane *lane)
 {
-    sv_access_log *log = lane->service->options.access_log;
-    sv_access_log_flush(log, lane->index);
-    if (lane->flush_planned || !sv_access_log_stalled(log)) return;
+    const sv_service_options *options = &lane->service->options;
+    bool access = flush_one(lane, options->access_log);
+    bool traces = flush_one(lane, options->trace_log);
+    if (lane->flush_planned || !(access || traces)) return;
     lane->flush_planned = true;
     sv_timer_set(lane->flush_timer, sv_clock_ns() + FLUSH_AGAIN_NS);
 }
 
 static void flush_log(sv_task *task)
 {
-    flush_lines((sv_lane *)((char *)task - offsetof(sv_lane, flush)));
+    sv_lane *lane = (sv_lane *)((char *)task - offsetof(sv_lane, flush));
+    lane->flush_deferred = false;
+    flush_lines(lane);
 }
 
 static void flush_again(sv_timer *timer, void *user)
@@ -545,7 +607,8 @@ static void on_loop_close(void *self, sv_loop *loop)
     sv_service *service = self;
     sv_lane *lane = sv_loop_user(loop);
     if (!lane) return;
-    if (service->options.access_log) sv_access_log_flush(service->options.access_log, lane->index);
+    (void)flush_one(lane, service->options.access_log);
+    (void)flush_one(lane, service->options.trace_log);
     service->lane[lane->index] = NULL;
     sv_loop_set_user(loop, NULL);
     sv_lane_destroy(lane);
@@ -573,6 +636,8 @@ static sv_status create_parts(sv_service *service)
     names[count++] = "http";
     service->router = sv_router_create(o->fronts, o->front_count, o->extra, o->extra_count);
     if (!service->router) return sv_error_memory("the routes", sizeof(sv_route));
+    service->tracing = sv_tracing_create();
+    if (!service->tracing) return sv_error_memory("the choice of traces", sizeof(void *));
     SV_TRY(sv_metrics_create(o->loops, names, count, NULL, &service->metrics));
     sv_queue_options queue = {.workers = o->workers,
                               .max_waiting = o->max_queued,
@@ -619,5 +684,6 @@ void sv_service_destroy(sv_service *service)
     sv_queue_destroy(service->queue);
     sv_metrics_destroy(service->metrics);
     sv_router_destroy(service->router);
+    sv_tracing_destroy(service->tracing);
     free(service);
 }

@@ -28,6 +28,7 @@ typedef struct sv_service_options {
     bool no_batching;          /* every request runs alone */
     uint32_t metric_names;     /* sets of other servers' names (serve/metric_names.h) */
     sv_access_log *access_log; /* borrowed; NULL: none */
+    sv_access_log *trace_log;  /* borrowed; NULL: nothing is traced */
 } sv_service_options;
 
 /* Starts the workers. Returns owned. */

@@ -2,6 +2,7 @@
  * Nothing is loaded here. */
 #include "store/config.h"
 
+#include "base/path.h"
 #include "base/status.h"
 #include "store/signatures.h"
 #include "store/triton.h"
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_VERSIONS 1024 /* of one model that are looked at */
 #define MAX_SPARES 3
@@ -324,15 +326,36 @@ static sv_status choose(layout_maker *m)
     return SV_OK;
 }
 
+/* Of the files of labels that a config.pbtxt names; those that cannot be read count for nothing. */
+static uint64_t labels_signature(const layout_maker *m)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < m->layout->output_count; i++) {
+        const char *name = m->layout->output[i].label_file;
+        struct stat st;
+        int fd;
+        if (!name) continue;
+        sv_status status = sv_path_open_beneath(m->path, name, &fd);
+        if (status == SV_OK) {
+            if (fstat(fd, &st) == 0) sum = mix(sum, stat_signature(&st));
+            close(fd);
+        }
+        sv_status_free(status);
+    }
+    return sum;
+}
+
 /* What marks a version: its files, and what is said about how to run it. */
 static void sign(layout_maker *m)
 {
     sv_layout *layout = m->layout;
+    uint64_t said = m->triton.signature ^ sv_tuning_signature(&m->config->tuning);
+    said ^= labels_signature(m);
     for (size_t i = 0; i < layout->count + layout->spare_count; i++) {
         sv_version_file *file =
             i < layout->count ? &layout->file[i] : &layout->spare[i - layout->count];
         file->signature = signature_of(file, &file->modified_us);
-        file->config_signature = m->triton.signature ^ sv_tuning_signature(&m->config->tuning);
+        file->config_signature = said;
     }
 }
 
@@ -380,6 +403,7 @@ sv_status sv_layout_read(const sv_model_config *config, sv_layout *out)
         sv_tuning_override(&layout.tuning, &config->tuning);
         status = sv_tuning_check(&layout.tuning, config->name);
     }
+    layout.policy = m.policy;
     if (status == SV_OK) status = choose(&m);
     if (status != SV_OK) {
         sv_arena_release(&layout.arena);

@@ -157,15 +157,23 @@ typedef struct sv_warmup {
     size_t input_count;
 } sv_warmup;
 
-/* What a model is said to take or give; the shape without the batch's dimension if there is one. */
+/* What a model is said to take or give; shapes without the batch's dimension if there is one. */
 typedef struct sv_declared_port {
     const char *name;
     sv_dtype dtype;
     int32_t rank; /* -1: not said */
     int64_t dim[SV_MAX_RANK];
     bool optional;
-    bool reshaped; /* the model itself has another shape */
+    bool reshaped; /* the model itself has this shape instead: */
+    int32_t model_rank;
+    int64_t model_dim[SV_MAX_RANK];
+    const char *label_file; /* of an output's classes, in the model's folder; NULL: none */
 } sv_declared_port;
+
+/* A text that is told to clients, and means nothing here. */
+typedef struct sv_declared_parameter {
+    const char *key, *value;
+} sv_declared_parameter;
 
 /* Where a model comes from and how it is served. Texts and arrays are borrowed. */
 typedef struct sv_model_config {
@@ -211,7 +219,8 @@ typedef struct sv_version_file {
     const char *path;          /* the file; its folder when there is a problem */
     const char *problem;       /* why there is no file that could be loaded; NULL: there is one */
     uint64_t signature;        /* another one when the file, or one beside it, is another */
-    uint64_t config_signature; /* of the config.pbtxt and the operator's tuning; 0: none */
+    uint64_t config_signature; /* of the config.pbtxt with its files of labels, and the operator's
+                                  tuning; 0: none */
     int64_t modified_us;       /* wall clock: the newest of these files */
     const char *folder;        /* of the version; NULL for a file without one */
 } sv_version_file;
@@ -223,12 +232,15 @@ typedef struct sv_layout {
     size_t count;
     sv_version_file *spare; /* [spare_count], rising: the highest below those of SV_POLICY_LATEST */
     size_t spare_count;
-    bool described; /* by a config.pbtxt */
+    bool described;           /* by a config.pbtxt */
+    sv_version_policy policy; /* that has chosen them; numbers are the config's or in the arena */
     sv_tuning tuning;
     const sv_warmup *warmup;
     size_t warmup_count;
     const sv_declared_port *input, *output;
     size_t input_count, output_count;
+    const sv_declared_parameter *parameter;
+    size_t parameter_count;
     const char *const *warning; /* what a config.pbtxt says that is not heeded */
     size_t warning_count;
 } sv_layout;

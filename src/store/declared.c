@@ -4,6 +4,7 @@
 #include "base/path.h"
 #include "base/status.h"
 #include "store/served.h"
+#include "store/signatures.h"
 #include "tensor/tensor.h"
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,41 @@ sv_status sv_served_check_ports(const sv_served *served, const sv_layout *layout
         SV_TRY(check_port(served->model, &layout->input[i], true, batched));
     for (size_t i = 0; i < layout->output_count; i++)
         SV_TRY(check_port(served->model, &layout->output[i], false, batched));
+    return SV_OK;
+}
+
+/* ---- labels --------------------------------------------------------------------------------- */
+
+static sv_status read_label_file(sv_served *served, const char *folder, size_t output,
+                                 const char *name)
+{
+    int fd;
+    sv_blob *blob;
+    SV_TRY(sv_path_open_beneath(folder, name, &fd));
+    sv_status status = sv_blob_read_fd(fd, name, 0, SIZE_MAX, SV_LABELS_MAX_BYTES, NULL, &blob);
+    close(fd);
+    if (status != SV_OK) return status;
+    sv_signatures *signatures = (sv_signatures *)(uintptr_t)served->signatures;
+    sv_string text = {(const char *)blob->data, blob->size};
+    status = sv_signatures_add_labels(&signatures, text, name, served->model, output);
+    sv_blob_unref(blob);
+    served->signatures = signatures;
+    return status;
+}
+
+sv_status sv_served_read_labels(sv_served *served, const sv_model_config *config,
+                                const sv_layout *layout)
+{
+    for (size_t i = 0; i < layout->output_count; i++) {
+        const sv_declared_port *port = &layout->output[i];
+        if (!port->label_file) continue;
+        int64_t output = sv_model_find_output(served->model, port->name);
+        sv_status status = read_label_file(served, config->path, (size_t)output, port->label_file);
+        if (status != SV_OK) {
+            return sv_status_annotate(status, "config.pbtxt: label_filename of output '%s'",
+                                      port->name);
+        }
+    }
     return SV_OK;
 }
 

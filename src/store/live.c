@@ -84,6 +84,7 @@ void sv_live_set_free(sv_live_set *set)
         free((char *)(uintptr_t)set->label[i].name);
     for (size_t i = 0; i < set->alias_count; i++)
         free(set->alias[i]);
+    free((void *)(uintptr_t)set->policy.number);
     free(set->version);
     free(set->label);
     free(set->alias);

@@ -31,6 +31,7 @@ typedef struct sv_live_set {
     char **alias; /* [alias_count], likewise */
     size_t alias_count;
     sv_traffic traffic;
+    sv_version_policy policy; /* its numbers are own memory */
 } sv_live_set;
 
 /* A version's figures when it was last decided who answers. */

@@ -5,6 +5,7 @@
 #include "base/status.h"
 #include "store/padding.h"
 #include "store/signatures.h"
+#include "store/terms.h"
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -57,6 +58,7 @@ static void free_record(served_record *record)
     for (size_t i = 0; i < record->idle_count; i++)
         sv_session_destroy(record->idle[i].session);
     sv_signatures_destroy((sv_signatures *)(uintptr_t)record->version.signatures);
+    sv_terms_destroy((sv_terms *)(uintptr_t)record->version.terms);
     sv_padding_destroy((sv_padding *)(uintptr_t)record->version.padding);
     if (record->version.model) sv_model_unref(record->version.model);
     if (atomic_load(&record->companion)) record->destroy_companion(atomic_load(&record->companion));
@@ -105,6 +107,10 @@ static sv_status load_record(const sv_served_source *source, served_record *reco
     sv_signatures *signatures;
     SV_TRY(sv_signatures_load(source->file->path, record->version.model, &signatures));
     record->version.signatures = signatures;
+    sv_terms *terms;
+    SV_TRY(sv_terms_create(source->layout, record->version.model, &terms));
+    record->version.terms = terms;
+    SV_TRY(sv_served_read_labels(&record->version, source->config, source->layout));
     sv_padding *padding;
     SV_TRY(sv_padding_create(&record->version.tuning.pad, record->version.model,
                              record->version.name, &padding));

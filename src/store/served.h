@@ -39,6 +39,10 @@ void sv_served_warm(sv_served *served);
 /* Runs the samples that a config.pbtxt asks for; all must succeed. */
 SV_MUST_USE sv_status sv_served_warm_up(sv_served *served, const sv_model_config *config,
                                         const sv_layout *layout);
+/* Reads the files of labels that a config.pbtxt names for outputs. NOT_FOUND where one is not
+ * there; those that the version's side file gives labels keep them. Before anybody else has it. */
+SV_MUST_USE sv_status sv_served_read_labels(sv_served *served, const sv_model_config *config,
+                                            const sv_layout *layout);
 /* Checks inputs and outputs against what a config.pbtxt declares. */
 SV_MUST_USE sv_status sv_served_check_ports(const sv_served *served, const sv_layout *layout);
 

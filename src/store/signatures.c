@@ -4,6 +4,7 @@
 
 #include "base/blob.h"
 #include "base/status.h"
+#include "base/text.h"
 #include "wire/json.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -290,6 +291,73 @@ sv_status sv_signatures_read(sv_string text, const char *origin, const sv_model 
         return status;
     }
     *out = result;
+    return SV_OK;
+}
+
+/* ---- labels by lines ------------------------------------------------------------------------- */
+
+static bool is_utf8(sv_string text)
+{
+    for (size_t at = 0, step; at < text.size; at += step) {
+        step = sv_utf8_step(text.data + at, text.size - at);
+        if (step == 0 || text.data[at] == '\0') return false;
+    }
+    return true;
+}
+
+/* Signatures that say nothing yet. */
+static sv_status make_empty(const sv_model *model, sv_signatures **out)
+{
+    size_t outputs = sv_model_output_count(model);
+    sv_signatures *result = calloc(1, sizeof *result);
+    if (!result) return sv_error_memory("signatures", sizeof *result);
+    sv_arena_init(&result->arena, NULL);
+    result->labels = sv_arena_array(&result->arena, outputs, sizeof *result->labels);
+    if (!result->labels) {
+        sv_signatures_destroy(result);
+        return sv_error_memory("labels", outputs * sizeof *result->labels);
+    }
+    *out = result;
+    return SV_OK;
+}
+
+static size_t count_lines(sv_string text)
+{
+    size_t lines = text.size && text.data[text.size - 1] != '\n';
+    for (size_t i = 0; i < text.size; i++)
+        lines += text.data[i] == '\n';
+    return lines;
+}
+
+/* Lines end as on Unix or on Windows; the last may not end at all. */
+static void split_lines(sv_string text, sv_string *out)
+{
+    for (size_t at = 0; at < text.size; out++) {
+        const char *end = memchr(text.data + at, '\n', text.size - at);
+        size_t size = end ? (size_t)(end - text.data) - at : text.size - at;
+        *out = (sv_string){text.data + at, size};
+        at += size + 1;
+        if (size && out->data[size - 1] == '\r') out->size--;
+    }
+}
+
+sv_status sv_signatures_add_labels(sv_signatures **signatures, sv_string text, const char *origin,
+                                   const sv_model *model, size_t output)
+{
+    if (!is_utf8(text)) {
+        return sv_error_invalid("%s: expected labels in UTF-8, one a line, found other bytes",
+                                origin);
+    }
+    if (!*signatures) SV_TRY(make_empty(model, signatures));
+    sv_arena *arena = &(*signatures)->arena;
+    sv_labels *labels = (sv_labels *)(uintptr_t) & (*signatures)->labels[output];
+    if (labels->count) return SV_OK;
+    size_t count = count_lines(text);
+    sv_string *lines = sv_arena_array(arena, count, sizeof *lines);
+    char *copy = sv_arena_copy_text(arena, text.data, text.size);
+    if (!lines || !copy) return sv_error_memory("labels", text.size + count * sizeof *lines);
+    split_lines((sv_string){copy, text.size}, lines);
+    *labels = (sv_labels){lines, count};
     return SV_OK;
 }
 

@@ -1,6 +1,7 @@
 /* What a model's file does not say: signatures for tf.Example requests, labels of classes, and
  * which axis is the batch. It stands in a side file beside the model, "model.signatures.json"
- * beside "model.onnx" (docs/protocols.md):
+ * beside "model.onnx" (docs/protocols.md); labels may also come from a file that a config.pbtxt
+ * names:
  *
  *   {"batch_axis": 0,
  *    "labels": {"probabilities": ["cat", "dog"]},
@@ -64,6 +65,13 @@ SV_MUST_USE sv_status sv_signatures_read(sv_string text, const char *origin, con
 /* Where the side file of the model at `path` is looked for. Returns owned (free); NULL when memory
  * is out. */
 char *sv_signatures_path(const char *path);
+#define SV_LABELS_MAX_BYTES ((size_t)16 << 20)
+
+/* Takes the lines of a text as the labels of an output, unless it has some. *signatures is made
+ * where it is NULL. INVALID_ARGUMENT for text that is not UTF-8; `origin` names it. */
+SV_MUST_USE sv_status sv_signatures_add_labels(sv_signatures **signatures, sv_string text,
+                                               const char *origin, const sv_model *model,
+                                               size_t output);
 void sv_signatures_destroy(sv_signatures *signatures); /* NULL is allowed */
 
 /* The signature of that name and method. With an empty name: the only one of the method. NULL when

@@ -271,6 +271,17 @@ static void describe_good(const sv_live *live, sv_model_status *out)
         out->good[i] = live->good.serving.version[i]->number;
 }
 
+static bool describe_policy(const sv_live_set *set, sv_arena *arena, sv_version_policy *out)
+{
+    if (!set) return true;
+    int64_t *number = sv_arena_array(arena, set->policy.count, sizeof *number);
+    if (!number) return false;
+    *out = set->policy;
+    if (out->count) memcpy(number, out->number, out->count * sizeof *number);
+    out->number = number;
+    return true;
+}
+
 /* False when memory is out. The lock is held. */
 static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
 {
@@ -300,7 +311,8 @@ static bool describe(const sv_live *live, sv_arena *arena, sv_model_status *out)
                              .rollbacks = live->rollbacks};
     memcpy(out->failures, live->failures, sizeof out->failures);
     describe_good(live, out);
-    return good && out->name && out->problem && out->verdict;
+    return good && describe_policy(live->set, arena, &out->policy) && out->name && out->problem &&
+           out->verdict;
 }
 
 sv_status sv_store_describe(sv_store *store, const char *name, size_t name_size, sv_arena *arena,

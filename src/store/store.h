@@ -14,6 +14,7 @@ typedef struct sv_store sv_store;
 typedef struct sv_served sv_served;
 struct sv_signatures;
 struct sv_padding;
+struct sv_terms;
 
 /* ---- versions: immutable, thread-safe, counted -------------------------------------------- */
 
@@ -26,6 +27,7 @@ struct sv_served {
     uint32_t slot;     /* small and stable for a name, for tables indexed by model */
     int64_t loaded_us; /* wall clock */
     const struct sv_signatures *signatures; /* of the side file (store/signatures.h); NULL: none */
+    const struct sv_terms *terms;           /* of a config.pbtxt (store/terms.h); NULL: none */
     const struct sv_padding *padding;       /* of inputs that differ in length; NULL: never */
     bool open_ended;                        /* as of sv_model_stats */
     bool batches; /* rows of the first dimension do not depend on each other (sv_served_warm) */
@@ -183,6 +185,7 @@ typedef struct sv_model_status {
     uint64_t loads;                    /* of versions, ever */
     uint64_t failures[SV_STORE_CODES]; /* by sv_code, ever; of versions or the configuration */
     sv_traffic traffic;
+    sv_version_policy policy;        /* while any version is served */
     const char *verdict;             /* why a version was last taken out of the traffic; "" */
     uint64_t rollbacks;              /* by judgement, ever */
     int64_t good[SV_TRAFFIC_SHARES]; /* [good_count], the last good versions, which are kept while

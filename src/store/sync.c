@@ -245,6 +245,16 @@ static int by_number(const void *a, const void *b)
     return (x->number > y->number) - (x->number < y->number);
 }
 
+static sv_status copy_policy(const sv_version_policy *policy, sv_live_set *set)
+{
+    int64_t *number = calloc(policy->count + 1, sizeof *number);
+    if (!number) return sv_error_memory("a version policy", policy->count * sizeof *number);
+    if (policy->count) memcpy(number, policy->number, policy->count * sizeof *number);
+    set->policy = *policy;
+    set->policy.number = number;
+    return SV_OK;
+}
+
 static sv_status copy_names(const sv_model_config *config, sv_live_set *set)
 {
     set->traffic = config->traffic;
@@ -274,6 +284,7 @@ static sv_status make_set(sync_pass *pass, sv_live_set **out)
     if (set) set->version = calloc(room + 1, sizeof(sv_served *));
     sv_status status = set && set->version ? copy_names(pass->config, set)
                                            : sv_error_memory("a model's versions", room);
+    if (status == SV_OK) status = copy_policy(&pass->layout.policy, set);
     if (status != SV_OK) {
         sv_live_set_free(set);
         return status;

@@ -338,7 +338,7 @@ static const sv_triton_field model_fields[] = {
     {"default_model_filename", read_file_name, false},
     {"model_warmup", sv_triton_warmup, true},
     {"ensemble_scheduling", refuse_ensemble, false},
-    {"parameters", NULL, true},
+    {"parameters", sv_triton_parameter, true},
     {"runtime", NULL, false},
     {"batch_input", NULL, true},
     {"batch_output", NULL, true},
@@ -379,6 +379,8 @@ sv_status sv_triton_config_parse(const char *origin, const void *data, size_t si
     layout->output_count = r.output_count;
     layout->warmup = r.warmup;
     layout->warmup_count = r.warmup_count;
+    layout->parameter = r.parameter;
+    layout->parameter_count = r.parameter_count;
     layout->warning = r.warning;
     layout->warning_count = r.warning_count;
     return SV_OK;

@@ -25,20 +25,40 @@ static sv_status port_optional(sv_triton_reader *r, void *into)
     return sv_pbtxt_bool(&r->text, &((sv_declared_port *)into)->optional);
 }
 
-/* What the model itself says counts then. */
+static sv_status reshape_dim(sv_triton_reader *r, void *into)
+{
+    sv_declared_port *port = into;
+    return sv_triton_dim(r, -1, &port->model_rank, port->model_dim);
+}
+
+static const sv_triton_field reshape_fields[] = {{"shape", reshape_dim, true}};
+
 static sv_status port_reshape(sv_triton_reader *r, void *into)
 {
     sv_declared_port *port = into;
     port->reshaped = true;
-    return sv_pbtxt_skip(&r->text);
+    return sv_triton_message(r, SV_FIELDS(reshape_fields), port);
+}
+
+static sv_status port_labels(sv_triton_reader *r, void *into)
+{
+    const char **file = &((sv_declared_port *)into)->label_file;
+    SV_TRY(sv_triton_text(r, file));
+    if (!**file) *file = NULL;
+    return SV_OK;
 }
 
 static const sv_triton_field port_fields[] = {
-    {"name", port_name, false},       {"data_type", port_dtype, false},
-    {"dims", port_dim, true},         {"optional", port_optional, false},
-    {"reshape", port_reshape, false}, {"format", NULL, false},
-    {"is_shape_tensor", NULL, false}, {"allow_ragged_batch", NULL, false},
-    {"label_filename", NULL, false},  {"is_non_linear_format_io", NULL, false},
+    {"name", port_name, false},
+    {"data_type", port_dtype, false},
+    {"dims", port_dim, true},
+    {"optional", port_optional, false},
+    {"reshape", port_reshape, false},
+    {"format", NULL, false},
+    {"is_shape_tensor", NULL, false},
+    {"allow_ragged_batch", NULL, false},
+    {"label_filename", port_labels, false},
+    {"is_non_linear_format_io", NULL, false},
 };
 
 static sv_status read_port(sv_triton_reader *r, sv_declared_port *out)
@@ -57,7 +77,8 @@ sv_status sv_triton_input(sv_triton_reader *r, void *into)
     (void)into;
     SV_TRY(sv_triton_grow(r, &r->input, &r->input_room, r->input_count, sizeof *r->input));
     SV_TRY(read_port(r, &r->input[r->input_count]));
-    r->input_count++;
+    if (r->input[r->input_count++].label_file)
+        return sv_triton_warn(r, "'label_filename' of an input is not heeded");
     return SV_OK;
 }
 
@@ -68,6 +89,42 @@ sv_status sv_triton_output(sv_triton_reader *r, void *into)
     SV_TRY(read_port(r, &r->output[r->output_count]));
     r->output_count++;
     return SV_OK;
+}
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static sv_status parameter_value(sv_triton_reader *r, void *into)
+{
+    return sv_triton_text(r, &((sv_declared_parameter *)into)->value);
+}
+
+static const sv_triton_field value_fields[] = {{"string_value", parameter_value, false}};
+
+static sv_status parameter_key(sv_triton_reader *r, void *into)
+{
+    return sv_triton_text(r, &((sv_declared_parameter *)into)->key);
+}
+
+static sv_status parameter_text(sv_triton_reader *r, void *into)
+{
+    return sv_triton_message(r, SV_FIELDS(value_fields), into);
+}
+
+static const sv_triton_field parameter_fields[] = {
+    {"key", parameter_key, false},
+    {"value", parameter_text, false},
+};
+
+sv_status sv_triton_parameter(sv_triton_reader *r, void *into)
+{
+    sv_declared_parameter parameter = {"", ""};
+    uint32_t at = r->parameter_count;
+    (void)into;
+    SV_TRY(sv_triton_message(r, SV_FIELDS(parameter_fields), &parameter));
+    SV_TRY(sv_triton_grow(r, &r->parameter, &r->parameter_room, at, sizeof *r->parameter));
+    r->parameter[r->parameter_count++] = parameter;
+    if (at) return SV_OK;
+    return sv_triton_warn(r, "'parameters' are told to clients, and not heeded");
 }
 
 /* ---- model_warmup ---------------------------------------------------------------------------- */

@@ -17,9 +17,10 @@ typedef struct sv_triton_reader {
     const char **warning;
     sv_declared_port *input, *output;
     sv_warmup *warmup;
+    sv_declared_parameter *parameter;
     int64_t *number;
-    uint32_t warning_count, input_count, output_count, warmup_count, number_count;
-    uint32_t warning_room, input_room, output_room, warmup_room, number_room;
+    uint32_t warning_count, input_count, output_count, warmup_count, parameter_count, number_count;
+    uint32_t warning_room, input_room, output_room, warmup_room, parameter_room, number_room;
 } sv_triton_reader;
 
 /* A field of a message; `read` gets one value where the text stands. */
@@ -59,6 +60,7 @@ SV_MUST_USE sv_status sv_triton_no_memory(size_t size);
 /* Fields of the model, in files of their own; `into` is not used. */
 SV_MUST_USE sv_status sv_triton_input(sv_triton_reader *r, void *into);
 SV_MUST_USE sv_status sv_triton_output(sv_triton_reader *r, void *into);
+SV_MUST_USE sv_status sv_triton_parameter(sv_triton_reader *r, void *into);
 SV_MUST_USE sv_status sv_triton_warmup(sv_triton_reader *r, void *into);
 
 #endif

@@ -2,7 +2,9 @@
 wait and some answer by messages. Which calls were made is noted, so that none is forgotten."""
 import asyncio
 import inspect
+import json
 import os
+import tempfile
 
 import numpy as np
 import tritonclient.utils.shared_memory as shm
@@ -179,14 +181,41 @@ def settings(flavour):
         assert value(client.update_log_settings({"log_info": False}), "log_info") in (False, None)
         assert value(client.get_log_settings(), "log_warning") is True
         assert value(client.update_log_settings({"log_info": True}), "log_info") is True
-        assert value(client.update_log_settings({"log_verbose_level": 1}), "log_verbose_level") == 1
+        assert value(client.update_log_settings({"log_verbose_level": 4}), "log_verbose_level") == 4
+        found = client.update_log_settings({"log_error": False, "log_format": "ISO8601"})
+        assert value(found, "log_error") in (False, None)
+        assert value(client.get_log_settings(), "log_format") == "ISO8601"
         refuses(client.update_log_settings, {"log_file": "/tmp/x"})
-        refuses(client.update_log_settings, {"log_error": False})
         refuses(client.update_log_settings, {"other": True})
         same = {"trace_level": ["OFF"], "trace_rate": "1000"}
         assert value(client.update_trace_settings(settings=same), "trace_level") == ["OFF"]
         refuses(client.update_trace_settings, settings={"trace_level": ["TIMESTAMPS"]})
         refuses(client.update_trace_settings, settings={"other": "x"})
+    with tempfile.TemporaryDirectory() as folder:
+        traces(flavour, value, f"{folder}/traces")
+
+
+def traces(flavour, value, path):
+    with Server(DIGITS, "--allow-management", "--trace-log", path) as server, \
+            flavour.client(server) as client:
+        wanted = {"trace_level": ["TIMESTAMPS"], "trace_rate": "1", "trace_count": "-1",
+                  "log_frequency": "10"}
+        found = client.update_trace_settings(settings=wanted)
+        for name in wanted:
+            expected = wanted[name] if name == "trace_level" or not flavour.grpc else [wanted[name]]
+            assert value(found, name) == expected, (name, plain(found))
+        client.infer("digits", flavour.question(), request_id="traced")
+        # Of one model, and as for all again.
+        found = client.update_trace_settings("digits", {"trace_level": ["OFF"]})
+        assert value(found, "trace_level") == ["OFF"]
+        client.infer("digits", flavour.question(), request_id="not traced")
+        found = client.update_trace_settings("digits", {"trace_level": None})
+        assert value(found, "trace_level") == ["TIMESTAMPS"]
+        found = client.update_trace_settings(settings={"trace_level": None, "trace_rate": None})
+        assert value(found, "trace_level") == ["OFF"]
+        refuses(client.update_trace_settings, settings={"trace_file": "/tmp/x"})
+    with open(path) as f:
+        assert [json.loads(line)["request_id"] for line in f] == ["traced"]
 
 
 def repository(flavour):

@@ -86,6 +86,51 @@ def test_triton_infer():
         fails(grpc.StatusCode.NOT_FOUND, lambda: c.infer("digits", [], model_version="9"))
 
 
+def test_triton_reshape_and_configuration():
+    """The shapes and labels of a config.pbtxt, and what of it is in force."""
+    with scratch() as folder:
+        os.makedirs(f"{folder}/m/1")
+        models.write(f"{folder}/m/1", "model.onnx", models.model(
+            [models.node("Add", ["x", "x"], ["y"])],
+            [models.value_info("x", models.FLOAT, [1, 3])],
+            [models.value_info("y", models.FLOAT, [1, 3])]))
+        with open(f"{folder}/m/config.pbtxt", "w") as f:
+            f.write("input { name: 'x' data_type: TYPE_FP32 dims: [3] reshape { shape: [1, 3] } }\n"
+                    "output { name: 'y' data_type: TYPE_FP32 dims: [3]\n"
+                    "  reshape { shape: [1, 3] } label_filename: 'labels.txt' }\n"
+                    "version_policy { all { } } instance_group { count: 1 }\n"
+                    "dynamic_batching { priority_levels: 3 default_priority_level: 2\n"
+                    "  default_queue_policy { timeout_action: DELAY max_queue_size: 5 }\n"
+                    "  priority_queue_policy { key: 3 value { max_queue_size: 2 } } }\n"
+                    "parameters { key: 'k' value { string_value: 'v' } }\n"
+                    "model_warmup { name: 'w' inputs { key: 'x'\n"
+                    "  value { data_type: TYPE_FP32 dims: [1, 3] zero_data: true } } }\n")
+        with open(f"{folder}/m/labels.txt", "w") as f:
+            f.write("no\nyes\nmaybe\n")
+        with Server("--repository", folder) as server, triton.InferenceServerClient(
+                address(server)) as c:
+            assert list(c.get_model_metadata("m").inputs[0].shape) == [3]
+            tensor = triton.InferInput("x", [3], "FP32")
+            tensor.set_data_from_numpy(np.array([1, 3, 2], dtype=np.float32))
+            assert c.infer("m", [tensor]).as_numpy("y").tolist() == [2, 6, 4]
+            best_one = [triton.InferRequestedOutput("y", class_count=1)]
+            found = c.infer("m", [tensor], outputs=best_one).as_numpy("y")
+            assert found.tolist() == [b"6.000000:1:yes"], found
+            config = c.get_model_config("m").config
+            assert list(config.input[0].dims) == [3]
+            assert list(config.input[0].reshape.shape) == [1, 3]
+            assert config.output[0].label_filename == "labels.txt"
+            assert config.version_policy.WhichOneof("policy_choice") == "all"
+            assert config.instance_group[0].count == 1
+            batching = config.dynamic_batching
+            assert batching.priority_levels == 3 and batching.default_priority_level == 2
+            assert batching.default_queue_policy.timeout_action == 1
+            assert batching.default_queue_policy.max_queue_size == 5
+            assert batching.priority_queue_policy[3].max_queue_size == 2
+            assert config.parameters["k"].string_value == "v"
+            assert config.model_warmup[0].name == "w" and config.model_warmup[0].count == 1
+
+
 def test_triton_async():
     with Server(f"digits={DIGITS}") as server, triton.InferenceServerClient(address(server)) as c:
         results = queue.Queue()
@@ -668,6 +713,22 @@ CONFIG_INPUT ModelConfig.input, CONFIG_OUTPUT ModelConfig.output,
 CONFIG_GROUP ModelConfig.instance_group, CONFIG_FILE ModelConfig.default_model_filename,
 CONFIG_BATCHING ModelConfig.dynamic_batching, CONFIG_BACKEND ModelConfig.backend,
 BATCHING_ORDER ModelDynamicBatching.preserve_ordering,
+BATCHING_PREFERRED ModelDynamicBatching.preferred_batch_size,
+BATCHING_DELAY ModelDynamicBatching.max_queue_delay_microseconds,
+BATCHING_LEVELS ModelDynamicBatching.priority_levels,
+BATCHING_DEFAULT_LEVEL ModelDynamicBatching.default_priority_level,
+BATCHING_POLICY ModelDynamicBatching.default_queue_policy,
+BATCHING_LEVEL_POLICY ModelDynamicBatching.priority_queue_policy,
+QUEUE_ACTION ModelQueuePolicy.timeout_action,
+QUEUE_TIMEOUT ModelQueuePolicy.default_timeout_microseconds,
+QUEUE_OVERRIDE ModelQueuePolicy.allow_timeout_override,
+QUEUE_SIZE ModelQueuePolicy.max_queue_size, CONFIG_PARAMETERS ModelConfig.parameters,
+CONFIG_WARMUP ModelConfig.model_warmup, WARMUP_NAME ModelWarmup.name,
+WARMUP_BATCH ModelWarmup.batch_size, WARMUP_COUNT ModelWarmup.count,
+CONFIG_PARAMETER ModelParameter.string_value, RESHAPE_SHAPE ModelTensorReshape.shape,
+INPUT_RESHAPE ModelInput.reshape, OUTPUT_RESHAPE ModelOutput.reshape,
+OUTPUT_LABELS ModelOutput.label_filename, POLICY_ALL ModelVersionPolicy.all,
+POLICY_SPECIFIC ModelVersionPolicy.specific,
 POLICY_LATEST ModelVersionPolicy.latest, PORT_NAME ModelInput.name, PORT_TYPE ModelInput.data_type,
 INPUT_DIMS ModelInput.dims, INPUT_OPTIONAL ModelInput.optional, OUTPUT_DIMS ModelOutput.dims,
 GROUP_COUNT ModelInstanceGroup.count, GROUP_KIND ModelInstanceGroup.kind"""

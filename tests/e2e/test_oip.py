@@ -253,5 +253,108 @@ def test_settings_can_be_read_only():
         assert server.get("/v2/models/nope/trace/setting").status == 404
 
 
+LOGGING = "/v2/logging"
+TRACE = "/v2/trace/setting"
+OWN_TRACE = "/v2/models/digits/trace/setting"
+
+
+def test_log_settings():
+    with Server(DIGITS, "--allow-management") as server:
+        at_start = {"log_file": "", "log_info": True, "log_warning": True, "log_error": True,
+                    "log_verbose_level": 0, "log_format": "default"}
+        assert server.get(LOGGING).json == at_start
+        # Each is kept by itself, and heeded.
+        for change in ({"log_info": False}, {"log_error": False}, {"log_warning": False},
+                       {"log_info": True, "log_warning": False}, {"log_verbose_level": 3},
+                       {"log_format": "ISO8601"}, {"log_file": ""}, dict(at_start)):
+            expected = {**server.get(LOGGING).json, **change}
+            answer = server.post(LOGGING, change)
+            assert answer.status == 200 and answer.json == expected, (change, answer)
+            assert server.get(LOGGING).json == expected
+        unload, load = (f"/v2/repository/models/digits/{verb}" for verb in ("unload", "load"))
+        assert server.post(LOGGING, {"log_info": False}).status == 200
+        before = len([line for line in server.lines if "unloaded on request" in line])
+        assert server.post(unload, {}).status == 200 and server.post(load, {}).status == 200
+        assert server.post(LOGGING, {"log_info": True}).status == 200
+        assert server.post(unload, {}).status == 200 and server.post(load, {}).status == 200
+        server.wait_for_line("unloaded on request")
+        assert len([n for n in server.lines if "unloaded on request" in n]) == before + 1
+        for change, reason in (({"log_file": "/tmp/x"}, "whoever starts the server"),
+                               ({"log_format": "xml"}, "'default' or 'ISO8601'"),
+                               ({"log_verbose_level": 1 << 32}, "4294967295"),
+                               ({"log_info": 1}, "true or false"), ({"other": True}, "'other'")):
+            answer = server.post(LOGGING, {"log_warning": False, **change})
+            assert answer.status == 400 and reason in answer.json["error"], answer
+        assert server.get(LOGGING).json == at_start
+
+
+def records(path):
+    with open(path) as f:
+        return [json.loads(line) for line in f]
+
+
+def infer(server, request_id, count=1, model="digits"):
+    for _ in range(count):
+        answer = server.post(f"/v2/models/{model}/infer",
+                             {"id": request_id, "inputs": [digits_input(data=FLAT)]})
+        assert answer.status == 200, answer
+
+
+def test_traces():
+    with scratch() as folder:
+        path = f"{folder}/traces"
+        with Server(DIGITS, f"other={DIGITS}", "--allow-management", "--trace-log", path) as server:
+            infer(server, "untraced")
+            at_start = {"trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1",
+                        "log_frequency": "0", "trace_file": path, "trace_mode": "triton"}
+            assert server.get(TRACE).json == at_start and server.get(OWN_TRACE).json == at_start
+            on = {"trace_level": ["TIMESTAMPS"], "trace_rate": "1"}
+            answer = server.post(TRACE, on)
+            assert answer.status == 200 and answer.json == {**at_start, **on}, answer
+            assert server.get(OWN_TRACE).json == {**at_start, **on}
+            infer(server, "first")
+            # One model may have its own: of these every third, at most two.
+            own = {"trace_rate": "3", "trace_count": "2", "log_frequency": "7"}
+            assert server.post(OWN_TRACE, own).json == {**at_start, **on, **own}
+            assert server.get(TRACE).json == {**at_start, **on}
+            infer(server, "third", 12)
+            assert server.get(OWN_TRACE).json["trace_count"] == "0"
+            infer(server, "other", 1, "other")
+            # Nothing takes back what is said of it, in either form.
+            for nothing in (None, "", []):
+                back = server.post(OWN_TRACE, dict.fromkeys(own, nothing)).json
+                assert back == {**at_start, **on}, back
+            assert server.post(OWN_TRACE, {"trace_level": "OFF"}).json["trace_level"] == ["OFF"]
+            infer(server, "off")
+            assert server.post(TRACE, {"trace_level": None, "trace_rate": None}).json == at_start
+            infer(server, "over", 1, "other")
+            assert server.post(TRACE, {"trace_file": path, "trace_mode": "triton"}).json == at_start
+            for change, reason in (
+                    ({"trace_file": "/tmp/x"}, "which only a start"), ({"trace_rate": "0"}, "from 1"),
+                    ({"trace_level": ["TENSORS"]}, "TENSORS"), ({"trace_count": "-2"}, "-2"),
+                    ({"trace_mode": "opentelemetry"}, "triton"), ({"trace_rate": "1e3"}, "1e3"),
+                    ({"other": "1"}, "'other'"), ({"log_frequency": "99999999999"}, "99999999999")):
+                for where in (TRACE, OWN_TRACE):
+                    answer = server.post(where, {"trace_level": ["OFF"], **change})
+                    assert answer.status == 400 and reason in answer.json["error"], answer
+            assert server.post("/v2/models/nope/trace/setting", on).status == 404
+        found = records(path)
+        assert [r["request_id"] for r in found] == ["first", "third", "third", "other"], found
+        assert [r["id"] for r in found] == [1, 2, 3, 4]
+        for record in found:
+            assert record["model_version"] == 1
+            stamps = record["timestamps"]
+            assert [s["name"] for s in stamps] == ["REQUEST_START", "QUEUE_START", "COMPUTE_START",
+                                                   "COMPUTE_END", "REQUEST_END"]
+            times = [s["ns"] for s in stamps]
+            assert times == sorted(times) and times[0] > 0
+        assert [r["model_name"] for r in found] == ["digits"] * 3 + ["other"]
+    # Without a place for records there is nothing to switch on.
+    with Server(DIGITS, "--allow-management") as server:
+        answer = server.post(TRACE, {"trace_level": ["TIMESTAMPS"]})
+        assert answer.status == 400 and "--trace-log" in answer.json["error"], answer
+        assert server.post(TRACE, {"trace_rate": "5"}).json["trace_rate"] == "5"
+
+
 if __name__ == "__main__":
     main(globals())

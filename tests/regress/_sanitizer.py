@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 
 def preload_sanitizer():
@@ -19,3 +20,14 @@ def preload_sanitizer():
     os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # Python leaks by design
     os.environ["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     return True
+
+
+def run_with_sanitizer(script, run):
+    """The exit code of `run`, the cases of `script`. The sanitizer that the library may need has to
+    be there before Python is: the script starts itself once more, with --run."""
+    if "--run" in sys.argv:
+        return run()
+    if not preload_sanitizer():
+        print("skipped: this sanitizer cannot be loaded into Python")
+        return 0
+    return subprocess.run([sys.executable, script, "--run"], env=os.environ).returncode

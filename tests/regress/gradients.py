@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper, parser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
+from _sanitizer import run_with_sanitizer  # noqa: E402
 
 STEP = 1e-5
 TOLERANCE = 1e-6
@@ -216,21 +217,5 @@ def run():
     return failed > 0
 
 
-def main():
-    """The sanitizer that the library may need has to be there before Python is: a process of its
-    own runs the cases."""
-    import os
-    import subprocess
-
-    from _sanitizer import preload_sanitizer
-
-    if "--run" in sys.argv:
-        return run()
-    if not preload_sanitizer():
-        print("skipped: this sanitizer cannot be loaded into Python")
-        return 0
-    return subprocess.run([sys.executable, __file__, "--run"], env=os.environ).returncode
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_sanitizer(__file__, run))

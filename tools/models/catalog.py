@@ -8,7 +8,7 @@ import typing
 
 import numpy as np
 
-from . import cnn, encoder, light, mlp, recurrent
+from . import cnn, encoder, further, light, mlp, recurrent
 from .builder import random_source
 from .wider import signals, transformers, vision
 
@@ -42,6 +42,21 @@ def images(name, *shapes):
         return label, lambda rng: {name: rng.standard_normal(shape, np.float32)}
 
     return tuple(case(shape) for shape in shapes)
+
+
+def drawn(label, **inputs):
+    """A case of several inputs, each given as a shape and what it holds.
+
+    That is 0 for normal noise, or a limit for whole numbers below it: as floats, if it is a float.
+    """
+
+    def draw(rng, shape, limit):
+        if not limit:
+            return rng.standard_normal(shape, np.float32)
+        return rng.integers(0, limit, shape).astype(
+            np.float32 if isinstance(limit, float) else np.int64)
+
+    return label, lambda rng: {name: draw(rng, *how) for name, how in inputs.items()}
 
 
 def _tokens(*sizes):
@@ -127,10 +142,14 @@ def _make_catalog():
     return rows
 
 
+def _network(modules, name, cases):
+    """The model that a function of that name in one of the modules builds."""
+    return _model(name, next(getattr(m, name) for m in modules if hasattr(m, name)), cases)
+
+
 def _make_wider():
-    def seen(name, *shapes, build=None, **options):
-        made = build or getattr(vision, name, None) or getattr(signals, name)
-        return _model(name, lambda: made(**options), images("input", *shapes))
+    def seen(name, *shapes):
+        return _network((vision, transformers, signals), name, images("input", *shapes))
 
     picture, words = (1, 3, 224, 224), transformers.words_of
     return [
@@ -145,9 +164,9 @@ def _make_wider():
         seen("super_resolution", (1, 1, 224, 224)),
         seen("style_transfer", (1, 3, 160, 160)),
         seen("crnn", (1, 1, 32, 160), (4, 1, 32, 160)),
-        seen("vit", picture, build=transformers.vit),
-        seen("mixer", picture, build=transformers.mixer),
-        seen("swin", picture, build=transformers.swin),
+        seen("vit", picture),
+        seen("mixer", picture),
+        seen("swin", picture),
         _model("gpt", transformers.gpt, [words(1, 32), words(1, 128), words(4, 64)]),
         _model("llama", transformers.llama, [words(1, 64)]),
         _model("sentence", transformers.sentence,
@@ -166,8 +185,84 @@ def _make_wider():
     ]
 
 
+def _further(name, *cases):
+    return _network((further.vision, further.transformers, further.signals, further.tables), name,
+                    cases)
+
+
+def _seen(name, *shapes):
+    return _further(name, *images("input", *shapes))
+
+
+def _texts(name, *sizes):
+    return _further(name, *[transformers.words_of(b, s, True) for b, s in sizes])
+
+
+def _batches(name, *sizes, **inputs):
+    """One case for each batch size, which goes before the shapes given."""
+    return _further(name, *[
+        drawn(f"{b}", **{n: ((b, *shape), limit) for n, (shape, limit) in inputs.items()})
+        for b in sizes])
+
+
+def _further_pictures():
+    picture = (1, 3, 224, 224)
+    return [
+        _seen("lenet", (1, 1, 28, 28), (32, 1, 28, 28)),
+        _seen("cifar_cnn", (1, 32, 32, 3)),
+        _seen("wide_resnet", (1, 3, 32, 32), (4, 3, 32, 32)),
+        _seen("ghostnet", picture),
+        _seen("mnasnet", picture),
+        _seen("mobilevit", (1, 3, 256, 256)),
+        _seen("poolformer", (1, 3, 160, 160)),
+        _seen("retinanet_fpn", (1, 3, 256, 256)),
+        _seen("ssd_head", (1, 3, 192, 192)),
+        _seen("hrnet", (1, 3, 256, 192)),
+        _seen("dcgan", (1, 100, 1, 1), (8, 100, 1, 1)),
+        _seen("pix2pix", (1, 3, 128, 128)),
+        _seen("unet3d", (1, 1, 16, 40, 40)),
+        _further("pointnet", *images("points", (1, 3, 1024), (4, 3, 1024))),
+    ]
+
+
+def _further_sequences():
+    words, state = transformers.words_of, ((1, 1, 128), 0)
+    return [
+        _texts("t5_encoder", (1, 64), (2, 64)),
+        _texts("distilbert_tagger", (1, 64), (2, 64)),
+        _texts("deberta", (1, 64), (2, 64)),
+        _seen("whisper_encoder", (1, 80, 300)),
+        _seen("wav2vec2", (1, 8000)),
+        _further("sasrec", *[words(b, 50, words=5000) for b in (1, 32)]),
+        _seen("patchtst", (1, 336, 7)),
+        _batches("ft_transformer", 1, 64, numbers=((10,), 0), kinds=((4,), 50)),
+        _seen("hifigan", (1, 80, 32)),
+        _further("tacotron_encoder", words(1, 60, words=148)),
+        _seen("quartznet", (1, 64, 200)),
+        _seen("ecapa", (1, 80, 200)),
+        _further("vad", drawn("1x512", input=((1, 512), 0), h=state, c=state)),
+        _batches("deepar", 1, 32, past=((168,), 0), times=((168, 6), 0), store=((), 100)),
+        _batches("tft", 1, 16, past=((96, 5), 0), future=((24, 2), 0), kind=((), 20)),
+        _further("seq2seq_gru", *[drawn(f"{b}x40", input=((b, 40), 2000.0)) for b in (1, 8)]),
+    ]
+
+
+def _further_tables():
+    return [
+        _further("dlrm", *[signals.recommender_inputs(b, rows=1000) for b in (1, 64)]),
+        _further("deepfm", further.tables.deepfm_inputs(128)),
+        _batches("two_tower", 1, 32, user=((), 5000), seen=((20,), 5000), item=((), 5000)),
+        _seen("tabnet", (256, 54)),
+        _batches("vae", 64, input=((1, 28, 28), 0), noise=((20,), 0)),
+        _further("gcn_dense", further.tables.gcn_dense_inputs()),
+        _further("gcn_sparse",
+                 drawn("500x256", features=((500, 256), 0), edges=((2, 2500), 500))),
+    ]
+
+
 MODELS = _make_catalog()
-SETS = {"standard": MODELS, "wider": _make_wider()}
+SETS = {"standard": MODELS, "wider": _make_wider(),
+        "further": [*_further_pictures(), *_further_sequences(), *_further_tables()]}
 
 
 def named(name):

@@ -52,8 +52,13 @@ def activate(g, x, kind):
 def classifier(g, x, name, inputs, outputs=1000):
     """Global average, flatten, one dense layer: the logits."""
     pooled = g.op("Flatten", g.op("GlobalAveragePool", x), axis=1)
-    weight = g.weight(f"{name}.weight", (outputs, inputs), fan_in=inputs, gain=2.0)
-    return g.op("Gemm", pooled, weight, g.near(f"{name}.bias", (outputs,), 0.0, 0.1), transB=1)
+    return gemm(g, pooled, name, inputs, outputs, 2.0)
+
+
+def gemm(g, x, name, inputs, outputs, gain=1.0):
+    """A dense layer over rows, as PyTorch exports it."""
+    weight = g.weight(f"{name}.weight", (outputs, inputs), fan_in=inputs, gain=gain)
+    return g.op("Gemm", x, weight, g.near(f"{name}.bias", (outputs,), 0.0, 0.1), transB=1)
 
 
 # ------------------------------------------------------------------------------------ MobileNets
@@ -104,16 +109,16 @@ def mobilenet_v3_small(batch=1):
         (5, 576, 96, True, "HardSwish", 1),
     ]
     for i, (kernel, wide, outputs, gate, kind, stride) in enumerate(table):
-        x = _mobile_block(g, x, f"block{i}", channels, wide, outputs, kernel, stride, kind,
-                          max(8, wide // 4) if gate else 0, "HardSigmoid")
+        x = mobile_block(g, x, f"block{i}", channels, wide, outputs, kernel, stride, kind,
+                         max(8, wide // 4) if gate else 0, "HardSigmoid")
         channels = outputs
     x = activate(g, conv(g, x, "head", channels, 576, 1, gain=SMOOTH_GAIN), "HardSwish")
     g.output(classifier(g, x, "classifier", 576), "logits", [batch, 1000])
     return g.model()
 
 
-def _mobile_block(g, x, name, inputs, wide, outputs, kernel, stride, kind, squeeze, gate,
-                  norm=False):
+def mobile_block(g, x, name, inputs, wide, outputs, kernel, stride, kind, squeeze, gate,
+                 norm=False):
     """Expand, depthwise, squeeze-and-excite (of `squeeze` channels, 0: none), project, add."""
 
     def layer(x, part, i, o, k, s=1, groups=1, gain=1.0):
@@ -154,9 +159,9 @@ def efficientnet_b0(batch=1):
              (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)]
     for stage, (expand, kernel, stride, outputs, repeats) in enumerate(table):
         for i in range(repeats):
-            x = _mobile_block(g, x, f"block{stage}_{i}", channels, channels * expand, outputs,
-                              kernel, stride if i == 0 else 1, "silu", max(1, channels // 4),
-                              "Sigmoid", norm=True)
+            x = mobile_block(g, x, f"block{stage}_{i}", channels, channels * expand, outputs,
+                             kernel, stride if i == 0 else 1, "silu", max(1, channels // 4),
+                             "Sigmoid", norm=True)
             channels = outputs
     x = conv(g, x, "head", channels, 1280, 1, gain=SMOOTH_GAIN, bias=False)
     x = activate(g, batch_norm(g, x, "head_bn", 1280), "silu")
@@ -178,13 +183,13 @@ def resnet18(batch=1):
     for stage, outputs in enumerate((64, 128, 256, 512)):
         for i in range(2):
             stride = 2 if stage and i == 0 else 1
-            x = _basic_block(g, x, f"layer{stage}_{i}", channels, outputs, stride)
+            x = basic_block(g, x, f"layer{stage}_{i}", channels, outputs, stride)
             channels = outputs
     g.output(classifier(g, x, "fc", 512), "logits", [batch, 1000])
     return g.model()
 
 
-def _basic_block(g, x, name, inputs, outputs, stride):
+def basic_block(g, x, name, inputs, outputs, stride):
     shortcut = x
     if stride != 1 or inputs != outputs:
         shortcut = conv(g, x, f"{name}.down", inputs, outputs, 1, stride, bias=False)

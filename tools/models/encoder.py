@@ -53,7 +53,7 @@ def encoder(name, shape, style):
     mask = g.input("attention_mask", dims, INT64)
     types = g.input("token_type_ids", dims, INT64)
     x = _embed(g, shape, style, ids, types)
-    bias = _attention_bias(g, style, mask)
+    bias = attention_bias(g, style, mask)
     for i in range(shape.layers):
         x = _layer(g, shape, style, f"layer{i}", x, bias)
     g.output(x, "last_hidden_state", [*dims, shape.hidden])
@@ -63,12 +63,12 @@ def encoder(name, shape, style):
 # --------------------------------------------------------------------------------- shape chains
 
 
-def _size_of(g, x, axis):
+def size_of(g, x, axis):
     """One size of a value as a scalar: Shape, then Gather."""
     return g.op("Gather", g.op("Shape", x), g.int_scalar(axis), axis=0)
 
 
-def _joined(g, *sizes):
+def joined(g, *sizes):
     """A shape vector from scalars computed in the graph and known numbers."""
     parts = [
         g.ints(s) if isinstance(s, int) else g.op("Unsqueeze", s, g.ints(0)) for s in sizes
@@ -76,14 +76,14 @@ def _joined(g, *sizes):
     return g.op("Concat", *parts, axis=0)
 
 
-def _reshape(g, style, x, *tail):
+def reshape(g, style, x, *tail):
     """[batch, sequence, ...] to [batch, sequence, *tail]."""
     if style.sequence:
         return g.op("Reshape", x, g.ints(1, style.sequence, *tail))
-    return g.op("Reshape", x, _joined(g, _size_of(g, x, 0), _size_of(g, x, 1), *tail))
+    return g.op("Reshape", x, joined(g, size_of(g, x, 0), size_of(g, x, 1), *tail))
 
 
-def _expand(g, x, shape):
+def expand(g, x, shape):
     """torch's expand: -1 keeps a size, which the exporter writes out as Equal and Where."""
     ones = g.op("ConstantOfShape", g.op("Shape", shape), value=_one())
     kept = g.op("Equal", shape, g.op("Mul", ones, g.int_scalar(-1)))
@@ -108,14 +108,14 @@ def _embed(g, shape, style, ids, types):
     if style.sequence:
         end = g.ints(style.sequence)
     else:
-        end = g.op("Unsqueeze", _size_of(g, ids, 1), g.ints(0))
+        end = g.op("Unsqueeze", size_of(g, ids, 1), g.ints(0))
     positions = g.op("Slice", numbers, g.ints(0), end, g.ints(1), g.ints(1))
     x = g.op("Add", g.op("Gather", words, ids), g.op("Gather", kinds, types))
     x = g.op("Add", x, g.op("Gather", places, positions))
     return _norm(g, shape, style, "embeddings.norm", x)
 
 
-def _attention_bias(g, style, mask):
+def attention_bias(g, style, mask):
     """0 where a token may be looked at, the lowest float where not; [batch, 1, 1 or seq, seq]."""
     row = g.op("Unsqueeze", g.op("Unsqueeze", mask, g.ints(1)), g.ints(2))
     if not style.where_mask:
@@ -124,8 +124,8 @@ def _attention_bias(g, style, mask):
     if style.sequence:
         full = g.op("Expand", row, g.ints(1, 1, style.sequence, style.sequence))
     else:
-        length = _size_of(g, mask, 1)
-        full = _expand(g, row, _joined(g, _size_of(g, mask, 0), 1, length, length))
+        length = size_of(g, mask, 1)
+        full = expand(g, row, joined(g, size_of(g, mask, 0), 1, length, length))
     hidden = g.op("Sub", g.scalar(1.0), g.op("Cast", full, to=TensorProto.FLOAT))
     return g.op("Where", g.op("Cast", hidden, to=TensorProto.BOOL), g.scalar(LOWEST), hidden)
 
@@ -133,16 +133,16 @@ def _attention_bias(g, style, mask):
 def _layer(g, shape, style, name, x, bias):
     attended = _attention(g, shape, style, f"{name}.attention", x, bias)
     x = _norm(g, shape, style, f"{name}.norm1", g.op("Add", attended, x))
-    inner = _linear(g, f"{name}.wide", x, shape.hidden, 4 * shape.hidden)
+    inner = linear(g, f"{name}.wide", x, shape.hidden, 4 * shape.hidden)
     inner = _gelu(g, style, inner)
-    inner = _linear(g, f"{name}.narrow", inner, 4 * shape.hidden, shape.hidden, gain=1.5)
+    inner = linear(g, f"{name}.narrow", inner, 4 * shape.hidden, shape.hidden, gain=1.5)
     return _norm(g, shape, style, f"{name}.norm2", g.op("Add", inner, x))
 
 
 def _attention(g, shape, style, name, x, bias):
     def heads(part, order):
-        y = _linear(g, f"{name}.{part}", x, shape.hidden, shape.hidden)
-        y = _reshape(g, style, y, shape.heads, shape.head)
+        y = linear(g, f"{name}.{part}", x, shape.hidden, shape.hidden)
+        y = reshape(g, style, y, shape.heads, shape.head)
         return g.op("Transpose", y, perm=order)
 
     query = heads("query", [0, 2, 1, 3])
@@ -151,11 +151,11 @@ def _attention(g, shape, style, name, x, bias):
     scores = g.op("Div", g.op("MatMul", query, key), g.scalar(math.sqrt(shape.head)))
     weights = g.op("Softmax", g.op("Add", scores, bias), axis=-1)
     mixed = g.op("Transpose", g.op("MatMul", weights, value), perm=[0, 2, 1, 3])
-    mixed = _reshape(g, style, mixed, shape.hidden)
-    return _linear(g, f"{name}.output", mixed, shape.hidden, shape.hidden)
+    mixed = reshape(g, style, mixed, shape.hidden)
+    return linear(g, f"{name}.output", mixed, shape.hidden, shape.hidden)
 
 
-def _linear(g, name, x, inputs, outputs, gain=1.0):
+def linear(g, name, x, inputs, outputs, gain=1.0):
     weight = g.weight(f"{name}.weight", (inputs, outputs), fan_in=inputs, gain=gain)
     return g.op("Add", g.near(f"{name}.bias", (outputs,), 0.0, 0.1), g.op("MatMul", x, weight))
 
@@ -165,6 +165,11 @@ def _norm(g, shape, style, name, x):
     bias = g.near(f"{name}.bias", (shape.hidden,), 0.0, 0.1)
     if style.whole_norm:
         return g.op("LayerNormalization", x, scale, bias, axis=-1, epsilon=1e-12)
+    return norm_in_steps(g, x, scale, bias)
+
+
+def norm_in_steps(g, x, scale, bias):
+    """Layer normalisation as exporters write it before opset 17."""
     centred = g.op("Sub", x, g.op("ReduceMean", x, axes=[-1]))
     variance = g.op("ReduceMean", g.op("Pow", centred, g.scalar(2.0)), axes=[-1])
     deviation = g.op("Sqrt", g.op("Add", variance, g.scalar(1e-12)))

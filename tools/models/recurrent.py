@@ -7,9 +7,14 @@ from .builder import Graph
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
 
-def layer(g, kind, name, x, inputs, hidden, direction="forward", lengths=None, states=(),
-          peephole=False, **attributes):
+def layer(g, kind, name, x, inputs, hidden, direction="forward", **options):
     """One operator: [sequence, batch, inputs] to [sequence, directions, batch, hidden]."""
+    return layer_and_states(g, kind, name, x, inputs, hidden, direction, **options)[0]
+
+
+def layer_and_states(g, kind, name, x, inputs, hidden, direction="forward", lengths=None,
+                     states=(), peephole=False, **attributes):
+    """The same with the last states, [directions, batch, hidden] each, after it."""
     ways = 2 if direction == "bidirectional" else 1
     rows = GATES[kind] * hidden
     w = g.weight(f"{name}.w", (ways, rows, inputs), fan_in=inputs)
@@ -20,9 +25,8 @@ def layer(g, kind, name, x, inputs, hidden, direction="forward", lengths=None, s
         optional += [None] * (3 - len(optional))
         optional.append(g.near(f"{name}.p", (ways, 3 * hidden), 0.0, 0.2))
     count = 3 if kind == "LSTM" else 2
-    outputs = g.op(kind, x, w, r, b, *optional, outputs=count, hidden_size=hidden,
-                   direction=direction, **attributes)
-    return outputs[0]
+    return g.op(kind, x, w, r, b, *optional, outputs=count, hidden_size=hidden,
+                direction=direction, **attributes)
 
 
 def merge(g, y, hidden, direction):
@@ -53,7 +57,8 @@ def stateful_lstm():
     x = g.input("input", ["sequence", "batch", 24])
     lengths = g.input("lengths", ["batch"], TensorProto.INT32)
     states = [g.input(f"{s}0", [2, "batch", 64]) for s in "hc"]
-    y = layer(g, "LSTM", "layer0", x, 24, 64, "bidirectional", lengths, states, peephole=True)
+    y = layer(g, "LSTM", "layer0", x, 24, 64, "bidirectional", lengths=lengths, states=states,
+              peephole=True)
     _dense(g, merge(g, y, 64, "bidirectional"), 128, 10, ["sequence", "batch"])
     return g.model()
 
@@ -64,7 +69,8 @@ def stateful_gru():
     x = g.input("input", ["sequence", "batch", 24])
     lengths = g.input("lengths", ["batch"], TensorProto.INT32)
     state = g.input("h0", [1, "batch", 64])
-    y = layer(g, "GRU", "layer0", x, 24, 64, "reverse", lengths, [state], linear_before_reset=0)
+    y = layer(g, "GRU", "layer0", x, 24, 64, "reverse", lengths=lengths, states=[state],
+              linear_before_reset=0)
     _dense(g, merge(g, y, 64, "reverse"), 64, 10, ["sequence", "batch"])
     return g.model()
 

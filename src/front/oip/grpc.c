@@ -10,6 +10,8 @@
 #include "front/oip/settings.h"
 #include "front/oip/sharing.h"
 #include "front/oip/statistics.h"
+#include "front/oip/traces.h"
+#include "store/terms.h"
 
 #include <serval/serval.h>
 #include <stdio.h>
@@ -112,11 +114,13 @@ static sv_status reply_model_ready(sv_call *call)
     return reply_state(call, !missing);
 }
 
-static void put_ports(const sv_model *model, bool inputs, sv_text *out)
+static void put_ports(const sv_served *served, bool inputs, sv_text *out)
 {
+    const sv_model *model = served->model;
     size_t count = inputs ? sv_model_input_count(model) : sv_model_output_count(model);
     for (size_t i = 0; i < count; i++) {
-        const sv_port *port = inputs ? sv_model_input(model, i) : sv_model_output(model, i);
+        sv_port room;
+        const sv_port *port = sv_terms_port(served, inputs, i, &room);
         const char *type = sv_oip_type_name(port->dtype);
         size_t mark = sv_pb_begin(out, inputs ? SV_OIP_METADATA_INPUTS : SV_OIP_METADATA_OUTPUTS);
         sv_pb_put_text(out, SV_OIP_TENSOR_NAME, port->name);
@@ -145,8 +149,8 @@ static sv_status reply_model(sv_call *call)
         sv_pb_put_text(&text, SV_OIP_METADATA_VERSIONS, number);
     }
     sv_pb_put_text(&text, SV_OIP_METADATA_PLATFORM, "onnx");
-    put_ports(served->model, true, &text);
-    put_ports(served->model, false, &text);
+    put_ports(served, true, &text);
+    put_ports(served, false, &text);
     sv_served_unref(served);
     return sv_message_reply(call, &text);
 }

@@ -15,6 +15,7 @@
 #include "front/oip/scheduling.h"
 #include "front/elements.h"
 #include "front/values.h"
+#include "store/terms.h"
 #include "tensor/tensor.h"
 #include <string.h>
 
@@ -243,13 +244,14 @@ static sv_status read_inputs(sv_call *call, sv_request *request, sv_json *json)
 
 /* ---- outputs and the rest ---------------------------------------------------------------- */
 
-sv_status sv_oip_begin_state(sv_call *call, const sv_request *request)
+sv_status sv_oip_begin_state(sv_call *call, sv_request *request)
 {
     sv_oip_call *state = sv_arena_alloc_zero(call->arena, sizeof *state);
     if (!state) return sv_error_memory("a call", sizeof *state);
     state->output = sv_arena_array(call->arena, request->output_count, sizeof *state->output);
     if (!state->output) return sv_error_memory("a call", request->output_count);
     call->state = state;
+    request->as_declared = true;
     return SV_OK;
 }
 
@@ -433,7 +435,8 @@ static sv_status shape_of_raw(const sv_port *port, sv_string bytes, sv_shape *ou
 static sv_status read_raw(sv_call *call, sv_request *request, sv_string body)
 {
     sv_oip_call *state = call->state;
-    const sv_port *port = sv_model_input(request->version->model, 0);
+    sv_port room;
+    const sv_port *port = sv_terms_port(request->version, true, 0, &room);
     sv_shape shape;
     if (request->input_count != 1 || port->kind != SV_KIND_TENSOR) {
         return sv_error_invalid("body: expected JSON that names %zu inputs, found raw data only",

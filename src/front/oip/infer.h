@@ -22,8 +22,9 @@ typedef struct sv_oip_call {
     sv_oip_sequence sequence;
 } sv_oip_call;
 
-/* What JSON and messages share. Makes a call's state for a request that was begun. */
-SV_MUST_USE sv_status sv_oip_begin_state(sv_call *call, const sv_request *request);
+/* What JSON and messages share. Makes a call's state for a request that was begun; from here on its
+ * shapes are those that metadata say. */
+SV_MUST_USE sv_status sv_oip_begin_state(sv_call *call, sv_request *request);
 /* A parameter of a requested output; steps over unknown ones. */
 SV_MUST_USE sv_status sv_oip_take_output_parameter(const sv_call *call, sv_oip_output *output,
                                                    const sv_oip_parameter *parameter);

@@ -8,6 +8,7 @@
 #include "front/oip/metadata.h"
 #include "front/elements.h"
 #include "front/top.h"
+#include "store/terms.h"
 #include "tensor/datum.h"
 #include <stdio.h>
 
@@ -18,11 +19,12 @@ static bool is_binary(const sv_oip_call *state, size_t index)
 }
 
 /* What stands for an output that is asked for as classes: strings "score:index:label". */
-static sv_status classify(sv_call *call, const sv_request *request, size_t index, sv_buffer *out)
+static sv_status classify(sv_call *call, const sv_request *request, size_t index,
+                          const sv_buffer *scores, sv_buffer *out)
 {
     const sv_oip_call *state = call->state;
-    sv_status status =
-        sv_top_texts(request, index, state->output[index].classes, &call->request->arena, out);
+    sv_status status = sv_top_texts(request, index, scores, state->output[index].classes,
+                                    &call->request->arena, out);
     if (status == SV_OK) return SV_OK;
     return sv_status_annotate(status, "output '%s'",
                               sv_model_output(request->version->model, index)->name);
@@ -81,8 +83,10 @@ static sv_status find_output(sv_call *call, const sv_request *request, size_t in
                                     "in this protocol: ask for the other outputs by name",
                                     name, sv_kind_name(value->kind));
     }
-    if (state->output[index].classes) return classify(call, request, index, out);
-    *out = request->output[index];
+    sv_buffer buffer = request->output[index];
+    sv_terms_give_shape(request->version, index, &buffer.rank, buffer.dim);
+    if (state->output[index].classes) return classify(call, request, index, &buffer, out);
+    *out = buffer;
     if (sv_oip_type_name(out->dtype)) return SV_OK;
     return sv_error_unsupported("output '%s': expected a datatype that the protocol has, found %s",
                                 name, sv_dtype_name(out->dtype));

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 #include "front/common.h"
+#include "store/terms.h"
 #include "tensor/dtype.h"
 #include <serval/serval.h>
 #include <string.h>
@@ -77,11 +78,13 @@ sv_status sv_oip_ready(sv_call *call)
     return sv_front_reply(call, ready ? 200 : 503, &text);
 }
 
-static void put_ports(const sv_model *model, bool inputs, sv_text *out)
+static void put_ports(const sv_served *served, bool inputs, sv_text *out)
 {
+    const sv_model *model = served->model;
     size_t count = inputs ? sv_model_input_count(model) : sv_model_output_count(model);
     for (size_t i = 0; i < count; i++) {
-        const sv_port *port = inputs ? sv_model_input(model, i) : sv_model_output(model, i);
+        sv_port room;
+        const sv_port *port = sv_terms_port(served, inputs, i, &room);
         const char *type = sv_oip_type_name(port->dtype);
         sv_text_puts(out, i ? ",{\"name\":" : "{\"name\":");
         sv_front_put_string(out, port->name);
@@ -110,9 +113,9 @@ sv_status sv_oip_model(sv_call *call)
         sv_text_printf(&text, "%s\"%lld\"", i ? "," : "", (long long)numbers[i]);
     }
     sv_text_puts(&text, "],\"platform\":\"onnx\",\"inputs\":[");
-    put_ports(served->model, true, &text);
+    put_ports(served, true, &text);
     sv_text_puts(&text, "],\"outputs\":[");
-    put_ports(served->model, false, &text);
+    put_ports(served, false, &text);
     sv_text_puts(&text, "]}");
     sv_served_unref(served);
     return sv_front_reply(call, 200, &text);

@@ -8,6 +8,7 @@
 #include "front/oip/statistics.h"
 #include "front/oip/repository.h"
 #include "front/oip/sharing.h"
+#include "front/oip/traces.h"
 #include "front/oip/traffic.h"
 
 enum {

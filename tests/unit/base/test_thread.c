@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* sched_setaffinity */
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/core.h"
 #include "base/thread.h"
 #include "support/check.h"
 
@@ -262,6 +263,27 @@ static void test_an_idle_team_uses_no_processor(void **state)
     sv_team_destroy(team);
 }
 
+static void test_leaving_a_core(void **state)
+{
+    (void)state;
+    cpu_set_t allowed, after;
+    uint32_t taken[CPU_SETSIZE], n = 0;
+    assert_int_equal(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+    for (uint32_t i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, &allowed)) taken[n++] = i + 1;
+    }
+    assert_false(sv_core_leave(taken, n));
+    /* All but one: that is where it goes, whichever it is. */
+    const uint32_t last = taken[n - 1];
+    assert_true(sv_core_leave(taken, n - 1));
+    if (n > 1) assert_int_not_equal(sv_core_here(), 0);
+    taken[n - 1] = 0;
+    assert_true(sv_core_leave(&taken[n - 1], 1));
+    assert_true(sv_core_leave(NULL, 0));
+    assert_int_equal(sched_getaffinity(0, sizeof after, &after), 0);
+    assert_true(CPU_EQUAL(&allowed, &after) && CPU_ISSET(last - 1, &after));
+}
+
 static void test_creation_failures(void **state)
 {
     (void)state;
@@ -293,6 +315,7 @@ int main(void)
         cmocka_unit_test(test_callers_share_a_team),
         cmocka_unit_test(test_a_region_leaves_others_their_threads),
         cmocka_unit_test(test_an_idle_team_uses_no_processor),
+        cmocka_unit_test(test_leaving_a_core),
         cmocka_unit_test(test_creation_failures),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

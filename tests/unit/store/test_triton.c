@@ -98,6 +98,25 @@ static void test_policies(void **state)
     assert_false(config.file_name);
 }
 
+static void test_what_clients_see(void **state)
+{
+    (void)state;
+    CHECK_OK(parse("input { name: 'a' dims: [4, -1] reshape { shape: [2, 2, -1] } }\n"
+                   "output { name: 'y' dims: 1 reshape { } label_filename: 'l.txt' }\n"
+                   "parameters [ { key: 'k' value { string_value: 'v' } }, { key: 'n' } ]"));
+    assert_true(layout.input[0].reshaped && layout.input[0].model_rank == 3);
+    assert_int_equal(layout.input[0].model_dim[1], 2);
+    assert_int_equal(layout.input[0].model_dim[2], -1);
+    assert_null(layout.input[0].label_file);
+    assert_true(layout.output[0].reshaped && layout.output[0].model_rank == 0);
+    assert_string_equal(layout.output[0].label_file, "l.txt");
+    assert_int_equal(layout.parameter_count, 2);
+    assert_string_equal(layout.parameter[0].value, "v");
+    assert_string_equal(layout.parameter[1].key, "n");
+    assert_string_equal(layout.parameter[1].value, "");
+    assert_int_equal(layout.warning_count, 1);
+}
+
 static void test_order(void **state)
 {
     (void)state;
@@ -135,7 +154,7 @@ static void test_warnings_name_what_is_not_heeded(void **state)
     assert_string_equal(layout.warning[0],
                         "c:1: 'name' is 'other', but the model is served as 'm'");
     assert_string_equal(layout.warning[1], "c:2: 'optimization' is not heeded");
-    assert_string_equal(layout.warning[2], "c:3: 'parameters' is not heeded");
+    assert_string_equal(layout.warning[2], "c:3: 'parameters' are told to clients, and not heeded");
     assert_string_equal(layout.warning[3],
                         "c:4: 'no_such_field' is no field that is known, and not heeded");
     assert_non_null(strstr(layout.warning[4], "KIND_GPU"));
@@ -176,9 +195,13 @@ static void test_errors_say_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_a_whole_model),    TEST(test_policies),
-        TEST(test_warm_up),          TEST(test_warnings_name_what_is_not_heeded),
-        TEST(test_errors_say_where), TEST(test_order),
+        TEST(test_a_whole_model),
+        TEST(test_policies),
+        TEST(test_warm_up),
+        TEST(test_warnings_name_what_is_not_heeded),
+        TEST(test_errors_say_where),
+        TEST(test_what_clients_see),
+        TEST(test_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

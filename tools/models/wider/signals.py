@@ -10,14 +10,15 @@ from .vision import conv_bn, dense, gelu
 
 
 def conv1d(g, x, name, inputs, outputs, kernel, stride=1, groups=1, dilation=1, pads=None,
-           gain=1.0):
+           gain=1.0, bias=True):
     """A convolution over the last axis of [batch, channels, steps]."""
-    weight = g.weight(f"{name}.weight", (outputs, inputs // groups, kernel),
-                      inputs // groups * kernel, gain)
+    weights = [g.weight(f"{name}.weight", (outputs, inputs // groups, kernel),
+                        inputs // groups * kernel, gain)]
+    if bias:
+        weights.append(g.near(f"{name}.bias", (outputs,), 0.0, 0.1))
     pad = dilation * (kernel - 1) // 2
-    return g.op("Conv", x, weight, g.near(f"{name}.bias", (outputs,), 0.0, 0.1),
-                kernel_shape=[kernel], strides=[stride], group=groups, dilations=[dilation],
-                pads=pads or [pad, pad])
+    return g.op("Conv", x, *weights, kernel_shape=[kernel], strides=[stride], group=groups,
+                dilations=[dilation], pads=pads or [pad, pad])
 
 
 # ----------------------------------------------------------------------------------------- sound
@@ -196,7 +197,7 @@ def recommender(fields=26, rows=5000, width=16, numbers=13):
     g = Graph("recommender", opset=17)
     dense_in = g.input("dense", ["batch", numbers])
     ids = g.input("ids", ["batch", fields], INT64)
-    x = _stack(g, dense_in, "bottom", (numbers, 128, 64, width), True)
+    x = gemms(g, dense_in, "bottom", (numbers, 128, 64, width), True)
     parts = [g.op("Unsqueeze", x, g.ints(1))]
     for i in range(fields):
         column = g.op("Gather", ids, g.ints(i), axis=1)
@@ -208,12 +209,13 @@ def recommender(fields=26, rows=5000, width=16, numbers=13):
     places = (low[0] * (fields + 1) + low[1]).astype(np.int64)
     chosen = g.op("Gather", flat, g.array("places", places), axis=1)
     joined = g.op("Concat", x, g.op("Mul", chosen, g.scalar(0.25)), axis=1)
-    x = _stack(g, joined, "top", (width + len(places), 256, 128, 1), False)
+    x = gemms(g, joined, "top", (width + len(places), 256, 128, 1), False)
     g.output(x, "logit", ["batch", 1])
     return g.model()
 
 
-def _stack(g, x, name, widths, last):
+def gemms(g, x, name, widths, last):
+    """Dense layers and Relu between them, and after them for `last`."""
     for i, (inputs, outputs) in enumerate(zip(widths, widths[1:])):
         weight = g.weight(f"{name}{i}", (outputs, inputs), inputs, RELU_GAIN)
         x = g.op("Gemm", x, weight, g.near(f"{name}{i}.bias", (outputs,), 0.0, 0.1), transB=1)

@@ -34,7 +34,7 @@ def vit(name="vit", width=192, heads=3, layers=12, batch=1):
         token = g.op("Expand", token, g.ints(batch, 1, width))
     x = g.op("Add", g.op("Concat", token, x, axis=1), g.near("places", (1, 197, width), 0.0, 0.3))
     for i in range(layers):
-        x = _vit_layer(g, x, f"layer{i}", batch, 197, width, heads)
+        x = vit_layer(g, x, f"layer{i}", batch, 197, width, heads)
     x = g.op("Gather", norm(g, x, "norm", width), g.int_scalar(0), axis=1)
     weight = g.weight("head.weight", (1000, width), fan_in=width, gain=2.0)
     g.output(g.op("Gemm", x, weight, g.near("head.bias", (1000,), 0.0, 0.1), transB=1), "logits",
@@ -42,7 +42,8 @@ def vit(name="vit", width=192, heads=3, layers=12, batch=1):
     return g.model()
 
 
-def _vit_layer(g, x, name, batch, tokens, width, heads):
+def vit_layer(g, x, name, batch, tokens, width, heads, grow=4, curve=gelu):
+    """Normalised before attention and before the dense layers, `grow` times as wide inside."""
     head = width // heads
     y = dense(g, norm(g, x, f"{name}.norm1", width), f"{name}.qkv", width, 3 * width)
     y = g.op("Reshape", y, g.ints(batch, tokens, 3, heads, head))
@@ -51,8 +52,8 @@ def _vit_layer(g, x, name, batch, tokens, width, heads):
     y = attend(g, q, g.op("Transpose", k, perm=[0, 1, 3, 2]), v, head)
     y = g.op("Reshape", g.op("Transpose", y, perm=[0, 2, 1, 3]), g.ints(batch, tokens, width))
     x = g.op("Add", x, dense(g, y, f"{name}.out", width, width))
-    y = gelu(g, dense(g, norm(g, x, f"{name}.norm2", width), f"{name}.wide", width, 4 * width))
-    return g.op("Add", x, dense(g, y, f"{name}.narrow", 4 * width, width, 1.5))
+    y = dense(g, norm(g, x, f"{name}.norm2", width), f"{name}.wide", width, grow * width)
+    return g.op("Add", x, dense(g, curve(g, y), f"{name}.narrow", grow * width, width, 1.5))
 
 
 def mixer(tokens=196, width=256, layers=8):
@@ -176,13 +177,13 @@ def llama(width=512, heads=8, shared=2, layers=4, inner=1408, sequence=64, words
     mask = g.array("mask", np.triu(np.full((1, 1, sequence, sequence), -1e9, np.float32), 1))
     for i in range(layers):
         x = _llama_layer(g, x, f"layer{i}", width, heads, shared, inner, sequence, turn, mask)
-    x = _rms(g, x, "norm", width)
+    x = rms(g, x, "norm", width)
     g.output(g.op("MatMul", x, g.weight("head", (width, words), width)), "logits",
              [1, sequence, words])
     return g.model()
 
 
-def _rms(g, x, name, width):
+def rms(g, x, name, width):
     square = g.op("ReduceMean", g.op("Pow", x, g.scalar(2.0)), axes=[-1])
     scale = g.op("Div", g.scalar(1.0), g.op("Sqrt", g.op("Add", square, g.scalar(1e-6))))
     return g.op("Mul", g.near(f"{name}.weight", (width,), 1.0, 0.1), g.op("Mul", x, scale))
@@ -197,7 +198,7 @@ def _rotated(g, x, head, turn):
 
 def _llama_layer(g, x, name, width, heads, shared, inner, sequence, turn, mask):
     head = width // heads
-    y = _rms(g, x, f"{name}.norm1", width)
+    y = rms(g, x, f"{name}.norm1", width)
 
     def project(part, count):
         t = g.op("MatMul", y, g.weight(f"{name}.{part}", (width, count * head), width))
@@ -215,7 +216,7 @@ def _llama_layer(g, x, name, width, heads, shared, inner, sequence, turn, mask):
     z = attend(g, q, g.op("Transpose", k, perm=[0, 1, 3, 2]), v, head, mask)
     z = g.op("Reshape", g.op("Transpose", z, perm=[0, 2, 1, 3]), g.ints(1, sequence, width))
     x = g.op("Add", x, g.op("MatMul", z, g.weight(f"{name}.out", (width, width), width)))
-    y = _rms(g, x, f"{name}.norm2", width)
+    y = rms(g, x, f"{name}.norm2", width)
     gate = g.op("MatMul", y, g.weight(f"{name}.gate", (width, inner), width))
     up = g.op("MatMul", y, g.weight(f"{name}.up", (width, inner), width))
     y = g.op("Mul", g.op("Mul", gate, g.op("Sigmoid", gate)), up)
@@ -233,7 +234,7 @@ def sentence(width=384, heads=12, layers=6, words=8000):
     bias = g.op("Mul", g.op("Sub", g.scalar(1.0), row), g.scalar(-1e9))
     head = width // heads
     for i in range(layers):
-        x = _sentence_layer(g, x, f"layer{i}", width, heads, head, bias)
+        x = post_norm_layer(g, x, f"layer{i}", width, heads, head, bias)
     real = g.op("Unsqueeze", real, g.ints(2))
     total = g.op("ReduceSum", g.op("Mul", x, real), g.ints(1), keepdims=0)
     count = g.op("Clip", g.op("ReduceSum", real, g.ints(1), keepdims=0), g.scalar(1e-9))
@@ -244,7 +245,7 @@ def sentence(width=384, heads=12, layers=6, words=8000):
     return g.model()
 
 
-def _sentence_layer(g, x, name, width, heads, head, bias):
+def post_norm_layer(g, x, name, width, heads, head, bias):
     q, k, v = (g.op("Reshape", dense(g, x, f"{name}.{p}", width, width), g.ints(0, 0, heads, head))
                for p in "qkv")
     q, v = (g.op("Transpose", t, perm=[0, 2, 1, 3]) for t in (q, v))

@@ -280,17 +280,17 @@ def _pyramid_pool(g, x, channels):
     return _silu(g, g.op("Concat", *parts, axis=1), "pool.b", 4 * half, channels, 1)
 
 
-def _double(g, x):
-    return g.op("Resize", x, None, g.floats(1, 1, 2, 2), mode="nearest", nearest_mode="floor",
-                coordinate_transformation_mode="asymmetric")
+def enlarged(g, x, times=2):
+    return g.op("Resize", x, None, g.floats(1, 1, times, times), mode="nearest",
+                nearest_mode="floor", coordinate_transformation_mode="asymmetric")
 
 
 def _yolo_neck(g, x, skips):
     top = _silu(g, x, "neck.a", 256, 128, 1)
-    x = g.op("Concat", _double(g, top), skips[2], axis=1)
+    x = g.op("Concat", enlarged(g, top), skips[2], axis=1)
     x = _cross_stage(g, x, "neck.b", 256, 128, 1, False)
     middle = _silu(g, x, "neck.c", 128, 64, 1)
-    x = g.op("Concat", _double(g, middle), skips[1], axis=1)
+    x = g.op("Concat", enlarged(g, middle), skips[1], axis=1)
     small = _cross_stage(g, x, "neck.d", 128, 64, 1, False)
     x = _silu(g, small, "neck.e", 64, 64, 3, 2)
     medium = _cross_stage(g, g.op("Concat", x, middle, axis=1), "neck.f", 128, 128, 1, False)
@@ -365,8 +365,8 @@ def style_transfer(size=160):
         y = _reflected(g, x, f"block{i}.a", 128, 128, 3)
         y = _reflected(g, y, f"block{i}.b", 128, 128, 3, relu=False, scale=BRANCH_GAIN)
         x = g.op("Add", x, y)
-    x = _reflected(g, _double(g, x), "out0", 128, 64, 3)
-    x = _reflected(g, _double(g, x), "out1", 64, 32, 3)
+    x = _reflected(g, enlarged(g, x), "out0", 128, 64, 3)
+    x = _reflected(g, enlarged(g, x), "out1", 64, 32, 3)
     x = g.op("Pad", x, g.ints(0, 0, 4, 4, 0, 0, 4, 4), mode="reflect")
     g.output(conv(g, x, "out2", 32, 3, 9, pads=[0] * 4), "output", [1, 3, size, size])
     return g.model()
