@@ -115,8 +115,7 @@ static const sv_option options[] = {
 };
 
 #define MAX_LISTEN 16
-#define SPIN_US 100 /* what it takes to wake both ends of a connection, on a virtual machine too   \
-                     */
+#define SPIN_US 100 /* what waking both ends of a connection takes, on a virtual machine too */
 #define MAX_FRONTS 32
 
 typedef struct serve_state {

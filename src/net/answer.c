@@ -54,6 +54,7 @@ static void send_error(sv_exchange *x, int http, sv_status status)
     /* Set first: the handler's `error` sees that there is nothing left to answer. */
     x->http = http;
     x->failed = true;
+    if (x->handler->failing) x->handler->failing(x);
     if (x->grpc) {
         sv_grpc_finish(x, status);
         return;

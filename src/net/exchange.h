@@ -121,6 +121,9 @@ typedef struct sv_handler {
      * the socket layer itself has answered (x->http is set: a bad or slow or too large body, memory
      * is short). Running work should be cancelled; no answer is needed. May be NULL. */
     void (*gone)(sv_exchange *x);
+    /* An error answer is about to be written, by whomever: headers may still be added. Also before
+     * `open` (x->state is NULL then). May be NULL. */
+    void (*failing)(sv_exchange *x);
     /* Writes the body of an error answer in the protocol that x speaks and returns its content type
      * (static). Called from fail and for errors of the socket layer; also before `open` when a head
      * cannot be read (x->state is NULL then). `status` is borrowed. NULL: {"error": message}. */
@@ -151,8 +154,8 @@ typedef struct sv_head {
     sv_string content_type; /* value of Content-Type, empty without */
 } sv_head;
 
-/* Readable by the handler; it may write `state`, `mode`, `sink`, `aligned_at`, `retry_after`,
- * `close` and `no_compress` only. */
+/* Readable by the handler; it may write `state`, `identity`, `mode`, `sink`, `aligned_at`,
+ * `retry_after`, `close` and `no_compress` only. */
 #define SV_BODY_ALIGNMENT 64
 struct sv_exchange {
     sv_loop *loop;
@@ -160,6 +163,7 @@ struct sv_exchange {
     const sv_xops *ops;
     sv_arena arena; /* for anything that lives as long as the exchange; limited (head and 64 KiB) */
     void *state;    /* the handler's; NULL at `open` */
+    void *identity; /* likewise, also for those that are never opened; NULL until it is set */
 
     sv_head head;
     int64_t length; /* bytes of the body as the handler will see them; -1: not known yet */

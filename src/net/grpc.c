@@ -430,6 +430,7 @@ static void fail(sv_exchange *x, int http, sv_status status)
     }
     x->replied = x->failed = true;
     x->http = http ? http : sv_http_from_code(sv_status_code(status));
+    if (x->handler->failing) x->handler->failing(x);
     sv_grpc_finish(x, status);
 }
 

@@ -258,8 +258,8 @@ static void put_phases(sv_text *out, const uint64_t *ns)
 static void put_trace(sv_text *out, const sv_trace *trace)
 {
     if (!trace) return;
-    sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\",\"parent\":\"%.16s\"", trace->id,
-                   trace->span, trace->parent);
+    sv_text_printf(out, ",\"trace\":\"%.32s\",\"span\":\"%.16s\"", trace->id, trace->span);
+    if (trace->parent[0]) sv_text_printf(out, ",\"parent\":\"%.16s\"", trace->parent);
 }
 
 bool sv_access_log_add(sv_access_log *log, uint32_t shard, const sv_access_entry *e)

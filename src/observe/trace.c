@@ -44,6 +44,18 @@ bool sv_trace_read(sv_string header, uint64_t span, sv_trace *out)
     return true;
 }
 
+void sv_trace_make(const uint64_t id[2], uint64_t span, sv_trace *out)
+{
+    char text[33];
+    uint64_t low = id[0] || id[1] ? id[1] : 1;
+    *out = (sv_trace){.flags = {'0', '0'}};
+    snprintf(text, sizeof text, "%016llx%016llx", (unsigned long long)id[0],
+             (unsigned long long)low);
+    memcpy(out->id, text, sizeof out->id);
+    snprintf(text, sizeof text, "%016llx", (unsigned long long)(span ? span : 1));
+    memcpy(out->span, text, sizeof out->span);
+}
+
 void sv_trace_write(const sv_trace *trace, char out[SV_TRACE_TEXT])
 {
     snprintf(out, SV_TRACE_TEXT, "00-%.32s-%.16s-%.2s", trace->id, trace->span, trace->flags);

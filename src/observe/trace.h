@@ -10,7 +10,7 @@
 /* Hexadecimal digits as the header has them, not NUL-terminated. */
 typedef struct sv_trace {
     char id[32];     /* of the trace */
-    char parent[16]; /* the caller's span */
+    char parent[16]; /* the caller's span; all NUL: the trace begins here */
     char span[16];   /* our own */
     char flags[2];
 } sv_trace;
@@ -20,6 +20,9 @@ typedef struct sv_trace {
 /* Reads a traceparent header; false for what is none: versions above 0 are read as far as they are
  * like version 0. `span` becomes the id of our span; 0 is no id, so 1 stands for it. */
 bool sv_trace_read(sv_string header, uint64_t span, sv_trace *out);
+/* A new trace that begins with this span; numbers that are 0 as a whole become 1. Nothing is known
+ * of sampling, so no flag is set. */
+void sv_trace_make(const uint64_t id[2], uint64_t span, sv_trace *out);
 /* The header for an answer: our span within the trace, with a NUL. */
 void sv_trace_write(const sv_trace *trace, char out[SV_TRACE_TEXT]);
 

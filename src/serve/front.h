@@ -86,14 +86,15 @@ struct sv_call {
 
     /* The core's own. */
     struct sv_lane *lane;
-    uint32_t open;            /* requests that are submitted and not done, and its turn */
-    sv_text answer;           /* what encode has appended so far */
-    sv_due deadline;          /* in the lane's list, while results are waited for */
-    bool admitted;            /* counted among those that run */
-    struct sv_stream *stream; /* of a stream's first call, which stands for all of it */
-    struct sv_part *part;     /* of a call for one message */
-    struct sv_turn *turn;     /* among those that are answered in order; NULL: at any time */
-    sv_served *served;        /* the first that was found, a reference, for metrics and the log */
+    bool id_answered, trace_answered; /* the answer has such a header */
+    uint32_t open;                    /* requests that are submitted and not done, and its turn */
+    sv_text answer;                   /* what encode has appended so far */
+    sv_due deadline;                  /* in the lane's list, while results are waited for */
+    bool admitted;                    /* counted among those that run */
+    struct sv_stream *stream;         /* of a stream's first call, which stands for all of it */
+    struct sv_part *part;             /* of a call for one message */
+    struct sv_turn *turn; /* among those that are answered in order; NULL: at any time */
+    sv_served *served;    /* the first that was found, a reference, for metrics and the log */
     bool ran;
     bool shed; /* refused for want of room or time, which says nothing about the version */
     uint64_t submitted_ns, started_ns, finished_ns;

@@ -238,6 +238,13 @@ static void lane_work(sv_task *task)
         dispatch(open[i]);
 }
 
+/* Ids must differ between processes too; without randomness clock and address must do. */
+static void seed(uint64_t *state)
+{
+    if (getrandom(state, sizeof *state, GRND_NONBLOCK) == sizeof *state) return;
+    *state = sv_clock_ns() ^ (uint64_t)(uintptr_t)state;
+}
+
 sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index)
 {
     sv_lane *lane = sv_alloc_zero(sv_loop_allocator(loop), sizeof *lane);
@@ -247,20 +254,30 @@ sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index)
     lane->index = index;
     lane->work.run = lane_work;
     lane->call_up.run = sv_order_call_up;
-    /* Ids of spans must differ between processes too; without randomness the clock must do. */
-    if (getrandom(&lane->span, sizeof lane->span, GRND_NONBLOCK) != sizeof lane->span) {
-        lane->span = sv_clock_ns();
-    }
+    seed(&lane->span);
+    seed(&lane->name[0]);
+    seed(&lane->name[1]);
     return lane;
+}
+
+/* splitmix64 (Steele, Lea, Flood 2014): consecutive states give unrelated numbers. */
+static uint64_t next_number(uint64_t *state)
+{
+    uint64_t z = *state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+    return z ^ (z >> 31);
 }
 
 uint64_t sv_lane_next_span(sv_lane *lane)
 {
-    /* splitmix64 (Steele, Lea, Flood 2014): consecutive states give unrelated numbers. */
-    uint64_t z = lane->span += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-    return z ^ (z >> 31);
+    return next_number(&lane->span);
+}
+
+void sv_lane_next_id(sv_lane *lane, uint64_t out[2])
+{
+    out[0] = next_number(&lane->name[0]);
+    out[1] = next_number(&lane->name[1]);
 }
 
 void sv_lane_destroy(sv_lane *lane)

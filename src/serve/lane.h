@@ -75,6 +75,7 @@ typedef struct sv_lane {
     sv_timer *timer;
     bool timer_set;
     uint64_t span;             /* the last trace span's id */
+    uint64_t name[2];          /* the last id of a request or a trace */
     struct sv_stream *watched; /* streams that are polled */
     sv_timer *watch_timer;     /* made with the first of them */
     sv_task flush;             /* writes the logs' lines of a round */
@@ -113,6 +114,8 @@ sv_lane *sv_lane_create(sv_service *service, sv_loop *loop, uint32_t index);
 void sv_lane_destroy(sv_lane *lane);
 /* A new id for a span of a trace. */
 uint64_t sv_lane_next_span(sv_lane *lane);
+/* A new id of 16 bytes, for a request or a trace; no secret. */
+void sv_lane_next_id(sv_lane *lane, uint64_t out[2]);
 /* Frees the requests that are kept for reuse. */
 void sv_lane_free_requests(sv_lane *lane);
 /* A new request of the lane; takes the version's reference on success. */

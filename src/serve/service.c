@@ -7,8 +7,8 @@
 #include "base/status.h"
 #include "net/http_status.h"
 #include "observe/metrics.h"
-#include "observe/trace.h"
 #include "serve/call.h"
+#include "serve/identity.h"
 #include "serve/manage.h"
 #include "serve/metric_names.h"
 #include "serve/queue_metrics.h"
@@ -21,9 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_REQUEST_ID 128
-#define ID_HEADER "x-request-id"
-#define TRACE_HEADER "traceparent"
 #define FLUSH_AGAIN_NS ((uint64_t)100000000)
 
 struct sv_service {
@@ -285,31 +282,6 @@ static void fail_route(sv_exchange *x, const sv_route_match *match)
                               x->head.method_name.data));
 }
 
-/* The client's name for a request is passed back, and into the log. */
-static void take_id(sv_call *call)
-{
-    sv_string id;
-    if (!sv_exchange_header(call->x, ID_HEADER, &id)) return;
-    if (id.size == 0 || id.size > MAX_REQUEST_ID) return;
-    const char *text = sv_arena_copy_text(&call->x->arena, id.data, id.size);
-    if (!text) return;
-    call->id = (sv_string){text, id.size};
-    sv_exchange_add_header(call->x, "X-Request-Id", text);
-}
-
-/* An answer within the client's trace says which span it was. */
-static void take_trace(sv_call *call)
-{
-    sv_string header;
-    char text[SV_TRACE_TEXT];
-    if (!sv_exchange_header(call->x, TRACE_HEADER, &header)) return;
-    sv_trace *trace = sv_arena_alloc(&call->x->arena, sizeof *trace);
-    if (!trace || !sv_trace_read(header, sv_lane_next_span(call->lane), trace)) return;
-    call->trace = trace;
-    sv_trace_write(trace, text);
-    sv_exchange_add_header(call->x, "traceparent", text);
-}
-
 /* What follows from a head: in the exchange's note. */
 typedef struct head_note {
     sv_route_match match;
@@ -321,14 +293,12 @@ _Static_assert(sizeof(head_note) <= SV_NOTE_BYTES, "the note is too short");
 
 static void take_note(const sv_service *service, const sv_exchange *x, head_note *note)
 {
-    sv_string ignored;
     if (x->grpc)
         sv_router_find_call(service->router, x->head.path, &note->match);
     else
         sv_router_find(service->router, x->head.method, x->head.segments, x->head.segment_count,
                        &note->match);
-    note->tagged =
-        sv_exchange_header(x, ID_HEADER, &ignored) || sv_exchange_header(x, TRACE_HEADER, &ignored);
+    note->tagged = sv_identity_is_said(x);
     note->taken = true;
 }
 
@@ -363,10 +333,7 @@ static void on_open(sv_exchange *x)
                       .repository = match.repository,
                       .lane = sv_loop_user(x->loop)};
     x->state = call;
-    if (note->tagged) {
-        take_id(call);
-        take_trace(call);
-    }
+    if (note->tagged) sv_identity_take(call);
     if (!match.route) {
         fail_route(x, &match);
         return;
@@ -477,6 +444,7 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
     sv_access_log *log = lane->service->options.access_log;
     if (!log) return;
     char peer[64];
+    sv_identity made;
     sv_peer_format(&x->peer, peer);
     sv_access_entry entry = {
         .wall_us = sv_clock_wall_us(),
@@ -491,11 +459,10 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
         .bytes_out = x->bytes_out,
         .total_ns = between(x->at.first, x->at.last),
         .ran = call && call->served && call->ran,
-        .id = call ? call->id : (sv_string){0},
-        .trace = call ? call->trace : NULL,
         .lost = x->lost,
     };
     if (entry.ran) take_phases(x, call, entry.phase_ns);
+    sv_identity_log(lane, x, call, &made, &entry);
     if (sv_access_log_add(log, lane->index, &entry)) plan_flush(lane);
 }
 
@@ -511,14 +478,13 @@ static void log_times(const sv_exchange *x, const sv_call *call)
         .number = number,
         .model = call->served->name,
         .version = call->served->number,
-        .id = call->id,
-        .trace = call->trace,
         .start_ns = x->at.first ? x->at.first : call->submitted_ns,
         .queue_ns = call->submitted_ns,
         .run_ns = call->started_ns,
         .ran_ns = call->finished_ns,
         .end_ns = x->at.last ? x->at.last : sv_clock_ns(),
     };
+    sv_identity_log_times(call, &times);
     if (sv_access_log_add_times(service->options.trace_log, lane->index, &times)) plan_flush(lane);
 }
 
@@ -698,6 +664,7 @@ sv_status sv_service_create(const sv_service_options *options, sv_service **out)
         .end = on_end,
         .drain = on_drain,
         .gone = on_gone,
+        .failing = sv_identity_name_failure,
         .error = on_error,
         .done = on_done,
         .loop_open = on_loop_open,

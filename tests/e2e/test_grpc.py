@@ -539,6 +539,11 @@ def test_details_of_statuses():
         [violation] = found["BadRequest"].field_violations
         assert violation.field == "image" and "float32" in violation.description, found
         assert set(found) == {"ErrorInfo", "BadRequest"}
+        try:
+            ask(stub, "digits", shape=(1, 8))
+        except grpc.RpcError as error:
+            said = {**dict(error.initial_metadata()), **dict(error.trailing_metadata())}
+            assert len(said["x-request-id"]) == 32 and said["traceparent"].startswith("00-"), said
         found = details_of(lambda: ask(stub, "digits", shape=(1, 8)))
         assert found["BadRequest"].field_violations[0].field == "image", found
         assert set(details_of(lambda: ask(stub, "other"))) == {"ErrorInfo"}

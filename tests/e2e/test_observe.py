@@ -193,6 +193,52 @@ def test_traces_and_request_ids():
         assert lines[0]["parent"] == parent and lines[0]["id"] == "mine/1" and lines[0]["span"]
 
 
+NEW_ID = "[0-9a-f]{32}"
+NEW_TRACE = "00-([0-9a-f]{32})-[0-9a-f]{16}-00"
+
+
+def test_ids_are_made_where_they_are_seen():
+    good, bad = [ONE], {"wrong": 1}
+    with scratch() as folder:
+        path = os.path.join(folder, "access.log")
+        with Server(DIGITS, "--access-log", path) as server:
+            # Nobody asked: nothing is added to an answer, but the log has both.
+            answer = server.post("/predict", good)
+            assert "X-Request-Id" not in answer.headers and "traceparent" not in answer.headers
+            failed = server.post("/predict", bad)
+            refused = server.get("/no%zzpath")
+            assert refused.status == 400
+            asked = server.post("/predict", good, headers={"X-Request-Id": "", "traceparent": ""})
+            half = server.post("/predict", bad, headers={"X-Request-Id": "mine"})
+            body = server.post("/v2/models/digits/infer", '{"id":"of the body","inputs":[]}')
+            assert half.headers["X-Request-Id"] == "mine"
+            assert body.headers["X-Request-Id"] == "of the body"
+            answers = (failed, refused, asked, half, body)
+            for answer in (failed, refused, asked):
+                assert re.fullmatch(NEW_ID, answer.headers["X-Request-Id"]), answer.headers
+            for answer in answers:
+                assert re.fullmatch(NEW_TRACE, answer.headers["traceparent"]), answer.headers
+                assert len(answer.headers.get_all("X-Request-Id")) == 1
+                assert len(answer.headers.get_all("traceparent")) == 1
+        with open(path) as f:
+            lines = [json.loads(line) for line in f]
+        assert len(lines) == 6
+        for line in lines:
+            assert line["id"] and re.fullmatch(NEW_ID, line["trace"]) and line["span"], line
+            assert "parent" not in line, line
+        assert len({line["id"] for line in lines}) == len({line["trace"] for line in lines}) == 6
+        logged = {line["id"]: line["trace"] for line in lines}
+        for answer in answers:
+            trace = re.fullmatch(NEW_TRACE, answer.headers["traceparent"]).group(1)
+            assert logged[answer.headers["X-Request-Id"]] == trace
+    # Without a log only those who fail, or ask.
+    with Server(DIGITS) as server:
+        assert "X-Request-Id" not in server.post("/predict", good).headers
+        assert re.fullmatch(NEW_ID, server.post("/predict", bad).headers["X-Request-Id"])
+        assert re.fullmatch(NEW_ID, server.get("/nothing").headers["X-Request-Id"])
+        server.post("/predict", good, headers={"X-Request-Id": ""}).headers["X-Request-Id"]
+
+
 def at_port(server, port, path, method="GET"):
     main_port, server.port = server.port, port
     try:

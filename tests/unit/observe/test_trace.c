@@ -29,6 +29,22 @@ static void test_passes_the_trace_on(void **state)
     assert_string_equal(text, "00-" ID "-0000000000001234-00");
 }
 
+static void test_makes_one(void **state)
+{
+    (void)state;
+    sv_trace trace;
+    char text[SV_TRACE_TEXT];
+    sv_trace_make((uint64_t[2]){0x0af7651916cd43dd, 0x8448eb211c80319c}, 0xb7, &trace);
+    sv_trace_write(&trace, text);
+    assert_string_equal(text, "00-" ID "-00000000000000b7-00");
+    assert_int_equal(trace.parent[0], 0);
+    /* What is all zeros is no id. */
+    sv_trace_make((uint64_t[2]){0, 0}, 0, &trace);
+    sv_trace_write(&trace, text);
+    assert_string_equal(text, "00-00000000000000000000000000000001-0000000000000001-00");
+    assert_true(reads(text, &trace));
+}
+
 static void test_refuses(void **state)
 {
     (void)state;
@@ -55,6 +71,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passes_the_trace_on),
+        cmocka_unit_test(test_makes_one),
         cmocka_unit_test(test_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
