@@ -180,6 +180,58 @@ sv_status sv_path_open(const char *path, int *out)
     return SV_OK;
 }
 
+static size_t size_without_slashes(const char *path)
+{
+    size_t size = strlen(path);
+    while (size > 1 && path[size - 1] == '/')
+        size--;
+    return size;
+}
+
+bool sv_path_same(const char *a, const char *b)
+{
+    size_t size = size_without_slashes(a);
+    if (size_without_slashes(b) == size && memcmp(a, b, size) == 0) return true;
+    char *real_a = realpath(a, NULL), *real_b = real_a ? realpath(b, NULL) : NULL;
+    bool same = real_b && strcmp(real_a, real_b) == 0;
+    free(real_a);
+    free(real_b);
+    return same;
+}
+
+static sv_status make_real(const char *path, char **out)
+{
+    char text[SV_ERRNO_TEXT];
+    char *real = realpath(path, NULL);
+    if (real) {
+        *out = real;
+        return SV_OK;
+    }
+    if (errno == ENOMEM) return sv_error_memory("a path", strlen(path));
+    return sv_error(SV_CODE_NOT_FOUND, "'%s': expected a path that is there, found: %s", path,
+                    sv_errno_text(errno, text));
+}
+
+sv_status sv_path_real_beneath(const char *root, const char *path, char **out)
+{
+    char *real_root, *real;
+    SV_TRY(make_real(root, &real_root));
+    sv_status status = make_real(path, &real);
+    if (status == SV_OK) {
+        size_t size = size_without_slashes(real_root);
+        bool top = size == 1; /* beneath "/" everything is */
+        if (strncmp(real, real_root, size) == 0 && (top ? real[1] : real[size] == '/')) {
+            *out = real;
+        } else {
+            status = sv_error(SV_CODE_PERMISSION_DENIED,
+                              "'%s': expected a path beneath '%s', found one outside", path, root);
+            free(real);
+        }
+    }
+    free(real_root);
+    return status;
+}
+
 sv_status sv_path_folder(const char *path, char *out, size_t size)
 {
     const char *slash = strrchr(path, '/');

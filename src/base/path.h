@@ -17,6 +17,15 @@ SV_MUST_USE sv_status sv_path_open(const char *path, int *out);
 /* The folder of `path` ("." when it has none) into `out`. */
 SV_MUST_USE sv_status sv_path_folder(const char *path, char *out, size_t size);
 
+/* Whether two paths that the operator gives are one place: the same without links, "." and "..", or
+ * the same text but for slashes at the end where there is nothing. */
+bool sv_path_same(const char *a, const char *b);
+
+/* `path` without links, "." and "..", as it is now. NOT_FOUND where there is nothing;
+ * PERMISSION_DENIED where it does not lie beneath the folder `root`, whose own path may have links.
+ * Returns owned (free). */
+SV_MUST_USE sv_status sv_path_real_beneath(const char *root, const char *path, char **out);
+
 /* Writes a whole file under a temporary name and renames it into place. */
 SV_MUST_USE sv_status sv_path_write(const char *path, const void *data, size_t size);
 

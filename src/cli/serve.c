@@ -69,8 +69,10 @@ static const sv_option options[] = {
     [OPT_CONFIG] = {SV_CONFIG_OPTION, "FILE", false, "Read options and models from a YAML file"},
     [OPT_DRAIN_GRACE] = {"drain-grace", "SECONDS", false,
                          "On SIGTERM, wait this long before new connections are refused; 0"},
-    [OPT_DRAIN_LIMIT] = {"drain-limit", "SECONDS", false,
-                         "Then wait this long for running requests before they are broken off; 30"},
+    [OPT_DRAIN_LIMIT] =
+        {"drain-limit", "SECONDS", false,
+         "Then wait this long for running requests before they are broken off; 30, or "
+         "25 with the profile of a cloud"},
     [OPT_EXACT] = {"exact", NULL, false, SV_EXACT_TEXT},
     [OPT_LATENCY_TARGET] = {"latency-target", "MS", false,
                             "Join requests as far as 99 % of them are answered within this time"},
@@ -115,7 +117,8 @@ static const sv_option options[] = {
 };
 
 #define MAX_LISTEN 16
-#define SPIN_US 100 /* what waking both ends of a connection takes, on a virtual machine too */
+/* What it takes to wake both ends of a connection, on a virtual machine too. */
+#define SPIN_US 100
 #define MAX_FRONTS 32
 
 typedef struct serve_state {
@@ -147,6 +150,7 @@ typedef struct serve_state {
     uint32_t host_count;
     const sv_profile *profile; /* NULL: none */
     const char *profile_model; /* served where no other is named */
+    const char *models_root;   /* beneath it lie models that requests load by path; NULL: none do */
     char profile_listen[64];
     const sv_front *fronts[MAX_FRONTS];
     sv_extra_route extra[SV_PROFILE_EXTRA];
@@ -163,6 +167,23 @@ static sv_status read_config(serve_state *s)
     return SV_OK;
 }
 
+/* What is to be served where nothing is named: one model, or several that come by request. */
+static sv_status read_profile_models(serve_state *s)
+{
+    size_t at = 0;
+    bool named = s->args->operand_count || s->config.models_count;
+    const char *repository = sv_args_next(s->args, OPT_REPOSITORY, &at);
+    s->models_root = sv_profile_models(s->profile);
+    if (!s->models_root) {
+        return named || repository ? SV_OK : sv_profile_model(s->profile, &s->profile_model);
+    }
+    if (!repository) return SV_OK;
+    s->models_root = repository;
+    if (!sv_args_next(s->args, OPT_REPOSITORY, &at)) return SV_OK;
+    return sv_args_error(s->args, OPT_REPOSITORY, "expected one where %s is true, found several",
+                         s->profile->models_variable);
+}
+
 /* A place that starts containers as "serve" alone names its profile in the environment. */
 static sv_status read_profile(serve_state *s)
 {
@@ -172,9 +193,7 @@ static sv_status read_profile(serve_state *s)
     if (name && name[0]) {
         SV_TRY(sv_profile_find(name, &s->profile));
         SV_TRY(sv_profile_listen(s->profile, s->profile_listen, &given));
-        bool named = s->args->operand_count || s->config.models_count ||
-                     sv_args_has(s->args, OPT_REPOSITORY);
-        if (!named) SV_TRY(sv_profile_model(s->profile, &s->profile_model));
+        SV_TRY(read_profile_models(s));
     }
     if (!given) strcpy(s->profile_listen, "127.0.0.1:8080");
     sv_profile_order(s->profile, s->fronts);
@@ -236,13 +255,14 @@ static sv_status read_options(serve_state *s)
     SV_TRY(read_profile(s));
     SV_TRY(read_metric_names(s));
     if (!args->operand_count && !s->config.models_count && !sv_args_has(args, OPT_REPOSITORY) &&
-        !s->profile_model) {
+        !s->profile_model && !s->models_root) {
         return sv_error_invalid("serve: expected a model or --repository, found neither");
     }
+    uint32_t drain_limit = s->profile ? s->profile->drain_limit : 0;
     SV_TRY(sv_args_u64(args, OPT_THREADS, 1, 1024, sv_cpu_granted(), &s->threads));
     SV_TRY(sv_args_u64(args, OPT_SPIN, 0, 1000, default_spin(), &s->spin));
     SV_TRY(sv_args_u64(args, OPT_DRAIN_GRACE, 0, 3600, 0, &s->drain_grace));
-    SV_TRY(sv_args_u64(args, OPT_DRAIN_LIMIT, 1, 3600, 0, &s->drain_limit));
+    SV_TRY(sv_args_u64(args, OPT_DRAIN_LIMIT, 1, 3600, drain_limit, &s->drain_limit));
     SV_TRY(sv_args_u64(args, OPT_MAX_CONNECTIONS, 1, 1000000, 0, &s->max_connections));
     SV_TRY(sv_args_u64(args, OPT_LATENCY_TARGET, 1, 3600000, 0, &s->latency_target));
     SV_TRY(sv_args_u64(args, OPT_MAX_QUEUE, 1, 1000000, 0, &s->max_queue));
@@ -363,7 +383,7 @@ static sv_status list_models(void *self, bool again, sv_model_configs *out)
         SV_TRY(list_file_model(s, &s->models_config.models[i], out));
     size_t at = 0;
     const char *path;
-    while ((path = sv_args_next(&s->models_args, OPT_REPOSITORY, &at)))
+    while (!s->models_root && (path = sv_args_next(&s->models_args, OPT_REPOSITORY, &at)))
         SV_TRY(list_repository(s, path, out));
     return SV_OK;
 }
@@ -371,8 +391,11 @@ static sv_status list_models(void *self, bool again, sv_model_configs *out)
 static sv_status load_models(serve_state *s)
 {
     sv_runtime_options wanted = SV_RUNTIME_OPTIONS_INIT;
-    sv_keeper_options keeper = {
-        .store = NULL, .read = list_models, .self = s, .poll_ms = (uint32_t)(s->poll * 1000)};
+    sv_keeper_options keeper = {.store = NULL,
+                                .read = list_models,
+                                .self = s,
+                                .root = s->models_root,
+                                .poll_ms = (uint32_t)(s->poll * 1000)};
     wanted.threads = (uint32_t)s->threads;
     wanted.exact = sv_args_has(s->args, OPT_EXACT);
     wanted.memory = sv_args_has(s->args, OPT_MEMORY);
@@ -419,6 +442,7 @@ static sv_status create_server(serve_state *s)
         .store = s->store,
         .keeper = s->keeper,
         .allow_management = sv_args_has(s->args, OPT_ALLOW_MANAGEMENT),
+        .open_front = s->models_root ? s->profile->front : NULL,
         .regions = s->regions,
         .hosts = s->host,
         .host_count = s->host_count,
@@ -525,6 +549,7 @@ static void print_start(const serve_state *s)
                        (long long)served->number, served->path, (double)served->load_ns / 1e6);
         sv_served_unref(served);
     }
+    if (s->models_root) sv_text_printf(&text, "models:  by request, beneath %s\n", s->models_root);
     for (uint32_t i = s->listen_count; i-- > 0;) {
         char address[SV_SERVER_ADDRESS];
         sv_server_address(s->server, i, address);
@@ -589,7 +614,7 @@ const sv_command_page sv_page_serve = {
     .run = run_serve,
     .options = options,
     .option_count = sizeof options / sizeof options[0],
-    .max_operands = 256,
+    .max_operands = SV_MAX_MODELS,
     .text =
         "PATH is a model file, a folder with one, or a folder of versions named by whole numbers.\n"
         "Without NAME=, a model is named after its file, or after its folder if the file is\n"
@@ -639,7 +664,9 @@ const sv_command_page sv_page_serve = {
         "\n"
         "A profile makes a container of it as SageMaker, Vertex AI or Azure ML start one: ports,\n"
         "paths and models come from their environment, and their routes go before others. The\n"
-        "variable SERVAL_PROFILE stands for the option.",
+        "variable SERVAL_PROFILE stands for the option. With SAGEMAKER_MULTI_MODEL=true nothing\n"
+        "is loaded at the start: SageMaker's calls, which are open then, bring models from\n"
+        "beneath /opt/ml/models, or from beneath the one --repository.",
     .examples = "serval serve model.onnx\n"
                 "serval serve digits=examples/digits/model.onnx --listen 0.0.0.0:8080\n"
                 "serval serve --config examples/serve.yaml --threads 2\n"

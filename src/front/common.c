@@ -62,3 +62,14 @@ sv_status sv_front_describe(const sv_call *call, sv_model_status *out)
     return sv_store_describe(sv_service_store(call->service), call->model.data, call->model.size,
                              call->arena, out);
 }
+
+sv_status sv_front_promote(sv_call *call, int64_t version, sv_manage_done done)
+{
+    sv_traffic traffic = {.share = {{version, 1}}, .count = 1};
+    sv_model_status model;
+    /* A model that is at rest has no guard. */
+    sv_status known = sv_front_describe(call, &model);
+    if (known == SV_OK) traffic.guard = model.traffic.guard;
+    sv_status_free(known);
+    return sv_call_manage(call, SV_KEEPER_TRAFFIC, call->model, &traffic, done);
+}

@@ -5,6 +5,7 @@
 #define SV_FRONT_COMMON_H
 
 #include "serve/front.h"
+#include "serve/manage.h"
 #include "wire/json.h"
 
 #define SV_FRONT_JSON "application/json"
@@ -21,6 +22,10 @@ SV_MUST_USE sv_status sv_front_reply(sv_call *call, int http, sv_text *out);
 
 /* What is known of the call's model, versions that failed included; in the call's arena. */
 SV_MUST_USE sv_status sv_front_describe(const sv_call *call, sv_model_status *out);
+
+/* Gives all requests of the call's model that name no version to this one: a management call, which
+ * `done` answers. The model's guard stays: who is promoted is watched. */
+SV_MUST_USE sv_status sv_front_promote(sv_call *call, int64_t version, sv_manage_done done);
 
 /* Starts reading a body as JSON; texts with escapes go to `arena`. An empty body is an error that
  * says so. */

@@ -77,6 +77,23 @@ static sv_status read_text(sv_request *request, size_t input, size_t offset, sv_
     return sv_json_end(&json);
 }
 
+/* What is missing is NaN, as in pandas, and as an empty field of CSV is. */
+static sv_status read_null(sv_request *request, size_t input, size_t offset, sv_shape *out)
+{
+    const sv_port *port = sv_model_input(request->version->model, input);
+    if (port->kind == SV_KIND_TENSOR && sv_dtype_is_float(port->dtype)) {
+        return read_text(request, input, offset, (sv_string){"", 0}, out);
+    }
+    return sv_error_invalid("input '%s': expected a value, since its type %s has none for what is "
+                            "missing, found null",
+                            port->name, sv_dtype_name(port->dtype));
+}
+
+static bool is_null(sv_cell *cell)
+{
+    return cell->may_be_null && sv_json_peek(&cell->json) == SV_JSON_NULL;
+}
+
 static sv_status read_cell(sv_request *request, size_t input, size_t offset, sv_cell *cell,
                            int64_t *count)
 {
@@ -88,7 +105,8 @@ static sv_status read_cell(sv_request *request, size_t input, size_t offset, sv_
         SV_TRY(read_text(request, input, offset, cell->text, &shape));
         break;
     default:
-        SV_TRY(sv_values_read_part(request, input, offset, &cell->json, &shape));
+        SV_TRY(is_null(cell) ? read_null(request, input, offset, &shape)
+                             : sv_values_read_part(request, input, offset, &cell->json, &shape));
         break;
     }
     *count = 0;

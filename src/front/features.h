@@ -20,6 +20,7 @@ typedef enum sv_cell_kind {
 typedef struct sv_cell {
     sv_cell_kind kind;
     sv_json json;      /* stands at the value */
+    bool may_be_null;  /* JSON: null is a value that is missing, as data frames have them */
     sv_string text;    /* borrowed */
     sv_reader feature; /* the message */
 } sv_cell;

@@ -7,14 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define FRONT(name) extern const sv_front sv_front_##name;
 #include "front/fronts.inc"
 #undef FRONT
 
 static const sv_profile profiles[] = {
-#define PROFILE(name, listen, port, model, variable)                                               \
-    {#name, &sv_front_##name, listen, port, model, variable},
+#define PROFILE(name, listen, port, model, variable, models, several, drain)                       \
+    {#name, &sv_front_##name, listen, port, model, variable, models, several, drain},
 #include "front/profiles.inc"
 #undef PROFILE
 };
@@ -66,6 +67,12 @@ sv_status sv_profile_model(const sv_profile *profile, const char **out)
     }
     *out = path ? path : profile->model;
     return SV_OK;
+}
+
+const char *sv_profile_models(const sv_profile *profile)
+{
+    const char *said = variable(profile->models_variable);
+    return said && strcasecmp(said, "true") == 0 ? profile->models : NULL;
 }
 
 sv_status sv_profile_listen(const sv_profile *profile, char out[64], bool *given)

@@ -200,7 +200,7 @@ static sv_status read_record(sv_json *json, sv_table *table, const name_index *i
         }
         seen[at] = true;
         found++;
-        table->cell[at] = (sv_cell){.json = *json};
+        table->cell[at] = (sv_cell){.json = *json, .may_be_null = true};
         SV_TRY(sv_json_skip(json));
     }
     if (found == table->columns) return sv_table_add(table);
@@ -293,7 +293,8 @@ static sv_status read_values(sv_json *json, sv_table *table)
     for (;; count++) {
         SV_TRY(sv_json_array_next(json, &more));
         if (!more) break;
-        if (count < table->columns) table->cell[count] = (sv_cell){.json = *json};
+        if (count < table->columns)
+            table->cell[count] = (sv_cell){.json = *json, .may_be_null = true};
         SV_TRY(sv_json_skip(json));
     }
     if (count == table->columns) return sv_table_add(table);

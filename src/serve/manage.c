@@ -92,8 +92,26 @@ static sv_status check_page(const sv_service_options *options, const sv_exchange
     return SV_OK;
 }
 
-sv_status sv_manage_admit(const sv_service_options *options, const sv_exchange *x)
+/* Where the place that started the server is the only client, it is known by no name; a browser is
+ * none of its. */
+static sv_status check_no_page(const sv_exchange *x)
 {
+    static const char *const headers[] = {"Origin", "Sec-Fetch-Site"};
+    for (size_t i = 0; i < 2; i++) {
+        sv_string value;
+        if (!sv_exchange_header(x, headers[i], &value)) continue;
+        return sv_error(SV_CODE_PERMISSION_DENIED, "%s: expected none, found '%.*s'", headers[i],
+                        shown(value), value.data);
+    }
+    return SV_OK;
+}
+
+sv_status sv_manage_admit(const sv_service_options *options, const sv_front *front,
+                          const sv_exchange *x)
+{
+    if (options->keeper && options->open_front && options->open_front == front) {
+        return check_no_page(x);
+    }
     if (!options->keeper || !(options->allow_management || x->peer.admin)) {
         return sv_error(SV_CODE_PERMISSION_DENIED,
                         "management: expected a call on an --admin-listen address, or a server "
@@ -135,6 +153,7 @@ typedef struct managed_call {
     sv_call *call;
     sv_manage_done done;
     sv_status status;
+    int http_no_memory;
 } managed_call;
 
 static void finish(sv_task *task)
@@ -143,7 +162,8 @@ static void finish(sv_task *task)
     sv_exchange *x = m->call->x;
     sv_status status = m->status;
     if (status == SV_OK && sv_exchange_is_waiting(x)) status = m->done(m->call);
-    if (status != SV_OK) sv_exchange_fail(x, 0, status);
+    bool no_memory = sv_status_code(status) == SV_CODE_RESOURCE_EXHAUSTED;
+    if (status != SV_OK) sv_exchange_fail(x, no_memory ? m->http_no_memory : 0, status);
     sv_model_configs_release(&m->job.chosen);
     free(m->job.description);
     sv_exchange_release(x);
@@ -180,47 +200,64 @@ static void post(managed_call *m)
     sv_keeper_post(sv_service_keeper(m->call->service), &m->job);
 }
 
-static sv_status check_name(sv_keeper_verb verb, sv_string name)
+static sv_status keep_repository(const sv_manage_request *request, managed_call *m)
 {
-    if (verb == SV_KEEPER_REREAD || sv_model_name_valid(name.data, name.size)) return SV_OK;
-    return sv_error(SV_CODE_NOT_FOUND,
-                    "model: expected letters, digits and '._-', at most 128, found '%.*s'",
-                    shown(name), name.data ? name.data : "");
+    const sv_string name = request->repository;
+    if (name.size >= sizeof m->job.repository) {
+        return sv_error(SV_CODE_NOT_FOUND,
+                        "repository: expected a name of at most %zu bytes, found %zu",
+                        sizeof m->job.repository - 1, name.size);
+    }
+    if (name.size) memcpy(m->job.repository, name.data, name.size);
+    return SV_OK;
+}
+
+/* What the job borrows, made the exchange's. */
+static sv_status keep_request(sv_call *call, const sv_manage_request *request, managed_call *m)
+{
+    sv_arena *arena = &call->x->arena;
+    if (request->traffic) m->job.traffic = *request->traffic;
+    m->job.version = request->version;
+    m->http_no_memory = request->http_no_memory;
+    SV_TRY(keep_repository(request, m));
+    if (request->description.data) {
+        m->job.description = strndup(request->description.data, request->description.size);
+        if (!m->job.description)
+            return sv_error_memory("a model's configuration", request->description.size);
+    }
+    if (request->path.data) {
+        m->job.path = sv_arena_copy_text(arena, request->path.data, request->path.size);
+        if (!m->job.path) return sv_error_memory("a path", request->path.size);
+    }
+    if (!request->tuning) return SV_OK;
+    sv_tuning *tuning = sv_arena_alloc(arena, sizeof *tuning);
+    if (!tuning) return sv_error_memory("a model's tuning", sizeof *tuning);
+    *tuning = *request->tuning;
+    m->job.tuning = tuning;
+    return SV_OK;
+}
+
+sv_status sv_call_ask_keeper(sv_call *call, const sv_manage_request *request, sv_manage_done done)
+{
+    managed_call *m;
+    sv_string name = request->name;
+    if (request->verb != SV_KEEPER_REREAD && !sv_model_name_valid(name.data, name.size)) {
+        return sv_error(SV_CODE_NOT_FOUND,
+                        "model: expected letters, digits and '._-', at most 128, found '%.*s'",
+                        shown(name), name.data ? name.data : "");
+    }
+    SV_TRY(make_job(call, request->verb, done, &m));
+    if (name.size) memcpy(m->job.name, name.data, name.size);
+    SV_TRY(keep_request(call, request, m));
+    post(m);
+    return SV_OK;
 }
 
 sv_status sv_call_manage(sv_call *call, sv_keeper_verb verb, sv_string name,
                          const sv_traffic *traffic, sv_manage_done done)
 {
-    managed_call *m;
-    SV_TRY(check_name(verb, name));
-    SV_TRY(make_job(call, verb, done, &m));
-    if (name.size) memcpy(m->job.name, name.data, name.size);
-    if (traffic) m->job.traffic = *traffic;
-    post(m);
-    return SV_OK;
-}
-
-sv_status sv_call_change(sv_call *call, sv_keeper_verb verb, const sv_model_change *change,
-                         sv_manage_done done)
-{
-    managed_call *m;
-    sv_string name = call->model, repository = change->repository, text = change->description;
-    SV_TRY(check_name(verb, name));
-    SV_TRY(make_job(call, verb, done, &m));
-    if (repository.size >= sizeof m->job.repository) {
-        return sv_error(SV_CODE_NOT_FOUND,
-                        "repository: expected a name of at most %zu bytes, "
-                        "found %zu",
-                        sizeof m->job.repository - 1, repository.size);
-    }
-    memcpy(m->job.name, name.data, name.size);
-    if (repository.size) memcpy(m->job.repository, repository.data, repository.size);
-    if (text.data) {
-        m->job.description = strndup(text.data, text.size);
-        if (!m->job.description) return sv_error_memory("a model's configuration", text.size);
-    }
-    post(m);
-    return SV_OK;
+    const sv_manage_request request = {.verb = verb, .name = name, .traffic = traffic};
+    return sv_call_ask_keeper(call, &request, done);
 }
 
 sv_status sv_call_choose(sv_call *call, sv_model_configs *chosen, sv_manage_done done)

@@ -207,7 +207,13 @@ void sv_service_metrics(const sv_service *service, sv_text *out)
 
 sv_status sv_call_may_manage(const sv_call *call)
 {
-    return sv_manage_admit(&call->service->options, call->x);
+    return sv_manage_admit(&call->service->options, call->front, call->x);
+}
+
+bool sv_call_brings_models(const sv_call *call)
+{
+    const sv_front *open = call->service->options.open_front;
+    return open && open == call->front;
 }
 
 sv_status sv_call_regions(const sv_call *call, sv_regions **out)
@@ -339,7 +345,7 @@ static void on_open(sv_exchange *x)
         return;
     }
     if (match.route->flags & SV_ROUTE_MANAGE) {
-        sv_status refused = sv_manage_admit(&service->options, x);
+        sv_status refused = sv_manage_admit(&service->options, match.front, x);
         if (refused != SV_OK) {
             sv_exchange_fail(x, 0, refused);
             return;

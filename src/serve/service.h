@@ -9,12 +9,14 @@
 #include "store/keeper.h"
 
 typedef struct sv_service_options {
-    sv_store *store;               /* borrowed */
-    sv_keeper *keeper;             /* borrowed; NULL: nothing can be managed */
-    bool allow_management;         /* also for those who do not come in by an admin listener */
-    sv_regions *regions;           /* borrowed; NULL: clients may not share memory */
-    const char *const *hosts;      /* [host_count], borrowed: names that management may be asked */
-    size_t host_count;             /* by, besides addresses and localhost */
+    sv_store *store;            /* borrowed */
+    sv_keeper *keeper;          /* borrowed; NULL: nothing can be managed */
+    bool allow_management;      /* also for those who do not come in by an admin listener */
+    const sv_front *open_front; /* its management is open, since whoever started the server is the
+                                   only one to reach it; NULL: none is */
+    sv_regions *regions;        /* borrowed; NULL: clients may not share memory */
+    const char *const *hosts;   /* [host_count], borrowed: names that management may be asked */
+    size_t host_count;          /* by, besides addresses and localhost */
     const sv_front *const *fronts; /* [front_count], borrowed; where routes collide, the earlier */
     size_t front_count;
     const sv_extra_route *extra; /* [extra_count], borrowed; they come before all others */

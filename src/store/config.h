@@ -175,6 +175,8 @@ typedef struct sv_declared_parameter {
     const char *key, *value;
 } sv_declared_parameter;
 
+#define SV_MAX_MODELS 16384 /* that one list or repository may name */
+
 /* Where a model comes from and how it is served. Texts and arrays are borrowed. */
 typedef struct sv_model_config {
     const char *name; /* how it is asked for */
@@ -190,6 +192,9 @@ typedef struct sv_model_config {
     sv_tuning tuning;        /* what the operator says himself (`given`) */
     const char *description; /* JSON that a call has put in place of a config.pbtxt; NULL: none */
     const char *repository;  /* the folder of models that it was found in; NULL: none */
+    const int64_t
+        *left_out; /* [left_out_count]: versions that are not served, whatever names them */
+    size_t left_out_count;
 } sv_model_config;
 
 /* A growing list of configs and everything that they point to. Externally synchronised. */
@@ -197,6 +202,8 @@ typedef struct sv_model_configs {
     sv_arena arena;
     sv_model_config *item; /* [count] */
     uint32_t count, room;
+    struct sv_config_name *name; /* private: an open hash table of names and aliases */
+    size_t name_count, name_room;
 } sv_model_configs;
 
 void sv_model_configs_init(sv_model_configs *configs);
@@ -208,10 +215,17 @@ SV_MUST_USE sv_status sv_model_configs_add(sv_model_configs *configs,
 /* NULL when there is none of that name. */
 const sv_model_config *sv_model_configs_find(const sv_model_configs *configs, const char *name,
                                              size_t size);
+/* The same, to be changed in place; not its names. */
+sv_model_config *sv_model_configs_at(sv_model_configs *configs, const char *name);
+/* Whether a config has this name, or this alias. */
+bool sv_model_configs_knows(const sv_model_configs *configs, const char *name);
+/* Puts the configs from `first` on in the order of their names. */
+void sv_model_configs_sort(sv_model_configs *configs, uint32_t first);
 
 /* Adds the models of a repository: a folder that holds folders (or .onnx files), each a model of
- * that name. Sorted by name; what is no valid name is passed over. `like` gives their policy.
- * NOT_FOUND when the folder cannot be read. */
+ * that name. Sorted by name; what is no valid name is passed over, and so is a model that is in
+ * `out` already with that name and place: what was said of it first goes before. `like` gives their
+ * policy. NOT_FOUND when the folder cannot be read. */
 SV_MUST_USE sv_status sv_repository_read(const char *path, const sv_model_config *like,
                                          sv_model_configs *out);
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE /* memrchr */
 #include "base/status.h"
 #include "store/config.h"
+#include "tensor/tensor.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,29 +71,86 @@ void sv_model_configs_release(sv_model_configs *configs)
     sv_arena_release(&configs->arena);
     configs->item = NULL;
     configs->count = configs->room = 0;
+    configs->name = NULL;
+    configs->name_count = configs->name_room = 0;
 }
 
-static bool same(const char *have, const char *name, size_t size)
-{
-    return strlen(have) == size && memcmp(have, name, size) == 0;
-}
+/* ---- names ---------------------------------------------------------------------------------- */
 
-static bool answers_to(const sv_model_config *config, const char *name, size_t size)
+/* A name or alias, and the config that answers to it: a slot of an open hash table. */
+typedef struct sv_config_name {
+    const char *text; /* NULL: free */
+    uint32_t item;
+} sv_config_name;
+
+/* The slot of a name, or the free one where it would go. There is always a free one. */
+static sv_config_name *find_slot(const sv_model_configs *configs, const char *name, size_t size)
 {
-    if (same(config->name, name, size)) return true;
-    for (size_t i = 0; i < config->alias_count; i++) {
-        if (same(config->alias[i], name, size)) return true;
+    size_t mask = configs->name_room - 1;
+    for (size_t at = (size_t)sv_hash_bytes(0, name, size) & mask;; at = (at + 1) & mask) {
+        sv_config_name *slot = &configs->name[at];
+        if (!slot->text) return slot;
+        if (strlen(slot->text) == size && memcmp(slot->text, name, size) == 0) return slot;
     }
-    return false;
+}
+
+static void put_name(sv_model_configs *configs, const char *name, uint32_t item)
+{
+    sv_config_name *slot = find_slot(configs, name, strlen(name));
+    if (slot->text) return; /* an alias that says nothing new */
+    *slot = (sv_config_name){name, item};
+    configs->name_count++;
+}
+
+static void put_names(sv_model_configs *configs, uint32_t item)
+{
+    const sv_model_config *config = &configs->item[item];
+    put_name(configs, config->name, item);
+    for (size_t i = 0; i < config->alias_count; i++)
+        put_name(configs, config->alias[i], item);
+}
+
+static void put_all_names(sv_model_configs *configs)
+{
+    memset(configs->name, 0, configs->name_room * sizeof *configs->name);
+    configs->name_count = 0;
+    for (uint32_t i = 0; i < configs->count; i++)
+        put_names(configs, i);
+}
+
+/* Makes room for `more` names beside those that are there; at most half of the slots are used. */
+static bool reserve_names(sv_model_configs *configs, size_t more)
+{
+    size_t room = configs->name_room ? configs->name_room : 16;
+    while (room / 2 < configs->name_count + more)
+        room *= 2;
+    if (room == configs->name_room) return true;
+    sv_config_name *name = sv_arena_array(&configs->arena, room, sizeof *name);
+    if (!name) return false;
+    configs->name = name;
+    configs->name_room = room;
+    put_all_names(configs);
+    return true;
 }
 
 const sv_model_config *sv_model_configs_find(const sv_model_configs *configs, const char *name,
                                              size_t size)
 {
-    for (uint32_t i = 0; i < configs->count; i++) {
-        if (same(configs->item[i].name, name, size)) return &configs->item[i];
-    }
-    return NULL;
+    const sv_config_name *slot = configs->name_room ? find_slot(configs, name, size) : NULL;
+    if (!slot || !slot->text) return NULL;
+    const sv_model_config *config = &configs->item[slot->item];
+    return config->name == slot->text ? config : NULL;
+}
+
+sv_model_config *sv_model_configs_at(sv_model_configs *configs, const char *name)
+{
+    const sv_model_config *found = sv_model_configs_find(configs, name, strlen(name));
+    return found ? &configs->item[found - configs->item] : NULL;
+}
+
+bool sv_model_configs_knows(const sv_model_configs *configs, const char *name)
+{
+    return configs->name_room && find_slot(configs, name, strlen(name))->text;
 }
 
 /* A name or alias that a new config brings. */
@@ -104,13 +162,10 @@ static sv_status check_name(const sv_model_configs *configs, const char *name, c
             "model name: expected letters, digits and '._-', at most 128, found '%.*s'",
             size > 256 ? 256 : (int)size, name);
     }
-    for (uint32_t i = 0; i < configs->count; i++) {
-        if (!answers_to(&configs->item[i], name, size)) continue;
-        return sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
-                                "write NAME=PATH",
-                                name, path);
-    }
-    return SV_OK;
+    if (!sv_model_configs_knows(configs, name)) return SV_OK;
+    return sv_error_invalid("model '%s': expected one path for each name, found '%s' as well; "
+                            "write NAME=PATH",
+                            name, path);
 }
 
 static sv_status check_names(const sv_model_configs *configs, const sv_model_config *config)
@@ -141,7 +196,9 @@ static bool adopt(sv_arena *arena, sv_model_config *config)
     const char **alias = copy_array(arena, config->alias, config->alias_count, sizeof *alias);
     int64_t *number =
         copy_array(arena, config->policy.number, config->policy.count, sizeof *number);
-    if (!label || !alias || !number) return false;
+    int64_t *left_out =
+        copy_array(arena, config->left_out, config->left_out_count, sizeof *left_out);
+    if (!label || !alias || !number || !left_out) return false;
     for (size_t i = 0; i < config->label_count; i++) {
         if (!copy_text(arena, &label[i].name)) return false;
     }
@@ -151,6 +208,7 @@ static bool adopt(sv_arena *arena, sv_model_config *config)
     config->label = label;
     config->alias = alias;
     config->policy.number = number;
+    config->left_out = left_out;
     return copy_text(arena, &config->name) && copy_text(arena, &config->path) &&
            (!config->description || copy_text(arena, &config->description)) &&
            (!config->repository || copy_text(arena, &config->repository));
@@ -162,9 +220,24 @@ sv_status sv_model_configs_add(sv_model_configs *configs, const sv_model_config 
     sv_model_config copy = *config;
     if (!adopt(&configs->arena, &copy) ||
         !sv_arena_grow(&configs->arena, (void **)&configs->item, &configs->room, configs->count,
-                       configs->count + 1, sizeof copy)) {
+                       configs->count + 1, sizeof copy) ||
+        !reserve_names(configs, 1 + copy.alias_count)) {
         return sv_error_memory("a model's configuration", sizeof copy);
     }
-    configs->item[configs->count++] = copy;
+    configs->item[configs->count] = copy;
+    put_names(configs, configs->count++);
     return SV_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const sv_model_config *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+void sv_model_configs_sort(sv_model_configs *configs, uint32_t first)
+{
+    if (configs->count - first < 2) return;
+    qsort(configs->item + first, configs->count - first, sizeof *configs->item, by_name);
+    put_all_names(configs);
 }

@@ -107,6 +107,8 @@ void sv_live_take_traffic(sv_live *live, const sv_traffic *configured);
 /* The version whose turn it is, without a reference; NULL when none of the shares is served. The
  * lock is held. */
 sv_served *sv_live_next(sv_live *live);
+/* As sv_store_default. */
+int64_t sv_live_set_default(const sv_live_set *set);
 sv_served *sv_live_set_find(const sv_live_set *set, int64_t number); /* NULL: not there */
 
 /* Guards (store/guard.c); the lock is held. */

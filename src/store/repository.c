@@ -1,5 +1,6 @@
 /* A folder of models as a list of configs. */
 #define _GNU_SOURCE /* asprintf */
+#include "base/path.h"
 #include "base/status.h"
 #include "store/config.h"
 #include <dirent.h>
@@ -8,14 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define MAX_MODELS 4096
-
-static int by_name(const void *a, const void *b)
-{
-    const sv_model_config *x = a, *y = b;
-    return strcmp(x->name, y->name);
-}
 
 /* Whether an entry is a model: a folder, or a file that ends in .onnx. */
 static bool is_model(const char *path)
@@ -27,6 +20,13 @@ static bool is_model(const char *path)
     return S_ISREG(st.st_mode) && size > 5 && strcmp(path + size - 5, ".onnx") == 0;
 }
 
+/* Whether the model was named before, with a configuration of its own. */
+static bool is_known(const sv_model_configs *configs, const char *name, const char *path)
+{
+    const sv_model_config *known = sv_model_configs_find(configs, name, strlen(name));
+    return known && sv_path_same(known->path, path);
+}
+
 static sv_status add_model(const char *root, const char *path, const sv_model_config *like,
                            sv_model_configs *out)
 {
@@ -36,8 +36,8 @@ static sv_status add_model(const char *root, const char *path, const sv_model_co
     config.name = name;
     config.path = path;
     config.repository = root;
-    bool valid = sv_model_name_valid(name, strlen(name));
-    sv_status status = valid ? sv_model_configs_add(out, &config) : SV_OK;
+    bool wanted = sv_model_name_valid(name, strlen(name)) && !is_known(out, name, path);
+    sv_status status = wanted ? sv_model_configs_add(out, &config) : SV_OK;
     free(name);
     return status;
 }
@@ -57,11 +57,12 @@ static sv_status read_entry(const char *root, const char *entry, const sv_model_
 static sv_status read_entries(const char *path, DIR *dir, const sv_model_config *like,
                               sv_model_configs *out)
 {
+    uint32_t before = out->count;
     struct dirent *entry;
     while ((entry = readdir(dir))) {
-        if (out->count == MAX_MODELS) {
+        if (out->count - before == SV_MAX_MODELS) {
             return sv_error_invalid("repository '%s': expected at most %d models, found more", path,
-                                    MAX_MODELS);
+                                    SV_MAX_MODELS);
         }
         SV_TRY(read_entry(path, entry->d_name, like, out));
     }
@@ -81,9 +82,7 @@ sv_status sv_repository_read(const char *path, const sv_model_config *like, sv_m
     sv_status status = read_entries(path, dir, like, out);
     closedir(dir);
     if (status != SV_OK) return status;
-    if (out->count > before) {
-        qsort(out->item + before, out->count - before, sizeof *out->item, by_name);
-    }
+    sv_model_configs_sort(out, before);
     return SV_OK;
 }
 

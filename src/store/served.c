@@ -68,6 +68,7 @@ static void free_record(served_record *record)
     sv_reaper_unref(record->reaper);
     free((char *)(uintptr_t)record->version.name);
     free((char *)(uintptr_t)record->version.path);
+    free((char *)(uintptr_t)record->version.base);
     free(record);
 }
 
@@ -90,11 +91,12 @@ static served_record *make_record(const sv_served_source *source)
     version->slot = source->slot;
     version->name = strdup(source->config->name);
     version->path = strdup(source->file->path);
+    version->base = strdup(source->config->path);
     version->tuning = source->layout->tuning;
     version->signature = source->file->signature;
     version->config_signature = source->file->config_signature;
     if (record->life) atomic_init(&record->life->references, 1);
-    if (record->life && version->name && version->path) return record;
+    if (record->life && version->name && version->path && version->base) return record;
     free_record(record);
     return NULL;
 }

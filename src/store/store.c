@@ -243,6 +243,15 @@ size_t sv_store_versions(sv_store *store, const char *name, size_t name_size, in
     return count;
 }
 
+int64_t sv_store_default(sv_store *store, const char *name, size_t name_size)
+{
+    pthread_mutex_lock(&store->lock);
+    const sv_live *live = resolve(store, name, name_size);
+    int64_t number = live && live->set ? sv_live_set_default(live->set) : 0;
+    pthread_mutex_unlock(&store->lock);
+    return number;
+}
+
 /* ---- status --------------------------------------------------------------------------------- */
 
 static const char *copy_text(sv_arena *arena, const char *text)

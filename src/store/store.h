@@ -21,6 +21,7 @@ struct sv_terms;
 struct sv_served {
     const char *name; /* of the model */
     const char *path; /* the file it was read from */
+    const char *base; /* what the model's config names: that file, or a folder above it */
     int64_t number;
     sv_model *model;
     uint64_t load_ns;
@@ -152,6 +153,10 @@ sv_served *sv_store_at(sv_store *store, size_t index);
  * such name). */
 size_t sv_store_versions(sv_store *store, const char *name, size_t name_size, int64_t *numbers,
                          size_t room);
+
+/* The version that is to answer requests which name none: that with the largest share of the
+ * traffic, else the highest. 0: the name is not served. */
+int64_t sv_store_default(sv_store *store, const char *name, size_t name_size);
 
 #define SV_STORE_CODES (SV_CODE_UNAUTHENTICATED + 1) /* of sv_code */
 

@@ -58,6 +58,18 @@ sv_served *sv_live_next(sv_live *live)
     return best;
 }
 
+int64_t sv_live_set_default(const sv_live_set *set)
+{
+    const sv_traffic *traffic = &set->traffic;
+    const sv_traffic_share *best = NULL;
+    for (uint32_t i = 0; i < traffic->count; i++) {
+        const sv_traffic_share *share = &traffic->share[i];
+        if (best && share->weight <= best->weight) continue;
+        if (sv_live_set_find(set, share->number)) best = share;
+    }
+    return best ? best->number : set->version[set->count - 1]->number;
+}
+
 /* ---- changes by hand ------------------------------------------------------------------------ */
 
 typedef struct traffic_state {

@@ -48,6 +48,21 @@ def test_arrays():
             assert found.to_numpy().argmax(1).tolist() == EXPECTED[:5], type(data)
 
 
+def test_values_that_are_missing():
+    """pandas writes them as null, in both forms of data frames."""
+    frame = pd.DataFrame({"a": [1.0, None], "b": [3.0, 4.0], "c": [None, -1.0]})
+    with scratch() as folder:
+        path = models.write(folder, "zip.onnx", models.zipmap())
+        with Server(path) as server:
+            found = client_of(server).invoke(frame).get_predictions()
+            assert np.array_equal(np.array(found["twice"].tolist(), dtype=float),
+                                  frame.to_numpy() * 2, equal_nan=True), found
+            body = json.loads(frame.to_json(orient="records"))
+            answer = server.post("/invocations", {"dataframe_records": body},
+                                 headers={"Content-Type": "application/json"})
+            assert answer.status == 200, answer
+
+
 def test_documented_calls():
     """The four forms of JSON and CSV, as MLflow's pages show them with curl."""
     rows = FRAME.to_numpy().tolist()

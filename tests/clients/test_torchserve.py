@@ -132,7 +132,9 @@ def test_management():
             assert curl(server, *arguments)["code"] == 403
     with Server(DIGITS, "--allow-management") as server:
         found = curl(server, "-X", "PUT", "/models/digits?min_worker=2&synchronous=true")
-        assert "digits" in found["status"]
+        assert "scaled to 2" in found["status"] and "digits" in found["status"]
+        found = curl(server, "/models/digits")[0]
+        assert (found["minWorkers"], found["maxWorkers"]) == (2, 2) and len(found["workers"]) == 2
         assert "digits" in curl(server, "-X", "PUT", "/models/digits/1/set-default")["status"]
         assert "unregistered" in curl(server, "-X", "DELETE", "/models/digits/1")["status"]
         assert curl(server, "/models/digits")["code"] == 404
@@ -142,9 +144,13 @@ def test_management():
         assert curl(server, "-X", "POST", "/models?url=other.mar")["code"] == 404
         assert curl(server, "-X", "POST", "/models")["code"] == 400
         for call in ("/models?url=digits.mar", "/models?url=x&model_name=digits&batch_size=4"):
-            found = curl(server, "-X", "POST", call + "&initial_workers=1&synchronous=true")
+            call += "&initial_workers=1&synchronous=true"
+            found = curl(server, "-X", "POST", call)
             assert "registered" in found["status"], found
             assert curl(server, "/models/digits")[0]["modelName"] == "digits"
+            found = curl(server, "-X", "POST", call)
+            assert found["code"] == 409 and found["type"] == "ConflictStatusException", found
+            assert "unregistered" in curl(server, "-X", "DELETE", "/models/digits")["status"]
 
 
 def test_refusals():

@@ -4,11 +4,12 @@ collide.
 ctest: timeout=180"""
 import json
 import os
+import resource
 import shutil
 import socket
 
 import models
-from serving import DIGITS, Server, best, digits_expected, digits_images, main, run, scratch
+from serving import DIGITS, EMULATED, SANITIZED, Server, best, digits_expected, digits_images, main, run, scratch
 
 IMAGES = digits_images()
 EXPECTED = digits_expected()
@@ -59,6 +60,110 @@ def test_sagemaker_of_several_models():
                 "Content-Type": "application/json"}).status in (200, 400)
             assert server.post("/models", {"model_name": "three", "url": "/etc"}).status == 404
             assert server.post("/models", {"url": "/etc"}).status == 400
+
+
+def unpack(root, name, *versions):
+    """As SageMaker unpacks an archive; without versions the model lies in the folder itself."""
+    base = f"{root}/{name}/model"
+    for folder in [f"{base}/{v}" for v in versions] or [base]:
+        os.makedirs(folder)
+        shutil.copy(DIGITS, f"{folder}/model.onnx")
+    return base
+
+
+def test_sagemaker_brings_models_by_path():
+    """SAGEMAKER_MULTI_MODEL: an empty start, then models come and go by SageMaker's own calls."""
+    variables = environment(SERVAL_PROFILE="sagemaker", SAGEMAKER_MULTI_MODEL="true")
+    with scratch() as folder:
+        root = f"{folder}/models"
+        os.mkdir(root)
+        one, two = unpack(root, "one"), unpack(root, "two", 3, 12)
+        unpack(folder, "outside")
+        with Server("--repository", root, env=variables) as server:
+            def load(name, url):
+                return server.post("/models", {"model_name": name, "url": url})
+
+            assert server.get("/ping").status == 200
+            assert server.get("/models").json == {"models": []}
+            assert load("one", one).status == 200
+            assert load("one", one).status == 409
+            assert load("hash-of-two", f"{root}/two").status == 200
+            assert server.get("/models/one").json == {"modelName": "one", "modelUrl": one}
+            assert server.get("/models/hash-of-two").json == {
+                "modelName": "hash-of-two", "modelUrl": two}
+            assert [m["modelUrl"] for m in server.get("/models").json["models"]] == [one, two]
+            assert "12" in server.get("/v1/models/hash-of-two").body.decode()
+            for name in ("one", "hash-of-two"):
+                found = server.post(f"/models/{name}/invoke", {"instances": IMAGES[:2]}).json
+                assert [best(row) for row in found["predictions"]] == EXPECTED[:2]
+            assert server.post("/models/two/invoke", {"instances": IMAGES[:2]}).status == 404
+            for url, code, text in ((f"{folder}/outside/model", 403, "beneath"),
+                                    (f"{root}/../outside", 403, "beneath"), ("/etc", 403, "beneath"),
+                                    (root, 403, "beneath"), (f"{root}/none/model", 404, "none"),
+                                    ("", 404, "''"), (f"{root}\0", 400, "NUL")):
+                answer = load("three", url)
+                assert answer.status == code and text in answer.json["error"], (url, answer)
+            assert load("../x", one).status == 404
+            assert server.post("/models", {"model_name": "three"}).status == 400
+            assert server.post("/models", {"url": one}).status == 400
+            # A model that is broken is not known afterwards, and may come again.
+            broken = f"{root}/broken/model"
+            os.makedirs(broken)
+            models.write(broken, "model.onnx", b"\x08")
+            assert load("broken", broken).status == 400
+            assert server.get("/models/broken").status == 404
+            assert server.ask("DELETE", "/models/one").status == 200
+            assert server.ask("DELETE", "/models/one").status == 404
+            assert server.get("/models/one").status == 404
+            shutil.rmtree(f"{root}/one")
+            assert load("one", unpack(root, "one")).status == 200
+            # Nothing else is open, and nobody's page may ask.
+            for headers in ({"Origin": "http://example.org"}, {"Sec-Fetch-Site": "same-origin"}):
+                assert server.ask("DELETE", "/models/one", headers=headers).status == 403
+            for method, path in (("POST", "/v2/repository/models/one/unload"),
+                                 ("DELETE", "/models/one/1"), ("PUT", "/models/one?min_worker=2")):
+                assert server.ask(method, path, {}).status == 403, path
+        # SageMaker's own folder; it need not be there before a model is.
+        with Server(env=variables) as server:
+            assert any("/opt/ml/models" in line for line in server.lines)
+            assert server.get("/ping").status == 200
+            assert server.post("/models", {"model_name": "one", "url": one}).status in (403, 404)
+        code, _, errors = run("serve", "--repository", root, "--repository", folder, env=variables)
+        assert code == 2 and "SAGEMAKER_MULTI_MODEL" in errors, errors
+
+
+def limit_memory():
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+
+
+def large(folder):
+    """y = x W, with a W of 2 GiB in a file of its own, which takes no room on the disk."""
+    columns = (2 << 30) // 4 // 256
+    place = [models.field(1, "location") + models.field(2, "weights.bin")]
+    weights = (models.field(1, [256, columns]) + models.field(2, models.FLOAT) +
+               models.field(8, "w") + models.field(13, place) + models.field(14, 1))
+    models.write(folder, "model.onnx", models.model(
+        [models.node("MatMul", ["x", "w"], ["y"])],
+        [models.value_info("x", models.FLOAT, ["N", 256])],
+        [models.value_info("y", models.FLOAT, ["N", columns])], [weights]))
+    with open(f"{folder}/weights.bin", "wb") as f:
+        f.truncate(2 << 30)
+
+
+def test_sagemaker_says_when_memory_is_out():
+    if SANITIZED or EMULATED:
+        return  # they take more room themselves
+    variables = environment(SERVAL_PROFILE="sagemaker", SAGEMAKER_MULTI_MODEL="true")
+    with scratch() as folder:
+        os.makedirs(f"{folder}/large/model")
+        large(f"{folder}/large/model")
+        small = unpack(folder, "small")
+        with Server("--repository", folder, "--threads", "1", env=variables,
+                    preexec_fn=limit_memory) as server:
+            answer = server.post("/models", {"model_name": "large", "url": f"{folder}/large/model"})
+            assert answer.status == 507, answer
+            assert server.get("/models/large").status == 404
+            assert server.post("/models", {"model_name": "small", "url": small}).status == 200
 
 
 def test_without_a_profile_mlflow_answers():

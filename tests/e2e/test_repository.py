@@ -532,6 +532,129 @@ def test_traffic_is_split_promoted_and_rolled_back():
             assert ask_often(server, 4) == {2: 4}
 
 
+def put(server, path):
+    return server.ask("PUT", path)
+
+
+def names_in(server, path="/models/m/all"):
+    return [int(v["modelVersion"]) for v in server.get(path).json]
+
+
+def test_torchserve_manages_versions():
+    """set-default, unregistering one version, registering again: as TorchServe has them."""
+    with scratch() as folder:
+        for number in (1, 2, 3):
+            publish(f"{folder}/m", number)
+        with Server("--repository", folder, "--all-versions", "--allow-management") as server:
+            assert names_in(server, "/models/m") == [3]
+            assert put(server, "/models/m/1/set-default").status == 200
+            assert served(server, "m") == 1
+            assert names_in(server, "/models/m") == [1]
+            traffic = server.get("/v2/repository/models/m/traffic").json
+            assert traffic["traffic"] == {"1": 1}, traffic
+            assert put(server, "/models/m/9/set-default").status == 404
+            # The default one, or one that is not there, cannot go; another can, and stays away.
+            answer = server.ask("DELETE", "/models/m/1")
+            assert answer.status == 400 and "default" in answer.json["message"], answer
+            assert server.ask("DELETE", "/models/m/9").status == 404
+            answer = server.ask("DELETE", "/models/m/2")
+            assert answer.status == 200 and "unregistered" in answer.json["status"], answer
+            assert names_in(server) == [1, 3]
+            assert server.post("/predictions/m/2", "[[1]]").status == 404
+            server.signal(signal.SIGHUP)
+            server.wait_for_line("read again")
+            assert names_in(server) == [1, 3]
+            # What is registered is registered once.
+            assert server.post("/models?url=m", b"").status == 200
+            assert names_in(server) == [1, 2, 3]
+            answer = server.post("/models?url=m", b"")
+            assert answer.status == 409 and answer.json["type"] == "ConflictStatusException", answer
+            publish(f"{folder}/m", 4)
+            assert server.post("/models?url=m.mar", b"").status == 200
+            assert names_in(server) == [1, 2, 3, 4] and served(server, "m") == 1
+            assert server.post("/models?url=m", b"").status == 409
+            # Without a version all of the model goes.
+            assert server.ask("DELETE", "/models/m").status == 200
+            assert server.get("/models/m").status == 404
+
+
+def workers(server):
+    found = server.get("/models/m").json[0]
+    assert len(found["workers"]) == found["minWorkers"], found
+    return [found[k] for k in ("minWorkers", "maxWorkers", "batchSize", "maxBatchDelay")]
+
+
+def test_torchserve_arranges_runs():
+    with scratch() as folder:
+        publish(f"{folder}/m", 1)
+        with Server("--repository", folder, "--threads", "3", "--allow-management") as server:
+            assert workers(server)[:2] == [1, 3]
+            for query, expected in (("min_worker=2", [2, 2]), ("min_worker=1&max_worker=4", [4, 4]),
+                                    ("synchronous=true", [1, 1])):
+                answer = put(server, f"/models/m?{query}")
+                assert answer.status == 200 and "'" not in answer.json["status"], answer
+                assert f"scaled to {expected[0]}" in answer.json["status"], answer
+                assert workers(server)[:2] == expected
+                assert served(server, "m") == 1
+            for query in ("min_worker=0", "min_worker=3&max_worker=2", "min_worker=2000",
+                          "min_worker=-1", "max_worker=x"):
+                answer = put(server, f"/models/m?{query}")
+                assert answer.status == 400 and "worker: expected" in answer.json["message"], answer
+            assert workers(server)[:2] == [1, 1]
+            assert put(server, "/models/none?min_worker=2").status == 404
+            assert server.ask("DELETE", "/models/m").status == 200
+            answer = server.post("/models?url=m&batch_size=8&max_batch_delay=50&initial_workers=2", b"")
+            assert answer.status == 200 and "with 2 initial" in answer.json["status"], answer
+            assert workers(server) == [2, 2, 8, 50]
+            assert served(server, "m") == 1
+            # What was said goes with the model.
+            assert server.ask("DELETE", "/models/m").status == 200
+            assert server.post("/models?url=m&batch_size=1", b"").status == 200
+            assert workers(server) == [1, 3, 1, 0]
+            answer = server.post("/models?url=m&batch_size=many", b"")
+            assert answer.status == 400 and "batch_size" in answer.json["message"], answer
+
+
+def test_a_model_of_a_repository_may_be_named_too():
+    """What `models` says of it goes before; another place under its name is an error."""
+    with scratch() as folder:
+        for number in (1, 2):
+            publish(f"{folder}/all/m", number)
+            publish(f"{folder}/all/n", number)
+            publish(f"{folder}/other/m", number)
+        os.symlink(f"{folder}/all", f"{folder}/link")
+        models_text = "models:\n  m: {path: %s/m, labels: {stable: 1}, aliases: [x], instances: 2}\n"
+        path = write_yaml(folder, models_text % "link" + "repository: all\n")
+        with Server("--config", path) as server:
+            assert set(status(server, "m")) == {1, 2} and set(status(server, "n")) == {2}
+            body = {"instances": [[0.0]]}
+            answer = server.post("/v1/models/x/labels/stable:predict", body)
+            assert answer.json == {"predictions": [[1.0]]}
+            assert served(server, "n") == 2
+            # The entry goes: the model is the repository's as all are.
+            write_yaml(folder, "repository: all\n")
+            server.signal(signal.SIGHUP)
+            wait_until(lambda: server.get("/v1/models/x").status == 404, "the alias to go")
+            assert served(server, "m") == 2
+        path = write_yaml(folder, models_text % "other" + "repository: all\n")
+        code, _, errors = run("serve", "--config", path)
+        assert code != 0 and "expected one path for each name" in errors, errors
+
+
+def test_many_models():
+    """More than one list of them used to hold: in a YAML file, and as operands."""
+    count = 300
+    with scratch() as folder:
+        for i in range(count):
+            os.makedirs(f"{folder}/m{i}")
+            models.write(f"{folder}/m{i}", "model.onnx", answering(1))
+        path = write_yaml(folder, "models:\n" + "".join(f"  m{i}: m{i}\n" for i in range(count)))
+        for arguments in (("--config", path), [f"{folder}/m{i}" for i in range(count)]):
+            with Server(*arguments) as server:
+                assert len(server.get("/models?limit=1000").json["models"]) == count
+                assert served(server, "m0") == served(server, f"m{count - 1}") == 1
+
+
 def renamed():
     """Wants an input that nobody gives."""
     return models.model([models.node("Neg", ["z"], ["y"])],

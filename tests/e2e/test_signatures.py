@@ -39,6 +39,38 @@ def test_maps_in_every_form():
                 assert server.get(at).status == 200
 
 
+def test_what_is_missing_in_tables():
+    """null is NaN where numbers have one, as an empty field of CSV is; elsewhere it is refused."""
+    def table(*rows):
+        names = [str(i) for i in range(len(rows[0]))]
+        return ({"dataframe_split": {"columns": names, "data": rows}},
+                {"dataframe_records": [dict(zip(names, row)) for row in rows]})
+
+    with scratch() as folder:
+        path = models.write(folder, "zip.onnx", models.zipmap())
+        with Server(path) as server:
+            for body in table([1, None, 3], [None, 5, 6]):
+                answer = server.post("/invocations", body, headers={"Content-Type": "application/json"})
+                assert answer.status == 200, answer
+                found = [row["twice"] for row in answer.json["predictions"]]
+                assert [[v != v for v in row] for row in found] == [
+                    [False, True, False], [True, False, False]], found
+                assert found[0][0] == 2 and found[1][1:] == [10, 12]
+            csv = server.post("/invocations", "0,1,2\n1,,3\n", headers={"Content-Type": "text/csv"})
+            assert "NaN" in csv.body.decode(), csv
+            # Only cells: elsewhere null is no number.
+            assert server.post("/v1/models/zip:predict", {"instances": [[1, None, 3]]}).status == 400
+    with scratch() as folder:
+        path = models.write(folder, "pair.onnx", models.two_inputs())
+        with Server(path) as server:
+            rows = {"columns": ["a", "b"], "data": [[[1, 2], None]]}
+            answer = server.post("/invocations", {"dataframe_split": rows},
+                                 headers={"Content-Type": "application/json"})
+            assert answer.status == 400, answer
+            message = answer.json["message"]
+            assert "'b'" in message and "int64" in message and "found null" in message, answer
+
+
 def test_classify():
     with scratch() as folder:
         path = models.write(folder, "zip.onnx", models.zipmap())

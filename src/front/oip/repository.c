@@ -147,7 +147,7 @@ sv_status sv_oip_index_message(sv_call *call, sv_string message)
 /* A load or unload as it is read. */
 typedef struct change {
     bool load;
-    sv_model_change what;
+    sv_manage_request what;
 } change;
 
 /* Files that come with a call would be served unseen by the operator. */
@@ -185,6 +185,7 @@ static sv_status read_parameters(sv_json *json, void *into)
 static sv_status read_change(const sv_call *call, sv_string body, change *c)
 {
     static const sv_json_member members[] = {{"parameters", read_parameters}};
+    c->what.name = call->model;
     c->what.repository = call->repository;
     return body.size ? sv_front_members(call, body, members, 1, NULL, c, NULL) : SV_OK;
 }
@@ -199,16 +200,16 @@ static sv_status changed(sv_call *call)
 
 sv_status sv_oip_load(sv_call *call, sv_string body)
 {
-    change c = {.load = true};
+    change c = {.load = true, .what.verb = SV_KEEPER_LOAD};
     SV_TRY(read_change(call, body, &c));
-    return sv_call_change(call, SV_KEEPER_LOAD, &c.what, changed);
+    return sv_call_ask_keeper(call, &c.what, changed);
 }
 
 sv_status sv_oip_unload(sv_call *call, sv_string body)
 {
-    change c = {.load = false};
+    change c = {.load = false, .what.verb = SV_KEEPER_UNLOAD};
     SV_TRY(read_change(call, body, &c));
-    return sv_call_change(call, SV_KEEPER_UNLOAD, &c.what, changed);
+    return sv_call_ask_keeper(call, &c.what, changed);
 }
 
 static sv_status read_text(sv_reader value, sv_string *out)
@@ -254,7 +255,7 @@ static sv_status read_change_field(sv_call *call, const sv_pb_field *field, chan
 
 sv_status sv_oip_change_message(sv_call *call, sv_keeper_verb verb, sv_string message)
 {
-    change c = {.load = verb == SV_KEEPER_LOAD};
+    change c = {.load = verb == SV_KEEPER_LOAD, .what.verb = verb};
     sv_budget budget;
     sv_reader reader;
     sv_pb_field field;
@@ -264,5 +265,6 @@ sv_status sv_oip_change_message(sv_call *call, sv_keeper_verb verb, sv_string me
         if (field.number == 0) break;
         SV_TRY(read_change_field(call, &field, &c));
     }
-    return sv_call_change(call, verb, &c.what, changed_message);
+    c.what.name = call->model;
+    return sv_call_ask_keeper(call, &c.what, changed_message);
 }

@@ -271,13 +271,7 @@ sv_status sv_oip_promote(sv_call *call, sv_string body)
 {
     int64_t number;
     SV_TRY(read_promotion(call, body, &number));
-    sv_traffic traffic = {.share = {{number, 1}}, .count = 1};
-    sv_model_status model;
-    /* The guard stays: who is promoted is watched. A model that is at rest has none. */
-    sv_status known = sv_front_describe(call, &model);
-    if (known == SV_OK) traffic.guard = model.traffic.guard;
-    sv_status_free(known);
-    return sv_call_manage(call, SV_KEEPER_TRAFFIC, call->model, &traffic, changed);
+    return sv_front_promote(call, number, changed);
 }
 
 sv_status sv_oip_rollback(sv_call *call, sv_string body)

@@ -4,13 +4,16 @@
 
 #include "serve/front.h"
 
-/* POST /models?url=..&model_name=..: loads the model of that name. A URL or path is refused: models
- * are those of the repository. */
+/* POST /models?url=..&model_name=..&batch_size=..&max_batch_delay=..&initial_workers=..: loads the
+ * model of that name, with its runs arranged so. A URL or path is refused: models are those of the
+ * repository. ALREADY_EXISTS when all of it is in service. */
 SV_MUST_USE sv_status sv_torchserve_register(sv_call *call);
+/* A model, or one of its versions but the default one. */
 SV_MUST_USE sv_status sv_torchserve_unregister(sv_call *call);
-/* Workers belong to the server, not to models: answers that there is nothing to do. */
+/* PUT /models/NAME?min_worker=..&max_worker=..: how many runs of the model there may be at once, of
+ * all its versions. */
 SV_MUST_USE sv_status sv_torchserve_scale(sv_call *call);
-/* The newest version is the default one: INVALID_ARGUMENT for another. */
+/* All requests without a version go to this one. */
 SV_MUST_USE sv_status sv_torchserve_set_default(sv_call *call);
 
 #endif

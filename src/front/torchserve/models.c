@@ -4,10 +4,12 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "front/common.h"
+#include "front/torchserve/query.h"
 #include <string.h>
 
 #define DEFAULT_LIMIT 100
 #define MAX_VERSIONS 1024
+#define MAX_WORKERS 64 /* that are listed */
 
 static const char *file_name(const char *path)
 {
@@ -15,33 +17,13 @@ static const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-/* A number of the query; `fallback` where there is none. */
-static sv_status query_number(sv_call *call, const char *name, uint64_t fallback, uint64_t *out)
-{
-    sv_string text;
-    *out = fallback;
-    if (!sv_exchange_query(call->x, name, &text)) return SV_OK;
-    uint64_t value = 0;
-    bool good = text.size > 0 && text.size <= 9;
-    for (size_t i = 0; good && i < text.size; i++) {
-        good = text.data[i] >= '0' && text.data[i] <= '9';
-        value = value * 10 + (uint64_t)(text.data[i] - '0');
-    }
-    if (!good) {
-        return sv_error_invalid("%s: expected a whole number, found '%.*s'", name,
-                                (int)(text.size < 32 ? text.size : 32), text.data);
-    }
-    *out = value;
-    return SV_OK;
-}
-
 sv_status sv_torchserve_list(sv_call *call)
 {
     uint64_t limit, first, next;
     sv_store *store = sv_service_store(call->service);
     sv_served *served;
-    SV_TRY(query_number(call, "limit", DEFAULT_LIMIT, &limit));
-    SV_TRY(query_number(call, "next_page_token", 0, &first));
+    SV_TRY(sv_torchserve_number(call, "limit", DEFAULT_LIMIT, &limit, NULL));
+    SV_TRY(sv_torchserve_number(call, "next_page_token", 0, &first, NULL));
     sv_text text;
     sv_text_init(&text, NULL);
     sv_text_puts(&text, "{\"models\":[");
@@ -65,20 +47,41 @@ sv_status sv_torchserve_list(sv_call *call)
     return sv_front_reply(call, 200, &text);
 }
 
+/* What is said of runs at once, or what there may be: from one to all threads. */
+static void put_workers(const sv_call *call, const sv_served *served, sv_text *out)
+{
+    const sv_tuning *tuning = &served->tuning;
+    uint32_t batch = sv_service_max_batch(call->service, served);
+    uint32_t least = tuning->instances ? tuning->instances : 1;
+    uint32_t most =
+        tuning->instances ? tuning->instances : sv_service_max_runs(call->service, served);
+    /* TorchServe knows milliseconds only. */
+    uint64_t delay = (tuning->max_queue_delay_us + 999) / 1000;
+    char time[28];
+    sv_clock_format(served->loaded_us, time);
+    sv_text_printf(out,
+                   "\"minWorkers\":%u,\"maxWorkers\":%u,\"batchSize\":%u,\"maxBatchDelay\":%llu,"
+                   "\"loadedAtStartup\":true,\"workers\":[",
+                   (unsigned)least, (unsigned)most, batch ? (unsigned)batch : 1u,
+                   (unsigned long long)delay);
+    for (uint32_t i = 0; i < least && i < MAX_WORKERS; i++) {
+        sv_text_printf(out,
+                       "%s{\"id\":\"%u\",\"startTime\":\"%s\",\"status\":\"READY\","
+                       "\"memoryUsage\":0,\"gpu\":false}",
+                       i ? "," : "", (unsigned)i, time);
+    }
+    sv_text_putc(out, ']');
+}
+
 static void put_version(const sv_call *call, const sv_served *served, sv_text *out)
 {
-    char time[28];
-    uint32_t batch = sv_service_max_batch(call->service, served);
-    sv_clock_format(served->loaded_us, time);
     sv_text_puts(out, "{\"modelName\":");
     sv_front_put_string(out, served->name);
     sv_text_printf(out, ",\"modelVersion\":\"%lld\",\"modelUrl\":", (long long)served->number);
     sv_front_put_string(out, file_name(served->path));
-    sv_text_printf(out,
-                   ",\"runtime\":\"serval\",\"minWorkers\":1,\"maxWorkers\":1,\"batchSize\":%u,"
-                   "\"maxBatchDelay\":0,\"loadedAtStartup\":true,\"workers\":[{\"id\":\"0\","
-                   "\"startTime\":\"%s\",\"status\":\"READY\",\"memoryUsage\":0,\"gpu\":false}]}",
-                   batch ? (unsigned)batch : 1u, time);
+    sv_text_puts(out, ",\"runtime\":\"serval\",");
+    put_workers(call, served, out);
+    sv_text_putc(out, '}');
 }
 
 static bool asks_for_all(const sv_call *call)
@@ -112,6 +115,10 @@ static void put_all(sv_call *call, sv_text *out)
 sv_status sv_torchserve_model(sv_call *call)
 {
     sv_served *served;
+    if (!call->version && !call->label.size) {
+        call->version =
+            sv_store_default(sv_service_store(call->service), call->model.data, call->model.size);
+    }
     SV_TRY(sv_call_find(call, (sv_string){0}, &served));
     sv_text text;
     sv_text_init(&text, NULL);

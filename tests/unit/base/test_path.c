@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -168,6 +169,56 @@ static void test_folder_of_a_path(void **state)
                 "less than 5");
 }
 
+static void test_one_place(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("place", 0755), 0);
+    assert_int_equal(symlink("place", "place-link"), 0);
+    assert_true(sv_path_same("place", "place//"));
+    assert_true(sv_path_same("place", "./place-link"));
+    assert_true(sv_path_same("place/../place", "place-link/."));
+    assert_true(sv_path_same("none/at/all", "none/at/all/"));
+    assert_false(sv_path_same("place", "model"));
+    assert_false(sv_path_same("place", "none"));
+    assert_false(sv_path_same("", "place"));
+}
+
+static void check_real(const char *from, const char *path, const char *expected)
+{
+    char *real;
+    CHECK_OK(sv_path_real_beneath(from, path, &real));
+    assert_string_equal(real + strlen(real) - strlen(expected), expected);
+    free(real);
+}
+
+static void test_real_paths_beneath(void **state)
+{
+    (void)state;
+    char *real;
+    assert_int_equal(mkdir("roots", 0755), 0);
+    assert_int_equal(mkdir("roots/in", 0755), 0);
+    assert_int_equal(mkdir("roots-too", 0755), 0);
+    assert_int_equal(symlink("../../etc", "roots/away"), 0);
+    assert_int_equal(symlink("in", "roots/near"), 0);
+    assert_int_equal(symlink("roots", "roots-link"), 0);
+    check_real("roots", "roots/in", "/roots/in");
+    check_real("roots-link", "roots/../roots/near/", "/roots/in");
+    check_real("/", "/etc", "/etc");
+    const char *outside[] = {"roots", "roots/", "roots/in/../..", "roots-too", "/etc", "/"};
+    for (size_t i = 0; i < sizeof outside / sizeof outside[0]; i++) {
+        CHECK_FAILS(sv_path_real_beneath("roots", outside[i], &real), SV_CODE_PERMISSION_DENIED,
+                    "beneath 'roots'");
+    }
+    CHECK_FAILS(sv_path_real_beneath("/", "/", &real), SV_CODE_PERMISSION_DENIED, "beneath '/'");
+    CHECK_FAILS(sv_path_real_beneath("roots", "roots/none", &real), SV_CODE_NOT_FOUND, "none");
+    CHECK_FAILS(sv_path_real_beneath("none", "roots", &real), SV_CODE_NOT_FOUND, "'none'");
+    CHECK_FAILS(sv_path_real_beneath("roots", "", &real), SV_CODE_NOT_FOUND, "''");
+    assert_int_equal(unlink("roots/away"), 0);
+    assert_int_equal(symlink("../roots-too", "roots/away"), 0);
+    CHECK_FAILS(sv_path_real_beneath("roots", "roots/away", &real), SV_CODE_PERMISSION_DENIED,
+                "roots/away");
+}
+
 static void test_write_replaces_whole_files(void **state)
 {
     (void)state;
@@ -208,6 +259,8 @@ int main(void)
         cmocka_unit_test(test_open_beneath_without_openat2),
         cmocka_unit_test(test_open_for_the_operator),
         cmocka_unit_test(test_folder_of_a_path),
+        cmocka_unit_test(test_one_place),
+        cmocka_unit_test(test_real_paths_beneath),
         cmocka_unit_test(test_write_replaces_whole_files),
         cmocka_unit_test(test_new_files_appear_when_they_are_complete),
     };

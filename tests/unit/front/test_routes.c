@@ -180,6 +180,28 @@ static void test_the_environment_of_profiles(void **state)
     assert_string_equal(model, "/opt/ml/model");
 }
 
+static void test_several_models_and_time_limits_of_profiles(void **state)
+{
+    (void)state;
+    const sv_profile *profile;
+    static const char *const clouds[] = {"azure", "sagemaker", "vertex"};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(sv_profile_find(clouds[i], &profile));
+        /* And a second more, within the 30 s that they wait. */
+        assert_int_equal(profile->drain_limit, 25);
+    }
+    CHECK_OK(sv_profile_find("mlflow", &profile));
+    assert_int_equal(profile->drain_limit, 0);
+    setenv("SAGEMAKER_MULTI_MODEL", "true", 1);
+    assert_null(sv_profile_models(profile));
+    CHECK_OK(sv_profile_find("sagemaker", &profile));
+    assert_string_equal(sv_profile_models(profile), "/opt/ml/models");
+    setenv("SAGEMAKER_MULTI_MODEL", "false", 1);
+    assert_null(sv_profile_models(profile));
+    unsetenv("SAGEMAKER_MULTI_MODEL");
+    assert_null(sv_profile_models(profile));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +210,7 @@ int main(void)
         cmocka_unit_test(test_collisions_are_those_of_the_table),
         cmocka_unit_test(test_profiles_decide_collisions),
         cmocka_unit_test(test_the_environment_of_profiles),
+        cmocka_unit_test(test_several_models_and_time_limits_of_profiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

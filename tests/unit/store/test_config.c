@@ -265,7 +265,11 @@ static void test_repository(void **state)
     assert_string_equal(configs.item[0].name, "a");
     assert_string_equal(configs.item[1].name, "b");
     assert_int_equal(configs.item[1].policy.kind, SV_POLICY_ALL);
-    /* The same again: names are taken. */
+    /* The same again is known; another place has not its name. */
+    CHECK_OK(sv_repository_read(path, &like, &configs));
+    assert_int_equal(configs.count, 2);
+    make("second/b/1/model.onnx");
+    snprintf(path, sizeof path, "%s/second", root);
     CHECK_FAILS(sv_repository_read(path, &like, &configs), SV_CODE_INVALID_ARGUMENT,
                 "expected one path for each name");
     make("vacant/readme.md");
@@ -296,6 +300,90 @@ static void test_lists(void **state)
     sv_model_configs_release(&configs);
 }
 
+/* A model that is named before its repository keeps what was said of it. */
+static void test_a_repository_leaves_what_was_said(void **state)
+{
+    (void)state;
+    char path[256], link[256], model[300];
+    const sv_version_label label = {"stable", 1};
+    const sv_model_config like = {.policy.kind = SV_POLICY_ALL};
+    sv_model_configs configs;
+    make("said/a/1/model.onnx");
+    make("said/b/1/model.onnx");
+    snprintf(path, sizeof path, "%s/said", root);
+    snprintf(link, sizeof link, "%s/said-link", root);
+    assert_int_equal(symlink(path, link), 0);
+    snprintf(model, sizeof model, "%s/a/", link);
+    const sv_model_config a = {.name = "a", .path = model, .label = &label, .label_count = 1};
+    sv_model_configs_init(&configs);
+    CHECK_OK(sv_model_configs_add(&configs, &a));
+    CHECK_OK(sv_repository_read(path, &like, &configs));
+    assert_int_equal(configs.count, 2);
+    assert_int_equal(sv_model_configs_find(&configs, "a", 1)->label_count, 1);
+    assert_int_equal(sv_model_configs_find(&configs, "b", 1)->policy.kind, SV_POLICY_ALL);
+    sv_model_configs_release(&configs);
+}
+
+static void test_many_names(void **state)
+{
+    (void)state;
+    char name[16], alias[16];
+    const char *aliases[] = {alias};
+    sv_model_configs configs;
+    sv_model_configs_init(&configs);
+    for (int i = 999; i >= 0; i--) {
+        snprintf(name, sizeof name, "m%03d", i);
+        snprintf(alias, sizeof alias, "a%03d", i);
+        const sv_model_config config = {
+            .name = name, .path = name, .alias = aliases, .alias_count = 1};
+        CHECK_OK(sv_model_configs_add(&configs, &config));
+    }
+    sv_model_configs_sort(&configs, 0);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "m%03d", i);
+        snprintf(alias, sizeof alias, "a%03d", i);
+        assert_string_equal(configs.item[i].name, name);
+        assert_ptr_equal(sv_model_configs_find(&configs, name, 4), &configs.item[i]);
+        assert_ptr_equal(sv_model_configs_at(&configs, name), &configs.item[i]);
+        assert_null(sv_model_configs_find(&configs, alias, 4));
+        assert_true(sv_model_configs_knows(&configs, alias));
+    }
+    assert_false(sv_model_configs_knows(&configs, "m1000"));
+    sv_model_configs_release(&configs);
+    assert_false(sv_model_configs_knows(&configs, "m001"));
+}
+
+static void test_versions_that_are_left_out(void **state)
+{
+    (void)state;
+    char path[256];
+    const int64_t out[] = {2, 9};
+    const sv_version_label label = {"old", 2};
+    sv_layout layout;
+    make("left/1/model.onnx");
+    make("left/2/model.onnx");
+    make("left/3/model.onnx");
+    snprintf(path, sizeof path, "%s/left", root);
+    sv_model_config config = {.name = "m",
+                              .path = path,
+                              .policy = {.kind = SV_POLICY_LATEST, .latest = 2},
+                              .label = &label,
+                              .label_count = 1,
+                              .left_out = out,
+                              .left_out_count = 2};
+    /* Nothing takes its place, whatever names it. */
+    CHECK_OK(sv_layout_read(&config, &layout));
+    assert_int_equal(layout.count, 1);
+    assert_int_equal(layout.file[0].number, 3);
+    assert_int_equal(layout.spare_count, 1);
+    assert_int_equal(layout.spare[0].number, 1);
+    sv_layout_release(&layout);
+    config.policy = (sv_version_policy){.kind = SV_POLICY_SPECIFIC, .number = out, .count = 2};
+    CHECK_OK(sv_layout_read(&config, &layout));
+    assert_int_equal(layout.count, 0);
+    sv_layout_release(&layout);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -307,7 +395,10 @@ int main(void)
         cmocka_unit_test(test_signatures),
         cmocka_unit_test(test_config_pbtxt),
         cmocka_unit_test(test_repository),
+        cmocka_unit_test(test_a_repository_leaves_what_was_said),
         cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_many_names),
+        cmocka_unit_test(test_versions_that_are_left_out),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
