@@ -71,10 +71,14 @@ typedef struct said {
 
 static void take_said(const sv_override *override, said *out)
 {
-    memset(out, 0, sizeof *out);
+    *out = (said){.left_out_count = override->left_out_count, .description = override->description};
     if (override->tuning) out->tuning = *override->tuning;
-    out->left_out_count = override->left_out_count;
-    out->description = override->description;
+}
+
+static bool is_same(const said *a, const said *b)
+{
+    return a->left_out_count == b->left_out_count && a->description == b->description &&
+           sv_tuning_signature(&a->tuning) == sv_tuning_signature(&b->tuning);
 }
 
 /* The same; where that fails, `before` is said again. */
@@ -84,12 +88,12 @@ static sv_status try_override(sv_keeper *keeper, sv_override *override, const sa
     said now;
     sv_status status = sync_model(keeper, override->name, sync);
     take_said(override, &now);
-    if (status == SV_OK || memcmp(&now, before, sizeof now) == 0) return status;
+    if (status == SV_OK || is_same(&now, before)) return status;
     if (override->tuning) *override->tuning = before->tuning;
     override->left_out_count = before->left_out_count;
     override->description = before->description;
     sv_sync back = {.now = true};
-    sv_status_free(sync_model(keeper, override->name, &back));
+    if (!override->unloaded) sv_status_free(sync_model(keeper, override->name, &back));
     return status;
 }
 
