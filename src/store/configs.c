@@ -218,10 +218,10 @@ sv_status sv_model_configs_add(sv_model_configs *configs, const sv_model_config 
 {
     SV_TRY(check_names(configs, config));
     sv_model_config copy = *config;
-    if (!adopt(&configs->arena, &copy) ||
+    /* Names before the items: what is large ends a block of the arena. */
+    if (!adopt(&configs->arena, &copy) || !reserve_names(configs, 1 + copy.alias_count) ||
         !sv_arena_grow(&configs->arena, (void **)&configs->item, &configs->room, configs->count,
-                       configs->count + 1, sizeof copy) ||
-        !reserve_names(configs, 1 + copy.alias_count)) {
+                       configs->count + 1, sizeof copy)) {
         return sv_error_memory("a model's configuration", sizeof copy);
     }
     configs->item[configs->count] = copy;

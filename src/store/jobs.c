@@ -93,6 +93,7 @@ static sv_status try_override(sv_keeper *keeper, sv_override *override, const sa
     override->left_out_count = before->left_out_count;
     override->description = before->description;
     sv_sync back = {.now = true};
+    /* What was at rest stays so. */
     if (!override->unloaded) sv_status_free(sync_model(keeper, override->name, &back));
     return status;
 }

@@ -313,6 +313,10 @@ static void test_runs_are_arranged_by_call(void **state)
     CHECK_OK(ask(SV_KEEPER_REGISTER, "m"));
     assert_int_equal(instances_of("m"), 0);
     CHECK_OK(ask(SV_KEEPER_UNLOAD, "m"));
+    /* What fails leaves it where it was: at rest. */
+    CHECK_FAILS(ask_like(SV_KEEPER_REGISTER, "m", &(sv_keeper_job){.tuning = &wrong}),
+                SV_CODE_INVALID_ARGUMENT, "priority");
+    assert_int_equal(highest("m"), 0);
     CHECK_OK(ask_like(SV_KEEPER_REGISTER, "m", &(sv_keeper_job){.tuning = &two}));
     assert_int_equal(instances_of("m"), 2);
 }
