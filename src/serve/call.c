@@ -7,6 +7,7 @@
 #include "serve/order.h"
 #include "serve/shadow.h"
 #include "serve/stream.h"
+#include "serve/tracing.h"
 
 void sv_call_reply(sv_call *call, int http, const char *content_type, sv_text *body)
 {
@@ -47,6 +48,8 @@ static sv_status begin(sv_call *call, sv_served *version, sv_request **out)
         sv_served_unref(version);
         return status;
     }
+    if (!call->request)
+        call->trace_number = sv_tracing_take(sv_service_tracing(call->service), version->name);
     (*out)->user = call;
     (*out)->sibling = call->request;
     call->request = *out;

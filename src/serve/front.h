@@ -98,6 +98,7 @@ struct sv_call {
     bool ran;
     bool shed; /* refused for want of room or time, which says nothing about the version */
     uint64_t submitted_ns, started_ns, finished_ns;
+    uint64_t trace_number; /* of the record of its times; 0: it gets none */
 };
 
 /* Answers; takes the contents of `body`. `content_type` is static. */

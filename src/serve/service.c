@@ -472,16 +472,15 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
     if (sv_access_log_add(log, lane->index, &entry)) plan_flush(lane);
 }
 
-/* A record of the request's times, if it is its turn. Of a message in a stream the wire's times are
+/* A record of the request's times, if it was its turn. Of a message in a stream the wire's times are
  * not known. */
 static void log_times(const sv_exchange *x, const sv_call *call)
 {
     sv_service *service = call->service;
     sv_lane *lane = call->lane;
-    uint64_t number = sv_tracing_take(service->tracing, call->served->name);
-    if (!number || !service->options.trace_log) return;
+    if (!call->trace_number || !service->options.trace_log) return;
     sv_access_times times = {
-        .number = number,
+        .number = call->trace_number,
         .model = call->served->name,
         .version = call->served->number,
         .start_ns = x->at.first ? x->at.first : call->submitted_ns,
