@@ -472,8 +472,8 @@ static void log_access(sv_lane *lane, const sv_exchange *x, const sv_call *call)
     if (sv_access_log_add(log, lane->index, &entry)) plan_flush(lane);
 }
 
-/* A record of the request's times, if it was its turn. Of a message in a stream the wire's times are
- * not known. */
+/* A record of the request's times, if it was its turn. Of a message in a stream the wire's times
+ * are not known. */
 static void log_times(const sv_exchange *x, const sv_call *call)
 {
     sv_service *service = call->service;
