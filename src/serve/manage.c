@@ -221,7 +221,9 @@ static sv_status keep_request(sv_call *call, const sv_manage_request *request, m
     m->http_no_memory = request->http_no_memory;
     SV_TRY(keep_repository(request, m));
     if (request->description.data) {
-        m->job.description = strndup(request->description.data, request->description.size);
+        const char *text =
+            sv_arena_copy_text(arena, request->description.data, request->description.size);
+        m->job.description = text ? strdup(text) : NULL;
         if (!m->job.description)
             return sv_error_memory("a model's configuration", request->description.size);
     }
