@@ -30,7 +30,8 @@ enum {
     TEAM_LIMIT = 4096,
     /* Moves to another core. */
     MOVE_PAUSE_NS = 1000000,
-    MOVE_PAUSE_MOST_NS = 1000000000,
+    MOVE_PAUSE_MOST_NS = 250000000,
+    MOVE_SWITCHES = 2,        /* forced ones that count for nothing: the system's own threads */
     MOVE_QUICK_NS = 500000,   /* a longer one had to wait for that core */
     MOVE_WATCH_NS = 20000000, /* so long nobody must want that core, then it was a good one */
     MOVE_TEAM_MOST = 64,      /* larger teams have cores enough */
@@ -194,7 +195,7 @@ static void judge_move(team_moves *moves)
 {
     if (!moves->watched) return;
     const uint64_t now = sv_clock_ns();
-    if (forced_switches() != moves->switches) {
+    if (forced_switches() > moves->switches + MOVE_SWITCHES) {
         regret_move(moves, now);
     } else if (now >= moves->watched) {
         moves->pause = moves->watched = 0;
@@ -212,10 +213,6 @@ static bool leave_core(team_member *member)
     uint32_t taken[MOVE_TEAM_MOST], n = 0;
     const uint64_t start = sv_clock_ns();
     if (start < moves->next || member->index > MOVE_TEAM_MOST) return false;
-    if (moves->watched) { /* it was moved back: by others that want that core */
-        regret_move(moves, start);
-        return false;
-    }
     for (; n < member->index; n++)
         taken[n] = atomic_load_explicit(&team->member[n].seat.core, memory_order_relaxed);
     const bool moved = sv_core_leave(taken, n);
