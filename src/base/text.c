@@ -171,6 +171,15 @@ size_t sv_utf8_step(const char *at, size_t left)
     return size;
 }
 
+bool sv_utf8_valid(sv_string text)
+{
+    for (size_t at = 0, step; at < text.size; at += step) {
+        step = sv_utf8_step(text.data + at, text.size - at);
+        if (step == 0) return false;
+    }
+    return true;
+}
+
 size_t sv_utf8_put(char out[4], uint32_t code)
 {
     if (code < 0x80) {

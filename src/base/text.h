@@ -51,6 +51,8 @@ static inline bool sv_is_blank(char c)
 sv_string sv_string_trim(sv_string text);
 /* Bytes of the well-formed UTF-8 character (RFC 3629) at `at`; 0 when there is none. */
 size_t sv_utf8_step(const char *at, size_t left);
+/* Whether all of it is such characters. */
+bool sv_utf8_valid(sv_string text);
 /* Writes the UTF-8 of a code point (at most U+10FFFF, no surrogate) into 4 bytes; returns its size.
  */
 size_t sv_utf8_put(char out[4], uint32_t code);

@@ -183,8 +183,6 @@ static sv_status read_fraction(sv_config_reader *r, const char *expected, double
 }
 
 #define GUARD_KEYS "errors, latency, max_errors, max_latency_ms, requests or seconds"
-#define MAX_GUARD_SECONDS (30 * 24 * 3600)
-
 static sv_status read_guard_number(sv_config_reader *r, const char *key, sv_guard *guard)
 {
     int64_t count;
@@ -193,7 +191,7 @@ static sv_status read_guard_number(sv_config_reader *r, const char *key, sv_guar
     SV_TRY(sv_config_next(r));
     if (seconds) {
         double value;
-        SV_TRY(read_fraction(r, "seconds from 0 to 2592000", MAX_GUARD_SECONDS, &value));
+        SV_TRY(read_fraction(r, "seconds from 0 to 2592000", SV_GUARD_MAX_SECONDS, &value));
         guard->seconds = (uint32_t)value;
         return SV_OK;
     }

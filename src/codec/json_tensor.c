@@ -3,7 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/status.h"
-#include "codec/base64.h"
+#include "base/base64.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Tensors to JSON arrays. */
 #include "base/status.h"
-#include "codec/base64.h"
+#include "base/base64.h"
 #include "codec/json_tensor.h"
 
 #include <string.h>

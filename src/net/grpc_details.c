@@ -2,6 +2,7 @@
 #include "net/grpc_details.h"
 
 #include "base/text.h"
+#include "base/base64.h"
 #include "wire/protobuf.h"
 
 #include <string.h>
@@ -78,34 +79,16 @@ static void put_retry(sv_text *out, uint32_t seconds)
     end(out, d);
 }
 
-static bool is_utf8(const char *text, size_t size)
-{
-    while (size) {
-        size_t step = sv_utf8_step(text, size);
-        if (!step) return false;
-        text += step;
-        size -= step;
-    }
-    return true;
-}
-
 /* Without padding, which gRPC's senders leave out. */
-static char *encode_base64(sv_arena *arena, const uint8_t *data, size_t size)
+static const char *encode_base64(sv_arena *arena, const sv_text *bytes)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = sv_arena_alloc(arena, (size + 2) / 3 * 4 + 1), *at = out;
-    if (!out) return NULL;
-    for (size_t i = 0; i < size; i += 3) {
-        size_t left = size - i;
-        uint32_t bits = (uint32_t)data[i] << 16;
-        if (left > 1) bits |= (uint32_t)data[i + 1] << 8;
-        if (left > 2) bits |= data[i + 2];
-        *at++ = digits[bits >> 18];
-        *at++ = digits[bits >> 12 & 63];
-        if (left > 1) *at++ = digits[bits >> 6 & 63];
-        if (left > 2) *at++ = digits[bits & 63];
-    }
-    *at = '\0';
+    sv_text text;
+    sv_text_init(&text, NULL);
+    sv_base64_write(&text, bytes->data, bytes->size);
+    while (text.size && text.data[text.size - 1] == '=')
+        text.size--;
+    const char *out = text.failed ? NULL : sv_arena_copy_text(arena, text.data, text.size);
+    sv_text_release(&text);
     return out;
 }
 
@@ -114,7 +97,7 @@ const char *sv_grpc_details(sv_arena *arena, sv_code code, const char *message,
 {
     sv_text text;
     size_t size = strlen(message);
-    if (size > SV_GRPC_DETAILS_MESSAGE || !is_utf8(message, size)) return NULL;
+    if (size > SV_GRPC_DETAILS_MESSAGE || !sv_utf8_valid((sv_string){message, size})) return NULL;
     sv_text_init(&text, NULL);
     sv_pb_put_int(&text, STATUS_CODE, code);
     if (size) sv_pb_put_text(&text, STATUS_MESSAGE, message);
@@ -122,7 +105,7 @@ const char *sv_grpc_details(sv_arena *arena, sv_code code, const char *message,
     if (code == SV_CODE_INVALID_ARGUMENT) put_violation(&text, message);
     bool later = code == SV_CODE_RESOURCE_EXHAUSTED || code == SV_CODE_UNAVAILABLE;
     if (later && retry_after) put_retry(&text, retry_after);
-    char *out = text.failed ? NULL : encode_base64(arena, (const uint8_t *)text.data, text.size);
+    const char *out = text.failed ? NULL : encode_base64(arena, &text);
     sv_text_release(&text);
     return out;
 }

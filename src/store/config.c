@@ -210,6 +210,14 @@ static const sv_version_file *find_number(const layout_maker *m, int64_t number)
 
 /* ---- the choice ------------------------------------------------------------------------------ */
 
+bool sv_model_config_leaves_out(const sv_model_config *config, int64_t number)
+{
+    for (size_t i = 0; i < config->left_out_count; i++) {
+        if (config->left_out[i] == number) return true;
+    }
+    return false;
+}
+
 static bool in_traffic(const sv_traffic *traffic, int64_t number)
 {
     for (uint32_t i = 0; i < traffic->count; i++) {
@@ -218,18 +226,10 @@ static bool in_traffic(const sv_traffic *traffic, int64_t number)
     return traffic->shadow == number;
 }
 
-static bool is_left_out(const layout_maker *m, int64_t number)
-{
-    for (size_t i = 0; i < m->config->left_out_count; i++) {
-        if (m->config->left_out[i] == number) return true;
-    }
-    return false;
-}
-
 static bool is_chosen(const layout_maker *m, uint32_t index)
 {
     int64_t number = m->found[index].number;
-    if (is_left_out(m, number)) return false;
+    if (sv_model_config_leaves_out(m->config, number)) return false;
     for (size_t i = 0; i < m->config->label_count; i++) {
         if (m->config->label[i].number == number) return true;
     }
@@ -251,7 +251,7 @@ static bool is_chosen(const layout_maker *m, uint32_t index)
 /* A number that the operator named and that is not on disk. */
 static sv_status add_missing(layout_maker *m, int64_t number)
 {
-    if (find_number(m, number) || is_left_out(m, number)) return SV_OK;
+    if (find_number(m, number) || sv_model_config_leaves_out(m->config, number)) return SV_OK;
     sv_version_file file = {.number = number, .path = m->path};
     file.problem = sv_arena_printf(&m->layout->arena,
                                    "'%s': expected a folder '%lld' with this version, found none",
@@ -305,7 +305,7 @@ static sv_status choose_spares(layout_maker *m)
     layout->spare = sv_arena_array(&layout->arena, MAX_SPARES, sizeof *layout->spare);
     if (!layout->spare) return no_memory(MAX_SPARES * sizeof *layout->spare);
     for (uint32_t i = 0; i < m->found_count; i++) {
-        if (is_chosen(m, i) || is_left_out(m, m->found[i].number)) continue;
+        if (is_chosen(m, i) || sv_model_config_leaves_out(m->config, m->found[i].number)) continue;
         if (layout->spare_count == MAX_SPARES) {
             memmove(layout->spare, layout->spare + 1,
                     --layout->spare_count * sizeof *layout->spare);

@@ -41,6 +41,7 @@ typedef struct sv_guard {
     uint32_t seconds;      /* that the last good one is kept without requests; 0: for ever */
 } sv_guard;
 
+#define SV_GUARD_MAX_SECONDS (30 * 24 * 3600)
 #define SV_GUARD_DEFAULT ((sv_guard){.requests = 100, .errors = 0.05, .seconds = 600})
 
 #define SV_TRAFFIC_MAX_WEIGHT 10000
@@ -196,6 +197,9 @@ typedef struct sv_model_config {
         *left_out; /* [left_out_count]: versions that are not served, whatever names them */
     size_t left_out_count;
 } sv_model_config;
+
+/* Whether a version is not served, whatever names it. */
+bool sv_model_config_leaves_out(const sv_model_config *config, int64_t number);
 
 /* A growing list of configs and everything that they point to. Externally synchronised. */
 typedef struct sv_model_configs {

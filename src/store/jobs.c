@@ -14,14 +14,7 @@ static sv_status not_listed(const char *name)
                     "model: expected one of the configuration or a repository, found '%s'", name);
 }
 
-static sv_status find_config(sv_keeper *keeper, const char *name, const sv_model_config **out)
-{
-    SV_TRY(sv_keeper_read_configs(keeper));
-    *out = sv_model_configs_find(&keeper->configs, name, strlen(name));
-    return *out ? SV_OK : not_listed(name);
-}
-
-/* The same in a repository; "": in any, or none. */
+/* A listed model; of a repository, unless that is "". The list is read anew. */
 static sv_status find_in(sv_keeper *keeper, const char *name, const char *repository,
                          const sv_model_config **out)
 {
@@ -42,6 +35,18 @@ static sv_status find_in(sv_keeper *keeper, const char *name, const char *reposi
     }
     *out = found;
     return SV_OK;
+}
+
+static sv_status find_config(sv_keeper *keeper, const char *name, const sv_model_config **out)
+{
+    return find_in(keeper, name, "", out);
+}
+
+/* The repository that a job names, if it does, must have its model. */
+static sv_status check_repository(sv_keeper *keeper, const sv_keeper_job *job)
+{
+    const sv_model_config *config;
+    return *job->repository ? find_in(keeper, job->name, job->repository, &config) : SV_OK;
 }
 
 static bool is_served(const sv_keeper *keeper, const char *name, int64_t number)
@@ -125,13 +130,12 @@ static bool changes(const sv_override *override, const sv_keeper_job *job)
 
 static sv_status load_model(sv_keeper *keeper, sv_keeper_job *job)
 {
-    const sv_model_config *config;
     sv_override *override = sv_overrides_find(&keeper->overrides, job->name);
     sv_sync sync = {.now = true, .pardon = true};
-    SV_TRY(find_in(keeper, job->name, job->repository, &config));
+    SV_TRY(check_repository(keeper, job));
     if (!changes(override, job)) return load_plainly(keeper, job->name);
-    if (job->description) SV_TRY(sv_description_check(job->description));
     SV_TRY(find_override(keeper, job->name, &override));
+    if (job->description) SV_TRY(sv_description_check(job->description));
     said before;
     take_said(override, &before);
     if (job->tuning) SV_TRY(sv_override_tune(override, job->tuning));
@@ -237,8 +241,7 @@ static sv_status unload_model(sv_keeper *keeper, const char *name)
 
 static sv_status unload_asked(sv_keeper *keeper, const sv_keeper_job *job)
 {
-    const sv_model_config *config;
-    if (*job->repository) SV_TRY(find_in(keeper, job->name, job->repository, &config));
+    SV_TRY(check_repository(keeper, job));
     return unload_model(keeper, job->name);
 }
 

@@ -296,15 +296,6 @@ sv_status sv_signatures_read(sv_string text, const char *origin, const sv_model 
 
 /* ---- labels by lines ------------------------------------------------------------------------- */
 
-static bool is_utf8(sv_string text)
-{
-    for (size_t at = 0, step; at < text.size; at += step) {
-        step = sv_utf8_step(text.data + at, text.size - at);
-        if (step == 0 || text.data[at] == '\0') return false;
-    }
-    return true;
-}
-
 /* Signatures that say nothing yet. */
 static sv_status make_empty(const sv_model *model, sv_signatures **out)
 {
@@ -344,7 +335,7 @@ static void split_lines(sv_string text, sv_string *out)
 sv_status sv_signatures_add_labels(sv_signatures **signatures, sv_string text, const char *origin,
                                    const sv_model *model, size_t output)
 {
-    if (!is_utf8(text)) {
+    if (!sv_utf8_valid(text) || (text.size && memchr(text.data, '\0', text.size))) {
         return sv_error_invalid("%s: expected labels in UTF-8, one a line, found other bytes",
                                 origin);
     }

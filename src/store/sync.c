@@ -220,14 +220,6 @@ static bool is_wanted(const sync_pass *pass, int64_t number)
     return false;
 }
 
-static bool is_left_out(const sync_pass *pass, int64_t number)
-{
-    for (size_t i = 0; i < pass->config->left_out_count; i++) {
-        if (pass->config->left_out[i] == number) return true;
-    }
-    return false;
-}
-
 /* Adds references to versions in service that stand in for wanted ones that cannot be loaded: the
  * same number from older files, else the highest. */
 static void keep_old(const sync_pass *pass, const sv_live_set *old, sv_live_set *set,
@@ -236,7 +228,8 @@ static void keep_old(const sync_pass *pass, const sv_live_set *old, sv_live_set 
     for (int round = 0; round < 2; round++) {
         for (size_t i = old->count; i-- > 0 && missing;) {
             sv_served *version = old->version[i];
-            bool there = is_wanted(pass, version->number) || is_left_out(pass, version->number);
+            bool there = is_wanted(pass, version->number) ||
+                         sv_model_config_leaves_out(pass->config, version->number);
             bool same = false;
             for (size_t k = 0; k < pass->layout.count; k++)
                 same |= pass->layout.file[k].number == version->number;

@@ -6,8 +6,6 @@
 #include "serve/manage.h"
 #include <string.h>
 
-#define MAX_GUARD_SECONDS (30 * 24 * 3600)
-
 /* ---- showing -------------------------------------------------------------------------------- */
 
 static void put_counts(const sv_version_status *version, sv_text *out)
@@ -172,9 +170,9 @@ static sv_status read_seconds(sv_json *json, void *into)
 {
     int64_t seconds;
     SV_TRY(sv_json_i64(json, &seconds));
-    if (seconds < 0 || seconds > MAX_GUARD_SECONDS) {
+    if (seconds < 0 || seconds > SV_GUARD_MAX_SECONDS) {
         return sv_json_error(json, "guard: expected seconds from 0 to %d, found %lld",
-                             MAX_GUARD_SECONDS, (long long)seconds);
+                             SV_GUARD_MAX_SECONDS, (long long)seconds);
     }
     ((sv_guard *)into)->seconds = (uint32_t)seconds;
     return SV_OK;

@@ -1,5 +1,5 @@
 /* Sub-byte elements and base64. */
-#include "codec/base64.h"
+#include "base/base64.h"
 #include "codec/packed.h"
 #include "support/check.h"
 

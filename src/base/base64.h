@@ -1,6 +1,6 @@
 /* Base64 (RFC 4648, section 4), as JSON carries bytes in it. */
-#ifndef SV_CODEC_BASE64_H
-#define SV_CODEC_BASE64_H
+#ifndef SV_BASE_BASE64_H
+#define SV_BASE_BASE64_H
 
 #include "base/text.h"
 
