@@ -3,8 +3,9 @@
  * Waiting is in two steps everywhere: spin for a while in the hope that the other side is about to
  * come, then sleep in the kernel. The spin is bounded by the clock, and nearly nothing where it
  * would only keep the awaited thread from running: when there are more threads than cores, or when
- * that thread was last seen on the core that the waiting one runs on (which a member leaves then,
- * if there are others). */
+ * that thread was last seen on the core that the waiting one runs on. Of two on one core the later
+ * in the team leaves it, if there are others; the other one lets it run meanwhile, awake: the
+ * system puts who is woken on the core of who wakes him, and they would share that one again. */
 #define _GNU_SOURCE /* pthread_setname_np */
 #include "base/thread.h"
 
@@ -16,6 +17,7 @@
 
 #include <limits.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,6 +29,7 @@ enum {
     SPIN_NS = 100000,
     SPIN_CROWDED_NS = 1000,
     PAUSES_PER_LOOK = 32, /* at the clock: about every microsecond */
+    LET_RUN_NS = 1000000, /* for so long others of this core are let run, before one sleeps */
     TEAM_LIMIT = 4096,
     /* Moves to another core. */
     MOVE_PAUSE_NS = 1000000,
@@ -59,21 +62,31 @@ static uint32_t granted_cores(void)
     return cores;
 }
 
-static uint64_t spin_limit(uint32_t threads)
+static bool is_crowd(uint32_t threads)
 {
-    return threads > granted_cores() ? SPIN_CROWDED_NS : SPIN_NS;
+    return threads > granted_cores();
 }
 
-/* Whether a thread seen on `core` cannot be running, because the caller is. */
-static bool is_here(uint32_t core)
+/* Where a member stands, on a cache line that it alone writes while a region runs. */
+typedef struct {
+    _Alignas(64) _Atomic uint32_t round; /* of barriers that it has come to, times 2; + SLEEPER */
+    _Atomic uint32_t core;               /* where it was seen last; see sv_core_here */
+} team_seat;
+
+/* In `round`: somebody sleeps until it changes. */
+#define SLEEPER 1u
+
+/* Whether the thread of `seat` cannot be running, because the calling one is. */
+static bool is_seen_here(team_seat *seat)
 {
+    uint32_t core = atomic_load_explicit(&seat->core, memory_order_relaxed);
     return core != 0 && core == sv_core_here();
 }
 
 /* Spins while (*word & mask) == value; false when the time is over, or when whoever changes the
- * word is on this core (`core` may be NULL). */
+ * word is on this core (`seat` is that thread's; it may be NULL). */
 static bool spin_while(_Atomic uint32_t *word, uint32_t mask, uint32_t value, uint64_t limit_ns,
-                       _Atomic uint32_t *core)
+                       team_seat *seat)
 {
     uint64_t begin = 0;
     for (;;) {
@@ -81,7 +94,7 @@ static bool spin_while(_Atomic uint32_t *word, uint32_t mask, uint32_t value, ui
             if ((atomic_load_explicit(word, memory_order_acquire) & mask) != value) return true;
             sv_cpu_pause();
         }
-        if (core && is_here(atomic_load_explicit(core, memory_order_relaxed))) return false;
+        if (seat && is_seen_here(seat)) return false;
         uint64_t now = sv_clock_ns();
         if (begin == 0) begin = now;
         if (now - begin >= limit_ns) return false;
@@ -123,15 +136,6 @@ bool sv_thread_gives_way(void)
 /* What a member's word says. A member goes IDLE -> ASLEEP by itself; the caller sets the rest. */
 enum { MEMBER_IDLE, MEMBER_ASLEEP, MEMBER_WORK, MEMBER_STOP };
 
-/* Where a member stands, on a cache line that it alone writes while a region runs. */
-typedef struct {
-    _Alignas(64) _Atomic uint32_t round; /* of barriers that it has come to, times 2; + SLEEPER */
-    _Atomic uint32_t core;               /* where it was seen last; see sv_core_here */
-} team_seat;
-
-/* In `round`: somebody sleeps until it changes. */
-#define SLEEPER 1u
-
 /* A member's moves from one core to another. */
 typedef struct {
     uint64_t next, pause; /* ns: when it may move again, and how long it waited for that */
@@ -153,7 +157,7 @@ typedef struct {
 
 struct sv_team {
     uint32_t size, started;
-    uint64_t spin_ns;
+    uint64_t spin_ns, let_run_ns;
     const sv_allocator *allocator;
     size_t bytes;
     /* The region. Members read these after their state became WORK, before they leave `pending`. */
@@ -190,12 +194,23 @@ static void regret_move(team_moves *moves, uint64_t now)
     moves->watched = 0;
 }
 
-/* Behind a region: how good was the last move? */
-static void judge_move(team_moves *moves)
+static bool meets_one_before(const team_member *member)
 {
+    for (uint32_t i = 0; i < member->index; i++) {
+        if (is_seen_here(&member->team->member[i].seat)) return true;
+    }
+    return false;
+}
+
+/* Behind a region: how good was the last move? */
+static void judge_move(team_member *member)
+{
+    team_moves *moves = &member->moves;
     if (!moves->watched) return;
     const uint64_t now = sv_clock_ns();
-    if (forced_switches() > moves->switches + MOVE_SWITCHES) {
+    if (meets_one_before(member)) {
+        moves->watched = 0; /* it was followed: others may not want that core at all */
+    } else if (forced_switches() > moves->switches + MOVE_SWITCHES) {
         regret_move(moves, now);
     } else if (now >= moves->watched) {
         moves->pause = moves->watched = 0;
@@ -228,21 +243,12 @@ static bool leave_core(team_member *member)
     return true;
 }
 
-static bool meets_one_before(const team_member *member)
-{
-    for (uint32_t i = 0; i < member->index; i++) {
-        if (is_here(atomic_load_explicit(&member->team->member[i].seat.core, memory_order_relaxed)))
-            return true;
-    }
-    return false;
-}
-
 static uint32_t member_wait(team_member *member)
 {
     uint32_t state = MEMBER_IDLE;
     sv_team *team = member->team;
     if (!spin_while(&member->state, UINT32_MAX, MEMBER_IDLE, team->spin_ns,
-                    &team->member[0].seat.core) &&
+                    &team->member[0].seat) &&
         atomic_compare_exchange_strong_explicit(&member->state, &state, MEMBER_ASLEEP,
                                                 memory_order_acquire, memory_order_acquire)) {
         member->moves.watched = 0; /* where it wakes up is another matter */
@@ -262,7 +268,7 @@ static void *member_main(void *argument)
         be_seen(&member->seat);
         if (meets_one_before(member)) leave_core(member);
         team->run(team->argument, member->index, team->threads);
-        judge_move(&member->moves);
+        judge_move(member);
         uint32_t before = atomic_fetch_sub_explicit(&team->pending, 1, memory_order_acq_rel);
         if (before == (CALLER_ASLEEP | 1)) sv_futex_wake(&team->pending, 1);
     }
@@ -285,7 +291,8 @@ sv_status sv_team_create(uint32_t threads, const sv_allocator *allocator, sv_tea
     memset(team, 0, bytes);
     team->size = threads;
     team->started = 1;
-    team->spin_ns = spin_limit(threads);
+    team->spin_ns = is_crowd(threads) ? SPIN_CROWDED_NS : SPIN_NS;
+    team->let_run_ns = is_crowd(threads) ? 0 : LET_RUN_NS;
     team->allocator = allocator;
     team->bytes = bytes;
     team->member[0].team = team;
@@ -322,24 +329,32 @@ uint32_t sv_team_size(const sv_team *team)
 static bool any_here(sv_team *team)
 {
     for (uint32_t i = 1; i < team->threads; i++) {
-        if (is_here(atomic_load_explicit(&team->member[i].seat.core, memory_order_relaxed)))
-            return true;
+        if (is_seen_here(&team->member[i].seat)) return true;
     }
     return false;
+}
+
+/* 0, or what is left of *pending when it takes too long. */
+static uint32_t wait_for_members_awake(sv_team *team)
+{
+    const uint64_t begin = sv_clock_ns();
+    uint64_t limit = team->spin_ns;
+    uint32_t left;
+    while ((left = atomic_load_explicit(&team->pending, memory_order_acquire)) != 0) {
+        if (spin_while(&team->pending, UINT32_MAX, left, 1000, NULL)) continue;
+        if (any_here(team)) {
+            limit = team->spin_ns + team->let_run_ns;
+            sched_yield();
+        }
+        if (sv_clock_ns() - begin >= limit) break;
+    }
+    return left;
 }
 
 /* Until no member of the region runs any more; then *pending is 0, or CALLER_ASLEEP alone. */
 static void wait_for_members(sv_team *team)
 {
-    uint64_t begin = 0;
-    uint32_t left;
-    while ((left = atomic_load_explicit(&team->pending, memory_order_acquire)) != 0) {
-        if (!spin_while(&team->pending, UINT32_MAX, left, 1000, NULL)) {
-            uint64_t now = sv_clock_ns();
-            if (begin == 0) begin = now;
-            if (now - begin >= team->spin_ns || any_here(team)) break;
-        }
-    }
+    uint32_t left = wait_for_members_awake(team);
     if (left == 0) return;
     left = atomic_fetch_or_explicit(&team->pending, CALLER_ASLEEP, memory_order_acquire) |
            CALLER_ASLEEP;
@@ -402,18 +417,30 @@ static bool wait_awake(team_seat *seat, uint32_t round, uint64_t limit_ns)
 {
     uint32_t seen = atomic_load_explicit(&seat->round, memory_order_acquire);
     return !is_behind(seen, round) ||
-           spin_while(&seat->round, ~SLEEPER, seen & ~SLEEPER, limit_ns, &seat->core);
+           spin_while(&seat->round, ~SLEEPER, seen & ~SLEEPER, limit_ns, seat);
+}
+
+/* Until the thread of `seat` has come, or has left this core; or takes long. */
+static void let_run(team_seat *seat, uint32_t round, uint64_t limit_ns)
+{
+    const uint64_t begin = sv_clock_ns();
+    while (is_seen_here(seat) && sv_clock_ns() - begin < limit_ns &&
+           is_behind(atomic_load_explicit(&seat->round, memory_order_acquire), round))
+        sched_yield();
 }
 
 static void wait_for_seat(team_member *own, team_member *other, uint32_t round)
 {
     team_seat *seat = &other->seat;
-    const uint64_t limit = own->team->spin_ns;
-    if (wait_awake(seat, round, limit)) return;
-    if (own->index > other->index &&
-        is_here(atomic_load_explicit(&seat->core, memory_order_relaxed)) && leave_core(own) &&
-        wait_awake(seat, round, limit))
-        return;
+    const sv_team *team = own->team;
+    if (wait_awake(seat, round, team->spin_ns)) return;
+    if (is_seen_here(seat)) {
+        if (own->index > other->index)
+            leave_core(own);
+        else
+            let_run(seat, round, team->let_run_ns);
+        if (wait_awake(seat, round, team->spin_ns)) return;
+    }
     uint32_t seen;
     while (is_behind(seen = atomic_load_explicit(&seat->round, memory_order_acquire), round)) {
         if (seen & SLEEPER ||
