@@ -401,7 +401,7 @@ static bool goes_with(const sv_ref *ref, const sv_build_value *value, const sv_s
 static uint8_t follow_layout(sv_build *build, const sv_item *item, uint32_t operand)
 {
     const sv_ref *ref = &item->ref[operand];
-    if (ref->layout != SV_LAYOUT_ANY) return ref->layout;
+    if (ref->layout != SV_LAYOUT_ANY || ref->apart) return ref->layout;
     for (uint32_t i = 0; i < item->problem.n_operand; i++) {
         const sv_ref *other = &item->ref[i];
         if (item->problem.write_mask >> i & 1 || other->slot == SV_NO_SLOT || other->permuted)

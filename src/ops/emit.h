@@ -27,6 +27,7 @@ typedef struct sv_ref {
     uint8_t layout; /* sv_layout the kernel needs (of the slot, before perm and expand) */
     bool weight;    /* may be packed when it is a constant */
     bool follows;   /* written: channels last where an input of as many images and channels is */
+    bool apart;     /* written: an input of the same dims has them by chance, and is not followed */
     bool merged;    /* seen with its first two dimensions as one; the slot lies dense */
     bool permuted;  /* seen with dimension i = slot's dimension perm[i] */
     bool expanded;  /* then broadcast to `shape` (right-aligned, stride 0) */
@@ -49,6 +50,10 @@ static inline sv_ref sv_ref_clast(sv_slot slot)
 static inline sv_ref sv_ref_follow(sv_slot slot)
 {
     return (sv_ref){.slot = slot, .layout = SV_LAYOUT_ANY, .follows = true};
+}
+static inline sv_ref sv_ref_apart(sv_slot slot)
+{
+    return (sv_ref){.slot = slot, .layout = SV_LAYOUT_ANY, .apart = true};
 }
 static inline sv_ref sv_ref_expand(sv_slot slot, const sv_shape *to)
 {

@@ -86,7 +86,7 @@ static sv_status matmul_emit_symbolic(sv_emit *e)
              result = {.rank = 2, .dim = {m, b->shape.dim[1]}};
     SV_TRY(sv_emit_temp(e, b->dtype, &rows, &a));
     SV_TRY(sv_emit_temp(e, b->dtype, &result, &y));
-    sv_ref ref[3] = {sv_ref_any(a), sv_ref_any(1), sv_ref_any(y)};
+    sv_ref ref[3] = {sv_ref_any(a), sv_ref_any(1), sv_ref_apart(y)};
     ref[1].weight = true;
     sv_gemm_param param = {.alpha = 1.0f};
     return sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4);
@@ -107,7 +107,7 @@ sv_status sv_emit_matmul(sv_emit *e, sv_slot a, sv_slot b, sv_slot y)
         SV_TRY(sv_emit_temp(e, sv_emit_type(e, y)->dtype, &shape, &result));
     }
     right.weight = sv_emit_type(e, b)->shape.rank == 2;
-    sv_ref ref[3] = {left, right, sv_ref_any(result)};
+    sv_ref ref[3] = {left, right, sv_ref_apart(result)};
     sv_gemm_param param = {.alpha = 1.0f};
     SV_TRY(sv_emit_problem(e, SV_FAMILY_gemm, &param, sizeof(param), 3, ref, 4));
     return vector ? sv_emit_reshape(e, y, result) : SV_OK;
@@ -184,7 +184,7 @@ static sv_status gemm_emit(sv_emit *e)
     sv_slot y = sv_emit_out(e, 0), c = sv_emit_in(e, 2);
     sv_epilogue epilogue = {0};
     sv_ref ref[4] = {transposed(0, sv_node_int(e->node, "transA", 0)),
-                     transposed(1, sv_node_int(e->node, "transB", 0)), sv_ref_any(y)};
+                     transposed(1, sv_node_int(e->node, "transB", 0)), sv_ref_apart(y)};
     ref[1].weight = true;
     uint32_t n = 3;
     if (c != SV_NO_SLOT && sv_node_float(e->node, "beta", 1.0f) != 0.0f) {

@@ -56,6 +56,37 @@ static void test_a_vector_meets_a_packed_matrix(void **state)
     fixture_stop(&x);
 }
 
+/* The right side is seen transposed, and the left one is square: the product has the right side's
+ * dims, by chance, and is written in rows all the same, not copied into them. */
+static void test_a_product_does_not_lie_as_its_right_side(void **state)
+{
+    (void)state;
+    enum { B = 2, M = 5, N = 7 };
+    static float left[B * M * M], right[B * N * M];
+    fixture x;
+    fixture_start(&x);
+    fill(left, B * M * M, 1);
+    fill(right, B * N * M, 2);
+    sv_value_id a = graph_input(x.graph, "a", SV_F32, 3, (int64_t[]){B, M, M});
+    sv_value_id b = graph_input(x.graph, "b", SV_F32, 3, (int64_t[]){B, N, M});
+    sv_node *turn;
+    sv_value_id turned = graph_node(x.graph, SV_OP_Transpose, 1, (sv_value_id[]){b}, &turn);
+    must(sv_node_set_ints(x.module, turn, "perm", (int64_t[]){0, 2, 1}, 3));
+    fixture_finish(&x, graph_node(x.graph, SV_OP_MatMul, 2, (sv_value_id[]){a, turned}, NULL));
+    fixture_bind(&x, 0, SV_F32, 3, (int64_t[]){B, M, M}, left);
+    fixture_bind(&x, 1, SV_F32, 3, (int64_t[]){B, N, M}, right);
+    sv_tensor out = fixture_run(&x);
+    assert_int_equal(x.compiled->cache.plan[0]->n_step, 1);
+    for (int i = 0; i < B * M * N; i++) {
+        const float *row = left + i / N * M, *column = right + (i / (M * N) * N + i % N) * M;
+        double sum = 0;
+        for (int k = 0; k < M; k++)
+            sum += (double)row[k] * (double)column[k];
+        assert_float_equal(((float *)out.data)[i], sum, 1e-5f);
+    }
+    fixture_stop(&x);
+}
+
 /* The product's result is a view, Relu behind it works in place on that view: the concatenation
  * must copy it, as it does not lie in its window. */
 static void test_a_view_written_in_place_reaches_a_concatenation(void **state)
@@ -436,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_vector_meets_a_packed_matrix),
+        cmocka_unit_test(test_a_product_does_not_lie_as_its_right_side),
         cmocka_unit_test(test_a_view_written_in_place_reaches_a_concatenation),
         cmocka_unit_test(test_a_scatter_reaches_a_concatenation),
         cmocka_unit_test(test_a_scatter_follows_a_convolution),
