@@ -33,6 +33,14 @@ static inline int64_t sv_panel_stored(int64_t n, int64_t width)
     return rest ? whole + sv_panel_columns(rest, 0, width) : whole;
 }
 
+/* Columns that products with all panels of n take the time of: where vectors have 16 lanes, half of
+ * the last one takes half the time (tile_kernel_tmpl.h). */
+static inline int64_t sv_panel_computed(int64_t n, int64_t width)
+{
+    const int64_t step = width / 2 == 16 ? 8 : width / 2;
+    return (n + step - 1) / step * step;
+}
+
 /* Channels stored by conv_depthwise: whole vectors of every level. */
 static inline int64_t sv_depthwise_channels(int64_t channels)
 {

@@ -518,4 +518,48 @@ SV_INLINE sv_vf vf_scale2(sv_vf x, sv_vf n)
 #endif
 }
 
+/* ---- low halves ----------------------------------------------------------------------------
+ *
+ * Where two half vectors take no longer than a whole one (SV_LOW_HALVES), whatever needs no more
+ * than SV_VF / 2 lanes is done in half the time. The high lanes of results are anything, but for
+ * vf_low_only, which clears them. Elsewhere these do all lanes. */
+#if defined(__AVX512F__)
+#define SV_LOW_HALVES 1
+SV_INLINE sv_vf vf_low_load(const float *from)
+{
+    return _mm512_castps256_ps512(_mm256_loadu_ps(from));
+}
+SV_INLINE sv_vf vf_low_set1(float x)
+{
+    return _mm512_castps256_ps512(_mm256_set1_ps(x));
+}
+SV_INLINE sv_vf vf_low_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return _mm512_castps256_ps512(_mm256_fmadd_ps(
+        _mm512_castps512_ps256(a), _mm512_castps512_ps256(b), _mm512_castps512_ps256(c)));
+}
+SV_INLINE sv_vf vf_low_only(sv_vf x)
+{
+    return _mm512_zextps256_ps512(_mm512_castps512_ps256(x));
+}
+#else
+#define SV_LOW_HALVES 0
+SV_INLINE sv_vf vf_low_load(const float *from)
+{
+    return vf_load(from);
+}
+SV_INLINE sv_vf vf_low_set1(float x)
+{
+    return vf_set1(x);
+}
+SV_INLINE sv_vf vf_low_fma(sv_vf a, sv_vf b, sv_vf c)
+{
+    return vf_fma(a, b, c);
+}
+SV_INLINE sv_vf vf_low_only(sv_vf x)
+{
+    return x;
+}
+#endif
+
 #endif

@@ -114,10 +114,22 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, uint32_t first, con
 #endif
 #define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
 
-/* The accumulators are named variables, not an array: every compiler then keeps them in registers.
+/* A step of depth, of a vector of columns of which all (or, `low`, no more than half) are wanted.
  */
-SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
+SV_INLINE sv_vf tile_weights(const bool low, const float *from)
 {
+    return low ? vf_low_load(from) : vf_load(from);
+}
+SV_INLINE sv_vf tile_add(const bool low, sv_vf a, sv_vf b, sv_vf sum)
+{
+    return low ? vf_low_fma(a, b, sum) : vf_fma(a, b, sum);
+}
+
+/* The accumulators are named variables, not an array: every compiler then keeps them in registers.
+ * `half`: of the last vector no more than SV_VF / 2 columns are wanted. */
+SV_INLINE void tile_kernel(const int mr, const int nv, const bool half, const tile_job *job)
+{
+    const bool low0 = half && nv == 1, low1 = half && nv > 1;
     const tile_lanes lanes0 = tile_lanes_of(job->columns);
     const tile_lanes lanes1 = tile_lanes_of(nv > 1 ? job->columns - SV_VF : 0);
     sv_vf start0 = vf_zero(), start1 = vf_zero();
@@ -151,12 +163,13 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
         x += mr;
 #define TILE_STEP(i)                                                                               \
     if (i < mr) {                                                                                  \
-        sv_vf a = vf_set1(x##i[k]);                                                                \
-        c##i##_0 = vf_fma(a, b0, c##i##_0);                                                        \
-        if (nv > 1) c##i##_1 = vf_fma(a, b1, c##i##_1);                                            \
+        sv_vf a = low0 ? vf_low_set1(x##i[k]) : vf_set1(x##i[k]);                                  \
+        c##i##_0 = tile_add(low0, a, b0, c##i##_0);                                                \
+        if (nv > 1) c##i##_1 = tile_add(low1, a, b1, c##i##_1);                                    \
     }
 #define TILE_DEPTH(step)                                                                           \
-    const sv_vf b0 = vf_load(panel), b1 = nv > 1 ? vf_load(panel + SV_VF) : b0;                    \
+    const sv_vf b0 = tile_weights(low0, panel);                                                    \
+    const sv_vf b1 = nv > 1 ? tile_weights(low1, panel + SV_VF) : b0;                              \
     if (TILE_NEAR) __builtin_prefetch(panel + TILE_NEAR * (step), 0, 3);                           \
     if (TILE_NEAR && nv > 1) __builtin_prefetch(panel + TILE_NEAR * (step) + SV_VF, 0, 3);         \
     panel += (step);                                                                               \
@@ -182,6 +195,10 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
             TILE_DEPTH(step)
         }
     }
+#define TILE_LOW_ONLY(i)                                                                           \
+    if (low0) c##i##_0 = vf_low_only(c##i##_0);                                                    \
+    if (low1) c##i##_1 = vf_low_only(c##i##_1);
+    TILE_EACH_ROW(TILE_LOW_ONLY)
     if (job->scaled) {
         const sv_vf alpha = vf_set1(job->alpha);
         start0 = job->bias ? tile_load(job->bias, lanes0) : vf_zero();
@@ -200,19 +217,30 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const tile_job *job)
     TILE_EACH_ROW(TILE_FINISH)
 }
 
-#define TILE_DEFINE(mr)                                                                            \
-    static void tile_##mr##_1(const tile_job *job)                                                 \
+#define TILE_DEFINE_AS(mr, nv, half, name)                                                         \
+    static void tile_##mr##_##name(const tile_job *job)                                            \
     {                                                                                              \
-        tile_kernel(mr, 1, job);                                                                   \
-    }                                                                                              \
-    static void tile_##mr##_2(const tile_job *job)                                                 \
-    {                                                                                              \
-        tile_kernel(mr, 2, job);                                                                   \
+        tile_kernel(mr, nv, half, job);                                                            \
     }
+#if SV_LOW_HALVES
+#define TILE_DEFINE(mr)                                                                            \
+    TILE_DEFINE_AS(mr, 1, true, half)                                                              \
+    TILE_DEFINE_AS(mr, 1, false, 1)                                                                \
+    TILE_DEFINE_AS(mr, 2, true, 1_half)                                                            \
+    TILE_DEFINE_AS(mr, 2, false, 2)
+#define TILE_ROW(mr) {tile_##mr##_half, tile_##mr##_1, tile_##mr##_1_half, tile_##mr##_2},
+#else
+#define TILE_DEFINE(mr)                                                                            \
+    TILE_DEFINE_AS(mr, 1, false, 1)                                                                \
+    TILE_DEFINE_AS(mr, 2, false, 2)
+#define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
+#endif
 TILE_EACH_HEIGHT(TILE_DEFINE)
 
-#define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
-static tile_fn *const tile_table[TILE_MR][2] = {TILE_EACH_HEIGHT(TILE_ROW)};
+/* By rows, then by columns that are wanted, TILE_KERNEL_COLUMNS at a time. */
+#define TILE_KERNELS (2 << SV_LOW_HALVES)
+#define TILE_KERNEL_COLUMNS (TILE_NR / TILE_KERNELS)
+static tile_fn *const tile_table[TILE_MR][TILE_KERNELS] = {TILE_EACH_HEIGHT(TILE_ROW)};
 
 /* Sums so far, of real columns; those beyond are 0. */
 static void tile_load_row(const float *from, float *to, int64_t columns, int64_t pitch)
@@ -339,6 +367,7 @@ void tile_run_wide(const tile_epilogue *epilogue, const tile_rows *rows, const t
 
 void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
 {
-    int vectors = panel->columns > SV_VF ? 2 : 1;
-    tile_apply(tile_table[rows->n - 1][vectors - 1], vectors, epilogue, rows, panel);
+    const int kernel = (panel->columns - 1) / TILE_KERNEL_COLUMNS;
+    tile_apply(tile_table[rows->n - 1][kernel], panel->columns > SV_VF ? 2 : 1, epilogue, rows,
+               panel);
 }

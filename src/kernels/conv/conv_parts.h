@@ -37,7 +37,7 @@ static inline double conv_tiles_ns(const sv_problem *problem, double flops, int6
                                    int64_t columns)
 {
     const double done = flops * (double)(depth + 2) / (double)depth;
-    return done * ((double)sv_panel_stored(columns, TILE_NR) / (double)columns) *
+    return done * ((double)sv_panel_computed(columns, TILE_NR) / (double)columns) *
            sv_price(problem, SV_LEVEL, SV_PRICE_product);
 }
 

@@ -44,8 +44,8 @@ double sv_conv_few_ns(const sv_problem *problem, sv_cpu_level level)
     const int64_t border = outputs + (columns - 1) * param->dilation[last];
     const int64_t there = x[2 + last] >= 0 && x[2 + last] < border ? x[2 + last] : border;
     const double depth = (double)(w[1] * (last == 0 ? 1 : param->kernel[0]));
-    const double direct = (double)(outputs * columns * sv_panel_stored(w[0], width)) * depth;
-    const double product = (double)(there * sv_panel_stored(columns * w[0], width)) * depth;
+    const double direct = (double)(outputs * columns * sv_panel_computed(w[0], width)) * depth;
+    const double product = (double)(there * sv_panel_computed(columns * w[0], width)) * depth;
     const int64_t lanes = width / 2;
     const double sums = ADD_COST * (double)(outputs * columns * lanes);
     if (product + sums >= WORTH * direct) return -1;

@@ -149,8 +149,8 @@ static double gemm_cost(const sv_problem *problem)
 {
     const sv_desc *y = &problem->desc[2];
     double n = (double)y->dim[y->rank - 1];
-    double stored = (double)sv_panel_stored(y->dim[y->rank - 1], TILE_NR);
-    double flops = n > 0 ? sv_problem_flops(problem) * stored / n : 0;
+    double computed = (double)sv_panel_computed(y->dim[y->rank - 1], TILE_NR);
+    double flops = n > 0 ? sv_problem_flops(problem) * computed / n : 0;
     double copy = 0;
     if (problem->b_format == SV_FORMAT_RAW)
         copy =
