@@ -9,7 +9,7 @@ _serval() {
     fi
     case "$command:$before" in
     bench:--input | bench:--input-dir | bench:--plan-cache | bench:--profile-svg | inspect:--output | run:--expect | run:--input | run:--input-dir | run:--output-dir | run:--plan-cache | serve:--access-log | serve:--config | serve:--plan-cache | serve:--repository | serve:--tls-cert | serve:--tls-key | serve:--trace-log | top:--ca) COMPREPLY=($(compgen -f -- "$word")); return ;;
-    bench:--batch | bench:--seconds | bench:--seed | bench:--shape | bench:--threads | convert:--external | convert:--external-above | help:--complete | inspect:--graph | inspect:--shape | run:--atol | run:--format | run:--rtol | run:--seed | run:--shape | run:--threads | serve:--admin-listen | serve:--body-limit | serve:--drain-grace | serve:--drain-limit | serve:--latency-target | serve:--listen | serve:--management-host | serve:--max-connections | serve:--max-queue | serve:--max-requests | serve:--memory-limit | serve:--metrics-listen | serve:--metrics-names | serve:--poll | serve:--profile | serve:--spin | serve:--threads | serve:--timeout | top:--interval | tune:--seconds) :; return ;;
+    bench:--batch | bench:--seconds | bench:--seed | bench:--shape | bench:--threads | convert:--external | convert:--external-above | help:--complete | inspect:--graph | inspect:--shape | run:--atol | run:--format | run:--rtol | run:--seed | run:--shape | run:--threads | serve:--admin-listen | serve:--body-limit | serve:--drain-grace | serve:--drain-limit | serve:--latency-target | serve:--listen | serve:--loops | serve:--management-host | serve:--max-connections | serve:--max-queue | serve:--max-requests | serve:--memory-limit | serve:--metrics-listen | serve:--metrics-names | serve:--poll | serve:--profile | serve:--run-threads | serve:--spin | serve:--threads | serve:--timeout | serve:--workers | top:--interval | tune:--seconds) :; return ;;
     help:help) COMPREPLY=($(compgen -W "bench convert help inspect run serve top tune version" -- "$word")); return ;;
     esac
     case "$command" in
@@ -18,7 +18,7 @@ _serval() {
     help) options="--help --complete --man --markdown" ;;
     inspect) options="--help --graph --json --output --shape" ;;
     run) options="--help --atol --exact --expect --format --input --input-dir --json --memory --output-dir --plan-cache --random --rtol --seed --shape --threads" ;;
-    serve) options="--help --access-log --admin-listen --all-versions --allow-management --allow-shared-memory --body-limit --config --drain-grace --drain-limit --exact --latency-target --listen --management-host --max-connections --max-queue --max-requests --memory --memory-limit --metrics-listen --metrics-names --no-batching --plan-cache --poll --profile --quiet --repository --spin --threads --timeout --tls-cert --tls-key --trace-log" ;;
+    serve) options="--help --access-log --admin-listen --all-versions --allow-management --allow-shared-memory --body-limit --config --drain-grace --drain-limit --exact --latency-target --listen --loops --management-host --max-connections --max-queue --max-requests --memory --memory-limit --metrics-listen --metrics-names --no-batching --plan-cache --poll --profile --quiet --repository --run-threads --spin --threads --timeout --tls-cert --tls-key --trace-log --workers" ;;
     top) options="--help --ca --insecure --interval --json --once" ;;
     tune) options="--help --json --seconds" ;;
     version) options="--help --json" ;;

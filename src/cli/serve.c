@@ -31,6 +31,7 @@ enum {
     OPT_EXACT,
     OPT_LATENCY_TARGET,
     OPT_LISTEN,
+    OPT_LOOPS,
     OPT_MANAGEMENT_HOST,
     OPT_MAX_CONNECTIONS,
     OPT_MAX_QUEUE,
@@ -45,12 +46,14 @@ enum {
     OPT_PROFILE,
     OPT_QUIET,
     OPT_REPOSITORY,
+    OPT_RUN_THREADS,
     OPT_SPIN,
     OPT_THREADS,
     OPT_TIMEOUT,
     OPT_TLS_CERT,
     OPT_TLS_KEY,
     OPT_TRACE_LOG,
+    OPT_WORKERS,
 };
 
 static const sv_option options[] = {
@@ -78,6 +81,9 @@ static const sv_option options[] = {
                             "Join requests as far as 99 % of them are answered within this time"},
     [OPT_LISTEN] = {"listen", "HOST:PORT", true,
                     "Address to listen on, or unix:PATH; 127.0.0.1:8080 unless given"},
+    [OPT_LOOPS] = {"loops", "N", false,
+                   "Threads that read requests, run small models and answer; --threads, but at "
+                   "most 8, unless given"},
     [OPT_MANAGEMENT_HOST] = {"management-host", "NAME", true,
                              "Name under which management may be asked, besides addresses"},
     [OPT_MAX_CONNECTIONS] = {"max-connections", "N", false,
@@ -101,6 +107,8 @@ static const sv_option options[] = {
                      "Be a container for azure, mlflow, sagemaker, torchserve or vertex"},
     [OPT_QUIET] = {"quiet", NULL, false, "Print nothing but errors"},
     [OPT_REPOSITORY] = {"repository", "DIR", true, "Serve all models of a folder of folders"},
+    [OPT_RUN_THREADS] = {"run-threads", "N", false,
+                         "Threads that one run of a large model may use; --threads unless given"},
     [OPT_SPIN] = {"spin", "MICROSECONDS", false,
                   "Stay awake this long for the next request while they come that often; 100 "
                   "unless given, 0 under a CPU quota"},
@@ -114,12 +122,15 @@ static const sv_option options[] = {
     [OPT_TRACE_LOG] =
         {"trace-log", "FILE", false,
          "Append the times of requests that trace settings choose; - is standard output"},
+    [OPT_WORKERS] = {"workers", "N", false, "Runs of large models at once; --threads unless given"},
 };
 
 #define MAX_LISTEN 16
 /* What it takes to wake both ends of a connection, on a virtual machine too. */
 #define SPIN_US 100
 #define MAX_FRONTS 32
+#define MAX_THREADS 1024
+#define MAX_LOOPS 64
 
 typedef struct serve_state {
     const sv_args *line; /* the command line */
@@ -138,7 +149,8 @@ typedef struct serve_state {
     sv_regions *regions; /* NULL: memory is not shared */
     sv_service *service;
     sv_server *server;
-    uint64_t threads, max_connections, max_requests, body_limit, memory_limit, timeout;
+    uint64_t threads, loops, workers, run_threads;
+    uint64_t max_connections, max_requests, body_limit, memory_limit, timeout;
     uint64_t drain_grace, drain_limit;
     uint64_t spin;                      /* in microseconds */
     uint64_t max_queue, latency_target; /* in milliseconds; 0: none */
@@ -249,6 +261,16 @@ static uint64_t default_spin(void)
     return sv_cpu_has_quota() ? 0 : SPIN_US;
 }
 
+static sv_status read_threads(serve_state *s)
+{
+    const sv_args *args = s->args;
+    SV_TRY(sv_args_u64(args, OPT_THREADS, 1, MAX_THREADS, sv_cpu_granted(), &s->threads));
+    const uint64_t loops = s->threads < SV_SERVER_USUAL_LOOPS ? s->threads : SV_SERVER_USUAL_LOOPS;
+    SV_TRY(sv_args_u64(args, OPT_LOOPS, 1, MAX_LOOPS, loops, &s->loops));
+    SV_TRY(sv_args_u64(args, OPT_WORKERS, 1, MAX_THREADS, s->threads, &s->workers));
+    return sv_args_u64(args, OPT_RUN_THREADS, 1, s->threads, s->threads, &s->run_threads);
+}
+
 static sv_status read_options(serve_state *s)
 {
     const sv_args *args = s->args;
@@ -259,7 +281,7 @@ static sv_status read_options(serve_state *s)
         return sv_error_invalid("serve: expected a model or --repository, found neither");
     }
     uint32_t drain_limit = s->profile ? s->profile->drain_limit : 0;
-    SV_TRY(sv_args_u64(args, OPT_THREADS, 1, 1024, sv_cpu_granted(), &s->threads));
+    SV_TRY(read_threads(s));
     SV_TRY(sv_args_u64(args, OPT_SPIN, 0, 1000, default_spin(), &s->spin));
     SV_TRY(sv_args_u64(args, OPT_DRAIN_GRACE, 0, 3600, 0, &s->drain_grace));
     SV_TRY(sv_args_u64(args, OPT_DRAIN_LIMIT, 1, 3600, drain_limit, &s->drain_limit));
@@ -396,7 +418,8 @@ static sv_status load_models(serve_state *s)
                                 .self = s,
                                 .root = s->models_root,
                                 .poll_ms = (uint32_t)(s->poll * 1000)};
-    wanted.threads = (uint32_t)s->threads;
+    const uint64_t most = s->workers * s->run_threads;
+    wanted.threads = (uint32_t)(most < s->threads ? most : s->threads);
     wanted.exact = sv_args_has(s->args, OPT_EXACT);
     wanted.memory = sv_args_has(s->args, OPT_MEMORY);
     wanted.plan_cache = sv_args_value(s->args, OPT_PLAN_CACHE);
@@ -432,7 +455,7 @@ static sv_status share_memory(serve_state *s)
 
 static sv_status create_server(serve_state *s)
 {
-    uint32_t loops = s->threads < 8 ? (uint32_t)s->threads : 8;
+    const uint32_t loops = (uint32_t)s->loops;
     const char *log = sv_args_value(s->args, OPT_ACCESS_LOG);
     const char *traces = sv_args_value(s->args, OPT_TRACE_LOG);
     if (log) SV_TRY(sv_access_log_create(log, loops, &s->log));
@@ -451,7 +474,8 @@ static sv_status create_server(serve_state *s)
         .extra = s->extra,
         .extra_count = sv_profile_routes(s->profile, s->extra),
         .loops = loops,
-        .workers = (uint32_t)s->threads,
+        .workers = (uint32_t)s->workers,
+        .run_threads = (uint32_t)s->run_threads,
         .max_running = (uint32_t)s->max_requests,
         .max_queued = (uint32_t)s->max_queue,
         .timeout_ms = (uint32_t)(s->timeout * 1000),

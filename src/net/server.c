@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#define LOOPS_MAX 8
 #define MS_NS ((uint64_t)1000000)
 #define DRAIN_LIMIT_MS 30000
 #define LAST_ANSWERS_MS UINT64_C(1000)
@@ -116,7 +115,8 @@ static void unwatch_signals(sv_server *server)
 static sv_status set_up(sv_server *server, const sv_server_options *options)
 {
     uint32_t loops = options->loops;
-    if (!loops) loops = sv_cpu_granted() < LOOPS_MAX ? sv_cpu_granted() : LOOPS_MAX;
+    if (!loops)
+        loops = sv_cpu_granted() < SV_SERVER_USUAL_LOOPS ? sv_cpu_granted() : SV_SERVER_USUAL_LOOPS;
     server->limits = options->limits;
     set_defaults(&server->limits);
     server->memory.limit = server->limits.memory_bytes;

@@ -44,16 +44,15 @@ static sv_batch *take_batch(sv_lane *lane)
     if (batch) {
         lane->free_batches = batch->newer;
         lane->free_batch_count--;
-        *batch = (sv_batch){.lane = lane,
-                            .task.run = batch_task,
-                            .memory = batch->memory,
-                            .memory_size = batch->memory_size};
-        return batch;
+    } else {
+        batch = sv_alloc_zero(sv_loop_allocator(lane->loop), sizeof *batch);
+        if (!batch) return NULL;
     }
-    batch = sv_alloc_zero(sv_loop_allocator(lane->loop), sizeof *batch);
-    if (!batch) return NULL;
-    batch->lane = lane;
-    batch->task.run = batch_task;
+    *batch = (sv_batch){.lane = lane,
+                        .task.run = batch_task,
+                        .threads = sv_service_run_threads(lane->service),
+                        .memory = batch->memory,
+                        .memory_size = batch->memory_size};
     return batch;
 }
 

@@ -27,11 +27,11 @@ typedef struct sv_batch {
     sv_extent extent;   /* what the members come to */
     sv_served *version; /* of the members */
     uint64_t given;
-    bool poolable; /* as of the members */
-    bool joins;    /* its rows may share a run with those of others */
-    bool apart;    /* members that have to wait do so one by one */
-    uint32_t threads;
-    void *memory; /* joined inputs */
+    bool poolable;    /* as of the members */
+    bool joins;       /* its rows may share a run with those of others */
+    bool apart;       /* members that have to wait do so one by one */
+    uint32_t threads; /* that its run may use; 0: the runtime's */
+    void *memory;     /* joined inputs */
     size_t memory_size;
 
     /* The queue's (serve/queue.h), guarded by its lock. */
@@ -124,5 +124,6 @@ SV_MUST_USE sv_status sv_request_begin(sv_lane *lane, sv_served *version, sv_req
 /* Of the service. */
 struct sv_queue *sv_service_queue(const sv_service *service);
 bool sv_service_batches(const sv_service *service);
+uint32_t sv_service_run_threads(const sv_service *service);
 
 #endif

@@ -92,6 +92,11 @@ bool sv_service_batches(const sv_service *service)
     return !service->options.no_batching;
 }
 
+uint32_t sv_service_run_threads(const sv_service *service)
+{
+    return service->options.run_threads;
+}
+
 uint32_t sv_service_max_batch(const sv_service *service, const sv_served *version)
 {
     if (!version->batches || !sv_service_batches(service)) return 0;

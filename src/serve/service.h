@@ -23,6 +23,7 @@ typedef struct sv_service_options {
     size_t extra_count;
     uint32_t loops;            /* of the server that will call */
     uint32_t workers;          /* threads for large work; 0: 1 */
+    uint32_t run_threads;      /* that a worker's run may use, its own included; 0: the runtime's */
     uint32_t max_running;      /* requests admitted at once; 0: 1024 */
     uint32_t max_queued;       /* requests of a model waiting for a worker; 0: 256 */
     uint32_t timeout_ms;       /* of a request from its last byte; 0: 60 s */

@@ -107,6 +107,28 @@ def serve_slow(folder, text, *arguments, seconds=1.5):
     return Server("--config", config, "--threads", "1", "--timeout", "600", *arguments)
 
 
+def thread_names(server):
+    folder = f"/proc/{server.process.pid}/task"
+    return [open(f"{folder}/{task}/comm").read().strip() for task in os.listdir(folder)]
+
+
+def test_threads_are_counted():
+    """Loops and the threads of runs are as many as asked for, and answers do not depend on it."""
+    for loops, workers, run_threads, team in ((1, 1, 1, 1), (2, 1, 3, 3), (1, 2, 2, 4), (3, 3, 1, 3)):
+        with Server(DIGITS, "--threads", "4", "--loops", str(loops), "--workers", str(workers),
+                    "--run-threads", str(run_threads), "--no-batching") as server:
+            names = thread_names(server)
+            assert sum(name.startswith("worker-") for name in names) == workers, names
+            assert names.count("sv-team") == team - 1, names
+            # The first loop is the process's own thread.
+            assert sum(name.startswith("sv-loop-") for name in names) == loops - 1, names
+            rows = server.post("/v1/models/digits:predict",
+                               {"instances": IMAGES[:64]}).json["predictions"]
+            assert [best(row) for row in rows] == EXPECTED[:64]
+    code, _, errors = run("serve", DIGITS, "--threads", "2", "--run-threads", "3")
+    assert code != 0 and "--run-threads" in errors and "1 to 2" in errors, errors
+
+
 def test_batches_of_several_connections():
     with scratch() as folder:
         config = write_config(folder, "models:\n"
