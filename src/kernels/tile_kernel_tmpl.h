@@ -114,22 +114,12 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, uint32_t first, con
 #endif
 #define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
 
-/* A step of depth, of a vector of columns of which all (or, `low`, no more than half) are wanted.
- */
-SV_INLINE sv_vf tile_weights(const bool low, const float *from)
-{
-    return low ? vf_low_load(from) : vf_load(from);
-}
-SV_INLINE sv_vf tile_add(const bool low, sv_vf a, sv_vf b, sv_vf sum)
-{
-    return low ? vf_low_fma(a, b, sum) : vf_fma(a, b, sum);
-}
-
 /* The accumulators are named variables, not an array: every compiler then keeps them in registers.
- * `half`: of the last vector no more than SV_VF / 2 columns are wanted. */
-SV_INLINE void tile_kernel(const int mr, const int nv, const bool half, const tile_job *job)
+ */
+SV_INLINE void tile_kernel(const int mr, const int halves, const tile_job *job)
 {
-    const bool low0 = half && nv == 1, low1 = half && nv > 1;
+    const int nv = (halves + 1) / 2;
+    const bool low0 = halves == 1, low1 = halves == 3;
     const tile_lanes lanes0 = tile_lanes_of(job->columns);
     const tile_lanes lanes1 = tile_lanes_of(nv > 1 ? job->columns - SV_VF : 0);
     sv_vf start0 = vf_zero(), start1 = vf_zero();
@@ -217,29 +207,16 @@ SV_INLINE void tile_kernel(const int mr, const int nv, const bool half, const ti
     TILE_EACH_ROW(TILE_FINISH)
 }
 
-#define TILE_DEFINE_AS(mr, nv, half, name)                                                         \
-    static void tile_##mr##_##name(const tile_job *job)                                            \
+#define TILE_DEFINE_AS(halves, mr)                                                                 \
+    static void tile_##mr##_##halves(const tile_job *job)                                          \
     {                                                                                              \
-        tile_kernel(mr, nv, half, job);                                                            \
+        tile_kernel(mr, halves, job);                                                              \
     }
-#if SV_LOW_HALVES
-#define TILE_DEFINE(mr)                                                                            \
-    TILE_DEFINE_AS(mr, 1, true, half)                                                              \
-    TILE_DEFINE_AS(mr, 1, false, 1)                                                                \
-    TILE_DEFINE_AS(mr, 2, true, 1_half)                                                            \
-    TILE_DEFINE_AS(mr, 2, false, 2)
-#define TILE_ROW(mr) {tile_##mr##_half, tile_##mr##_1, tile_##mr##_1_half, tile_##mr##_2},
-#else
-#define TILE_DEFINE(mr)                                                                            \
-    TILE_DEFINE_AS(mr, 1, false, 1)                                                                \
-    TILE_DEFINE_AS(mr, 2, false, 2)
-#define TILE_ROW(mr) {tile_##mr##_1, tile_##mr##_2},
-#endif
+#define TILE_NAME(halves, mr) tile_##mr##_##halves,
+#define TILE_DEFINE(mr) TILE_EACH_WIDTH(TILE_DEFINE_AS, mr)
+#define TILE_ROW(mr) {TILE_EACH_WIDTH(TILE_NAME, mr)},
 TILE_EACH_HEIGHT(TILE_DEFINE)
 
-/* By rows, then by columns that are wanted, TILE_KERNEL_COLUMNS at a time. */
-#define TILE_KERNELS (2 << SV_LOW_HALVES)
-#define TILE_KERNEL_COLUMNS (TILE_NR / TILE_KERNELS)
 static tile_fn *const tile_table[TILE_MR][TILE_KERNELS] = {TILE_EACH_HEIGHT(TILE_ROW)};
 
 /* Sums so far, of real columns; those beyond are 0. */
@@ -367,7 +344,6 @@ void tile_run_wide(const tile_epilogue *epilogue, const tile_rows *rows, const t
 
 void tile_run(const tile_epilogue *epilogue, const tile_rows *rows, const tile_panel *panel)
 {
-    const int kernel = (panel->columns - 1) / TILE_KERNEL_COLUMNS;
-    tile_apply(tile_table[rows->n - 1][kernel], panel->columns > SV_VF ? 2 : 1, epilogue, rows,
-               panel);
+    tile_apply(tile_table[rows->n - 1][tile_kernel_of(panel->columns)],
+               panel->columns > SV_VF ? 2 : 1, epilogue, rows, panel);
 }

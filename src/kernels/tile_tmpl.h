@@ -208,6 +208,36 @@ void SV_LEVEL_NAME(sv_tile_apply)(tile_fn *kernel, int vectors, const tile_epilo
                                   const tile_rows *rows, const tile_panel *panel);
 #define tile_apply SV_LEVEL_NAME(sv_tile_apply)
 
+/* ---- widths of micro-kernels --------------------------------------------------------------- */
+
+/* Micro-kernels compute one or two vectors of columns: all of them, or (SV_LOW_HALVES) the low half
+ * of the last one. They are made for numbers of half vectors, TILE_KERNELS of them, each of which
+ * has TILE_KERNEL_COLUMNS more columns than the one before. */
+#if SV_LOW_HALVES
+#define TILE_EACH_WIDTH(F, ...)                                                                    \
+    F(1, __VA_ARGS__) F(2, __VA_ARGS__) F(3, __VA_ARGS__) F(4, __VA_ARGS__)
+#else
+#define TILE_EACH_WIDTH(F, ...) F(2, __VA_ARGS__) F(4, __VA_ARGS__)
+#endif
+#define TILE_KERNELS (2 << SV_LOW_HALVES)
+#define TILE_KERNEL_COLUMNS (TILE_NR / TILE_KERNELS)
+
+/* Which of TILE_KERNELS makes so many columns, 1 to TILE_NR. */
+static inline int tile_kernel_of(int64_t columns)
+{
+    return (int)((columns - 1) / TILE_KERNEL_COLUMNS);
+}
+
+/* Weights of one vector of columns, and a step of its sums; `low`: of the low half. */
+SV_INLINE sv_vf tile_weights(const bool low, const float *from)
+{
+    return low ? vf_low_load(from) : vf_load(from);
+}
+SV_INLINE sv_vf tile_add(const bool low, sv_vf a, sv_vf b, sv_vf sum)
+{
+    return low ? vf_low_fma(a, b, sum) : vf_fma(a, b, sum);
+}
+
 /* ---- ends of micro-kernels ----------------------------------------------------------------- */
 
 /* How many lanes of a vector are stored: a mask where masks cost nothing, else a count. */

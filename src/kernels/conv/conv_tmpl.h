@@ -417,6 +417,22 @@ static void conv_copy_three(const float *restrict x, int64_t c_stride, int64_t w
     }
 }
 
+/* Pixels whose channels are neighbours, `step` from one to the next. */
+static void conv_copy_pixels(const float *x, int64_t step, int64_t width, int64_t channels,
+                             float *to)
+{
+    if (step == channels) {
+        memcpy(to, x, (size_t)(width * channels) * sizeof *to);
+        return;
+    }
+    for (int64_t i = 0; i < width; i++, x += step, to += channels) {
+        int64_t c = 0;
+        for (; c + SV_VF <= channels; c += SV_VF)
+            vf_store(to + c, vf_load(x + c));
+        if (c < channels) vf_store_n(to + c, vf_load_n(x + c, channels - c), channels - c);
+    }
+}
+
 /* Copies one line of x, border included, channels innermost. */
 static void conv_copy_line(const sv_call *call, const conv_plan *plan, int64_t line)
 {
@@ -433,6 +449,10 @@ static void conv_copy_line(const sv_call *call, const conv_plan *plan, int64_t l
     at += pad * to->c;
     if (to->c == 3 && from->s[2] == 1) {
         conv_copy_three(x, from->c_stride, width, at);
+        return;
+    }
+    if (from->c_stride == 1) {
+        conv_copy_pixels(x, from->s[2], width, to->c, at);
         return;
     }
     for (int64_t c = 0; c < to->c; c++) {

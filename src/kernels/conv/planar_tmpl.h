@@ -27,8 +27,10 @@
 
 /* A tile_fn: `mr` pixels, `stride` elements of x from one to the next (0: job->group of them).
  * job->x: a pointer for each of job->taps products. */
-SV_INLINE void planar_kernel(const int mr, const int nv, const int fixed, const tile_job *job)
+SV_INLINE void planar_kernel(const int mr, const int halves, const int fixed, const tile_job *job)
 {
+    const int nv = (halves + 1) / 2;
+    const bool low0 = halves == 1, low1 = halves == 3;
     const int64_t stride = fixed ? fixed : job->group, three = 3 * stride, four = 4 * stride;
     const tile_lanes lanes0 = tile_lanes_of(job->columns);
     const tile_lanes lanes1 = tile_lanes_of(nv > 1 ? job->columns - SV_VF : 0);
@@ -50,16 +52,22 @@ SV_INLINE void planar_kernel(const int mr, const int nv, const int fixed, const 
     PLANAR_EACH_ROW(PLANAR_CLAIM)
     for (int64_t k = 0; k < job->taps; k++, panel += step) {
         const float *x0 = job->x[k] + offset, *x4 = x0 + four, *x8 = x4 + four;
-        const sv_vf b0 = vf_load(panel), b1 = nv > 1 ? vf_load(panel + SV_VF) : b0;
+        const sv_vf b0 = tile_weights(low0, panel);
+        const sv_vf b1 = nv > 1 ? tile_weights(low1, panel + SV_VF) : b0;
 #define PLANAR_STEP(i)                                                                             \
     if (i < mr) {                                                                                  \
         const float *x = i < 4 ? x0 : i < 8 ? x4 : x8;                                             \
-        const sv_vf a = vf_set1(x[i % 4 == 3 ? three : i % 4 * stride]);                           \
-        c##i##_0 = vf_fma(a, b0, c##i##_0);                                                        \
-        if (nv > 1) c##i##_1 = vf_fma(a, b1, c##i##_1);                                            \
+        const float *at = x + (i % 4 == 3 ? three : i % 4 * stride);                               \
+        const sv_vf a = low0 ? vf_low_set1(*at) : vf_set1(*at);                                    \
+        c##i##_0 = tile_add(low0, a, b0, c##i##_0);                                                \
+        if (nv > 1) c##i##_1 = tile_add(low1, a, b1, c##i##_1);                                    \
     }
         PLANAR_EACH_ROW(PLANAR_STEP)
     }
+#define PLANAR_LOW_ONLY(i)                                                                         \
+    if (low0) c##i##_0 = vf_low_only(c##i##_0);                                                    \
+    if (low1) c##i##_1 = vf_low_only(c##i##_1);
+    PLANAR_EACH_ROW(PLANAR_LOW_ONLY)
     const tile_end end = tile_end_of(job);
 #define PLANAR_FINISH(i)                                                                           \
     if (i < mr) {                                                                                  \
@@ -69,13 +77,14 @@ SV_INLINE void planar_kernel(const int mr, const int nv, const int fixed, const 
     PLANAR_EACH_ROW(PLANAR_FINISH)
 }
 
-#define PLANAR_DEFINE(mr, nv, stride)                                                              \
-    static void planar_##mr##_##nv##_##stride(const tile_job *job)                                 \
+#define PLANAR_DEFINE(halves, mr, stride)                                                          \
+    static void planar_##mr##_##halves##_##stride(const tile_job *job)                             \
     {                                                                                              \
-        planar_kernel(mr, nv, stride, job);                                                        \
+        planar_kernel(mr, halves, stride, job);                                                    \
     }
-#define PLANAR_NAME(mr, nv, stride) planar_##mr##_##nv##_##stride,
-#define PLANAR_FORMS(F, mr) F(mr, 1, 0) F(mr, 2, 0) F(mr, 1, 1) F(mr, 2, 1) F(mr, 1, 2) F(mr, 2, 2)
+#define PLANAR_NAME(halves, mr, stride) planar_##mr##_##halves##_##stride,
+#define PLANAR_FORMS(F, mr)                                                                        \
+    TILE_EACH_WIDTH(F, mr, 0) TILE_EACH_WIDTH(F, mr, 1) TILE_EACH_WIDTH(F, mr, 2)
 PLANAR_FORMS(PLANAR_DEFINE, 1)
 PLANAR_FORMS(PLANAR_DEFINE, 2)
 PLANAR_FORMS(PLANAR_DEFINE, 3)
@@ -87,7 +96,7 @@ PLANAR_FORMS(PLANAR_DEFINE, 12)
 #endif
 
 /* By pixels - 1; those of a whole tile last. */
-static tile_fn *const planar_table[][6] = {
+static tile_fn *const planar_table[][3 * TILE_KERNELS] = {
     {PLANAR_FORMS(PLANAR_NAME, 1)},  {PLANAR_FORMS(PLANAR_NAME, 2)}, {PLANAR_FORMS(PLANAR_NAME, 3)},
     {PLANAR_FORMS(PLANAR_NAME, 4)},  {PLANAR_FORMS(PLANAR_NAME, 5)}, {PLANAR_FORMS(PLANAR_NAME, 6)},
 #if TILE_MR == 12
@@ -210,8 +219,9 @@ static void planar_tile(const planar_run *run, float *y, const float *const *sid
                                   .columns = (int32_t)(left < TILE_NR ? left : TILE_NR),
                                   .y_step = to->c_stride};
         tile_fn *const *forms = planar_table[high <= 6 ? high - 1 : 6];
-        tile_apply(forms[(stride <= 2 ? stride : 0) * 2 + vectors - 1], vectors, &run->epilogue,
-                   &rows, &panel);
+        const int64_t form = (stride <= 2 ? stride : 0) * TILE_KERNELS;
+        tile_apply(forms[form + tile_kernel_of(panel.columns)], vectors, &run->epilogue, &rows,
+                   &panel);
     }
 }
 
@@ -270,12 +280,13 @@ static double planar_cost(const sv_problem *problem)
 {
     window_shape shape;
     window_of_conv(problem->desc, problem->param, &shape);
-    const double columns = (double)shape.y.c, stored = (double)sv_panel_stored(shape.y.c, TILE_NR);
+    const double columns = (double)shape.y.c;
+    const double computed = (double)sv_panel_computed(shape.y.c, TILE_NR);
     const double copied = (double)(shape.kernel[1] * shape.x.c * planar_width(&shape)) *
                           (double)(shape.y.n * shape.y.d[1] * planar_parts(&shape));
     return sv_problem_default_cost(problem) +
            copied * 2 * sizeof(float) * sv_price(problem, SV_LEVEL, SV_PRICE_bytes) +
-           sv_problem_flops(problem) * (stored / columns) *
+           sv_problem_flops(problem) * (computed / columns) *
                sv_price(problem, SV_LEVEL, SV_PRICE_product);
 }
 

@@ -36,26 +36,30 @@ static uint32_t pool_units(const sv_problem *problem, uint32_t phase)
     return (uint32_t)(shape.y.n * shape.y.d[0] * shape.y.d[1] * pool_groups(shape.y.c));
 }
 
-/* One output: its window, and the divisor of its average. */
+/* Neighbouring outputs of a line whose windows hold the same taps, and the divisor of their
+ * averages. */
 typedef struct pool_window {
-    const float *x; /* of tap (0, 0, 0), which may lie outside */
+    const float *x; /* of tap (0, 0, 0) of the first, which may lie outside */
     int64_t hop[3]; /* from tap to tap */
     pool_range range[3];
     float divisor;
+    int64_t outputs, x_step; /* from output to output in x */
+    float *y;
+    int64_t y_step;
 } pool_window;
 
-/* `nv` vectors of channels, the last of `last` lanes. */
+/* `nv` vectors of channels of one output, the last of `last` lanes. */
 SV_INLINE void pool_vectors(uint8_t kind, int64_t p, const int nv, int64_t last,
-                            const pool_window *window, int64_t channel, float *y)
+                            const pool_window *window, const float *from, float *y)
 {
     const sv_vf start = vf_set1(kind == SV_POOL_MAX ? -__builtin_inff() : 0);
     sv_vf sum[POOL_VECTORS] = {start, start, start, start};
     const pool_range *range = window->range;
+    const int64_t hop = window->hop[2], taps = range[2].last - range[2].first;
     for (int64_t t0 = range[0].first; t0 < range[0].last; t0++) {
         for (int64_t t1 = range[1].first; t1 < range[1].last; t1++) {
-            const float *x = window->x + t0 * window->hop[0] + t1 * window->hop[1] +
-                             range[2].first * window->hop[2] + channel;
-            for (int64_t t2 = range[2].first; t2 < range[2].last; t2++, x += window->hop[2]) {
+            const float *x = from + t0 * window->hop[0] + t1 * window->hop[1];
+            for (int64_t t2 = 0; t2 < taps; t2++, x += hop) {
                 if (nv == 1) {
                     sum[0] = pool_take(kind, p, sum[0], vf_load_n(x, last));
                     continue;
@@ -71,40 +75,41 @@ SV_INLINE void pool_vectors(uint8_t kind, int64_t p, const int nv, int64_t last,
         if (kind == SV_POOL_AVERAGE) sum[j] = sum[j] / vf_set1(window->divisor);
         if (kind == SV_POOL_LP && p == 2) sum[j] = vf_sqrt(sum[j]);
         if (nv == 1) {
-            vf_store_n(y + channel, sum[0], last);
+            vf_store_n(y, sum[0], last);
         } else {
-            vf_store(y + channel + j * SV_VF, sum[j]);
+            vf_store(y + j * SV_VF, sum[j]);
         }
     }
 }
 
-SV_INLINE void pool_channels(uint8_t kind, int64_t p, const pool_window *window, int64_t first,
-                             int64_t end, float *y)
+SV_INLINE void pool_outputs_of(uint8_t kind, int64_t p, const pool_window *window, int64_t channels)
 {
-    int64_t c = first;
-    for (; c + POOL_VECTORS * SV_VF <= end; c += POOL_VECTORS * SV_VF) {
-        pool_vectors(kind, p, POOL_VECTORS, SV_VF, window, c, y);
-    }
-    for (; c < end; c += SV_VF) {
-        pool_vectors(kind, p, 1, end - c < SV_VF ? end - c : SV_VF, window, c, y);
+    const float *x = window->x + window->range[2].first * window->hop[2];
+    float *y = window->y;
+    for (int64_t o = 0; o < window->outputs; o++, x += window->x_step, y += window->y_step) {
+        int64_t c = 0;
+        for (; c + POOL_VECTORS * SV_VF <= channels; c += POOL_VECTORS * SV_VF)
+            pool_vectors(kind, p, POOL_VECTORS, SV_VF, window, x + c, y + c);
+        for (; c + SV_VF <= channels; c += SV_VF)
+            pool_vectors(kind, p, 1, SV_VF, window, x + c, y + c);
+        if (c < channels) pool_vectors(kind, p, 1, channels - c, window, x + c, y + c);
     }
 }
 
-static void pool_output(const sv_pool_param *pool, const pool_window *window, int64_t first,
-                        int64_t end, float *y)
+static void pool_outputs(const sv_pool_param *pool, const pool_window *window, int64_t channels)
 {
     switch (pool->kind) {
     case SV_POOL_MAX:
-        pool_channels(SV_POOL_MAX, 0, window, first, end, y);
+        pool_outputs_of(SV_POOL_MAX, 0, window, channels);
         break;
     case SV_POOL_AVERAGE:
-        pool_channels(SV_POOL_AVERAGE, 0, window, first, end, y);
+        pool_outputs_of(SV_POOL_AVERAGE, 0, window, channels);
         break;
     default:
         if (pool->p == 1) {
-            pool_channels(SV_POOL_LP, 1, window, first, end, y);
+            pool_outputs_of(SV_POOL_LP, 1, window, channels);
         } else {
-            pool_channels(SV_POOL_LP, 2, window, first, end, y);
+            pool_outputs_of(SV_POOL_LP, 2, window, channels);
         }
         break;
     }
@@ -138,36 +143,46 @@ static size_t pool_scratch(const sv_problem *problem)
     return (size_t)(shape.x.d[2] * channels) * sizeof(float);
 }
 
-/* `window` holds the taps of the first two axes, its x the line's first element. */
-static void pool_line_in_steps(const sv_call *call, const window_shape *shape,
-                               const pool_window *window, int64_t channels, float *to)
+/* All outputs of a line, from what `line` says of the first two axes; its x is the line's first
+ * element. Those whose windows lie in x as a whole are done together. */
+static void pool_along(const sv_pool_param *pool, const window_shape *shape,
+                       const pool_window *line, int64_t channels)
 {
-    const sv_pool_param *pool = call->param;
-    const pool_range one = {0, 1, 1};
-    float *room = call->scratch;
-    pool_window down = *window,
-                along = {.hop = {0, 0, shape->dilation[2] * channels}, .range = {one, one}};
-    down.range[2] = one;
-    for (int64_t q = 0; q < shape->x.d[2]; q++, down.x += shape->x.s[2])
-        pool_output(pool, &down, 0, channels, room + q * channels);
-    for (int64_t o = 0; o < shape->y.d[2]; o++) {
-        along.range[2] = pool_range_of(pool, shape, 2, o);
-        along.x = room + (o * shape->stride[2] - shape->pad[2]) * channels;
-        pool_output(pool, &along, 0, channels, to + o * shape->y.s[2]);
+    const int64_t stride = shape->stride[2], pad = shape->pad[2], outputs = shape->y.d[2];
+    const int64_t reach = (shape->kernel[2] - 1) * shape->dilation[2];
+    const int64_t room = shape->x.d[2] + pad - reach; /* windows that begin below it end in x */
+    int64_t first = (pad + stride - 1) / stride, end = room > 0 ? (room + stride - 1) / stride : 0;
+    if (end > outputs) end = outputs;
+    for (int64_t o = 0; o < outputs;) {
+        pool_window window = *line;
+        window.outputs = o == first && first < end ? end - first : 1;
+        window.range[2] = pool_range_of(pool, shape, 2, o);
+        window.divisor = pool_divisor(pool, window.range);
+        window.x += (o * stride - pad) * line->x_step;
+        window.x_step *= stride;
+        window.y += o * line->y_step;
+        pool_outputs(pool, &window, channels);
+        o += window.outputs;
     }
 }
 
-static void pool_line_at_once(const sv_call *call, const window_shape *shape,
-                              const pool_window *line, int64_t channels, float *to)
+/* A maximum down first, of the taps of the first two axes. */
+static void pool_line_in_steps(const sv_call *call, const window_shape *shape,
+                               const pool_window *line, int64_t channels)
 {
-    const sv_pool_param *pool = call->param;
-    pool_window window = *line;
-    for (int64_t o = 0; o < shape->y.d[2]; o++) {
-        window.range[2] = pool_range_of(pool, shape, 2, o);
-        window.x = line->x + (o * shape->stride[2] - shape->pad[2]) * shape->x.s[2];
-        window.divisor = pool_divisor(pool, window.range);
-        pool_output(pool, &window, 0, channels, to + o * shape->y.s[2]);
-    }
+    const pool_range one = {0, 1, 1};
+    float *room = call->scratch;
+    pool_window down = *line, along = *line;
+    down.range[2] = one;
+    down.outputs = shape->x.d[2];
+    down.y = room;
+    down.y_step = channels;
+    pool_outputs(call->param, &down, channels);
+    along.x = room;
+    along.x_step = channels;
+    along.hop[2] = shape->dilation[2] * channels;
+    along.range[0] = along.range[1] = one;
+    pool_along(call->param, shape, &along, channels);
 }
 
 /* A line of outputs: positions (out[0], out[1], 0..) of image n, channels [first, end). */
@@ -177,7 +192,10 @@ static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
     const sv_pool_param *pool = call->param;
     const window_operand *x = &shape->x, *y = &shape->y;
     float *to = (float *)call->ptr[1] + n * y->n_stride + out[0] * y->s[0] + out[1] * y->s[1];
-    pool_window window = {.x = (const float *)call->ptr[0] + n * x->n_stride + first};
+    pool_window window = {.x = (const float *)call->ptr[0] + n * x->n_stride + first,
+                          .x_step = x->s[2],
+                          .y = to + first,
+                          .y_step = y->s[2]};
     for (int i = 0; i < 3; i++)
         window.hop[i] = shape->dilation[i] * x->s[i];
     for (int i = 0; i < 2; i++) {
@@ -185,9 +203,9 @@ static void pool_line(const sv_call *call, const window_shape *shape, int64_t n,
         window.x += (out[i] * shape->stride[i] - shape->pad[i]) * x->s[i];
     }
     if (pool_in_steps(pool, shape)) {
-        pool_line_in_steps(call, shape, &window, end - first, to + first);
+        pool_line_in_steps(call, shape, &window, end - first);
     } else {
-        pool_line_at_once(call, shape, &window, end - first, to + first);
+        pool_along(pool, shape, &window, end - first);
     }
 }
 
