@@ -114,8 +114,8 @@ static void tile_epilogue_run(const tile_epilogue *epilogue, uint32_t first, con
 #endif
 #define TILE_EACH_HEIGHT(F) F(1) F(2) F(3) F(4) F(5) F(6) TILE_EACH_MORE(F)
 
-/* The accumulators are named variables, not an array: every compiler then keeps them in registers.
- */
+/* `mr` rows by so many `halves` of a vector of columns. The accumulators are named variables, not
+ * an array: every compiler then keeps them in registers. */
 SV_INLINE void tile_kernel(const int mr, const int halves, const tile_job *job)
 {
     const int nv = (halves + 1) / 2;

@@ -25,8 +25,8 @@
 #define PLANAR_EACH_ROW(F) F(0) F(1) F(2) F(3) F(4) F(5)
 #endif
 
-/* A tile_fn: `mr` pixels, `stride` elements of x from one to the next (0: job->group of them).
- * job->x: a pointer for each of job->taps products. */
+/* A tile_fn: `mr` pixels, `fixed` elements of x from one to the next (0: job->group of them), by so
+ * many `halves` of a vector of columns. job->x: a pointer for each of job->taps products. */
 SV_INLINE void planar_kernel(const int mr, const int halves, const int fixed, const tile_job *job)
 {
     const int nv = (halves + 1) / 2;

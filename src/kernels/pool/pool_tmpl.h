@@ -143,16 +143,23 @@ static size_t pool_scratch(const sv_problem *problem)
     return (size_t)(shape.x.d[2] * channels) * sizeof(float);
 }
 
+/* Behind the last output of a line whose window ends in x. */
+static int64_t pool_whole_end(const window_shape *shape)
+{
+    const int64_t hops = shape->kernel[2] - 1, hop = shape->dilation[2];
+    const int64_t there = shape->x.d[2] + shape->pad[2];
+    if (there < 1 || hops > (there - 1) / hop) return 0;
+    const int64_t end = (there - hops * hop + shape->stride[2] - 1) / shape->stride[2];
+    return end < shape->y.d[2] ? end : shape->y.d[2];
+}
+
 /* All outputs of a line, from what `line` says of the first two axes; its x is the line's first
  * element. Those whose windows lie in x as a whole are done together. */
 static void pool_along(const sv_pool_param *pool, const window_shape *shape,
                        const pool_window *line, int64_t channels)
 {
     const int64_t stride = shape->stride[2], pad = shape->pad[2], outputs = shape->y.d[2];
-    const int64_t reach = (shape->kernel[2] - 1) * shape->dilation[2];
-    const int64_t room = shape->x.d[2] + pad - reach; /* windows that begin below it end in x */
-    int64_t first = (pad + stride - 1) / stride, end = room > 0 ? (room + stride - 1) / stride : 0;
-    if (end > outputs) end = outputs;
+    const int64_t first = (pad + stride - 1) / stride, end = pool_whole_end(shape);
     for (int64_t o = 0; o < outputs;) {
         pool_window window = *line;
         window.outputs = o == first && first < end ? end - first : 1;
