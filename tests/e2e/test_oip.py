@@ -338,7 +338,8 @@ def test_traces():
                     answer = server.post(where, {"trace_level": ["OFF"], **change})
                     assert answer.status == 400 and reason in answer.json["error"], answer
             assert server.post("/v2/models/nope/trace/setting", on).status == 404
-        found = records(path)
+        # Numbered as requests begin; written as they end, which those of two loops do in any order.
+        found = sorted(records(path), key=lambda record: record["id"])
         assert [r["request_id"] for r in found] == ["first", "third", "third", "other"], found
         assert [r["id"] for r in found] == [1, 2, 3, 4]
         for record in found:
