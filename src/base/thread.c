@@ -194,12 +194,18 @@ static void regret_move(team_moves *moves, uint64_t now)
     moves->watched = 0;
 }
 
-static bool meets_one_before(const team_member *member)
+/* Whether one of the members [first, end) was seen on the calling thread's core. */
+static bool any_seen_here(sv_team *team, uint32_t first, uint32_t end)
 {
-    for (uint32_t i = 0; i < member->index; i++) {
-        if (is_seen_here(&member->team->member[i].seat)) return true;
+    for (uint32_t i = first; i < end; i++) {
+        if (is_seen_here(&team->member[i].seat)) return true;
     }
     return false;
+}
+
+static bool meets_one_before(const team_member *member)
+{
+    return any_seen_here(member->team, 0, member->index);
 }
 
 /* Behind a region: how good was the last move? */
@@ -326,14 +332,6 @@ uint32_t sv_team_size(const sv_team *team)
     return team->size;
 }
 
-static bool any_here(sv_team *team)
-{
-    for (uint32_t i = 1; i < team->threads; i++) {
-        if (is_seen_here(&team->member[i].seat)) return true;
-    }
-    return false;
-}
-
 /* 0, or what is left of *pending when it takes too long. */
 static uint32_t wait_for_members_awake(sv_team *team)
 {
@@ -342,7 +340,7 @@ static uint32_t wait_for_members_awake(sv_team *team)
     uint32_t left;
     while ((left = atomic_load_explicit(&team->pending, memory_order_acquire)) != 0) {
         if (spin_while(&team->pending, UINT32_MAX, left, 1000, NULL)) continue;
-        if (any_here(team)) {
+        if (any_seen_here(team, 1, team->threads)) {
             limit = team->spin_ns + team->let_run_ns;
             sched_yield();
         }

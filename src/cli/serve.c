@@ -265,7 +265,7 @@ static sv_status read_threads(serve_state *s)
 {
     const sv_args *args = s->args;
     SV_TRY(sv_args_u64(args, OPT_THREADS, 1, MAX_THREADS, sv_cpu_granted(), &s->threads));
-    const uint64_t loops = s->threads < SV_SERVER_USUAL_LOOPS ? s->threads : SV_SERVER_USUAL_LOOPS;
+    const uint32_t loops = sv_server_usual_loops((uint32_t)s->threads);
     SV_TRY(sv_args_u64(args, OPT_LOOPS, 1, MAX_LOOPS, loops, &s->loops));
     SV_TRY(sv_args_u64(args, OPT_WORKERS, 1, MAX_THREADS, s->threads, &s->workers));
     return sv_args_u64(args, OPT_RUN_THREADS, 1, s->threads, s->threads, &s->run_threads);

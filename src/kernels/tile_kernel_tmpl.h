@@ -185,10 +185,6 @@ SV_INLINE void tile_kernel(const int mr, const int halves, const tile_job *job)
             TILE_DEPTH(step)
         }
     }
-#define TILE_LOW_ONLY(i)                                                                           \
-    if (low0) c##i##_0 = vf_low_only(c##i##_0);                                                    \
-    if (low1) c##i##_1 = vf_low_only(c##i##_1);
-    TILE_EACH_ROW(TILE_LOW_ONLY)
     if (job->scaled) {
         const sv_vf alpha = vf_set1(job->alpha);
         start0 = job->bias ? tile_load(job->bias, lanes0) : vf_zero();
@@ -201,8 +197,8 @@ SV_INLINE void tile_kernel(const int mr, const int halves, const tile_job *job)
     const tile_end end = tile_end_of(job);
 #define TILE_FINISH(i)                                                                             \
     if (i < mr) {                                                                                  \
-        tile_finish(&end, i, 0, lanes0, c##i##_0);                                                 \
-        if (nv > 1) tile_finish(&end, i, SV_VF, lanes1, c##i##_1);                                 \
+        tile_finish(&end, i, 0, lanes0, tile_sums(low0, c##i##_0));                                \
+        if (nv > 1) tile_finish(&end, i, SV_VF, lanes1, tile_sums(low1, c##i##_1));                \
     }
     TILE_EACH_ROW(TILE_FINISH)
 }

@@ -237,6 +237,11 @@ SV_INLINE sv_vf tile_add(const bool low, sv_vf a, sv_vf b, sv_vf sum)
 {
     return low ? vf_low_fma(a, b, sum) : vf_fma(a, b, sum);
 }
+/* The sums as a vector to store: 0 where nothing was computed. */
+SV_INLINE sv_vf tile_sums(const bool low, sv_vf sum)
+{
+    return low ? vf_low_only(sum) : sum;
+}
 
 /* ---- ends of micro-kernels ----------------------------------------------------------------- */
 

@@ -114,9 +114,7 @@ static void unwatch_signals(sv_server *server)
 
 static sv_status set_up(sv_server *server, const sv_server_options *options)
 {
-    uint32_t loops = options->loops;
-    if (!loops)
-        loops = sv_cpu_granted() < SV_SERVER_USUAL_LOOPS ? sv_cpu_granted() : SV_SERVER_USUAL_LOOPS;
+    uint32_t loops = options->loops ? options->loops : sv_server_usual_loops(sv_cpu_granted());
     server->limits = options->limits;
     set_defaults(&server->limits);
     server->memory.limit = server->limits.memory_bytes;

@@ -33,8 +33,12 @@ typedef struct sv_net_limits {
     uint32_t compress_max; /* largest: 1 MiB, since it is the loop that compresses */
 } sv_net_limits;
 
-/* More are rarely of use: what a loop does for a request takes some microseconds. */
-#define SV_SERVER_USUAL_LOOPS 8
+/* Loops for so many cores, where nobody says how many: more than 8 are rarely of use, as what a
+ * loop does for a request takes some microseconds. */
+static inline uint32_t sv_server_usual_loops(uint32_t cores)
+{
+    return cores < 8 ? cores : 8;
+}
 
 typedef struct sv_server_options {
     /* "HOST:PORT": a name, 127.0.0.1, 0.0.0.0, [::1], [::]; port 0: any. "unix:PATH": a socket in
@@ -43,7 +47,7 @@ typedef struct sv_server_options {
     uint32_t listen_count;  /* at least 1 */
     uint32_t metrics_count; /* of these, the last: sv_peer.metrics is set for who comes in there */
     uint32_t admin_count;   /* those before them: sv_peer.admin is set */
-    uint32_t loops;         /* 0: one for each granted core, at most SV_SERVER_USUAL_LOOPS */
+    uint32_t loops;         /* 0: sv_server_usual_loops of the granted cores */
     uint32_t spin_us;       /* as sv_loop_set_spin, in microseconds; 0: never */
     /* PEM files of a certificate with its chain and of its key, both or none: connections over TCP
      * speak TLS. Read again when they change. */

@@ -221,11 +221,11 @@ static sv_status keep_request(sv_call *call, const sv_manage_request *request, m
     m->http_no_memory = request->http_no_memory;
     SV_TRY(keep_repository(request, m));
     if (request->description.data) {
-        const char *text =
-            sv_arena_copy_text(arena, request->description.data, request->description.size);
-        m->job.description = text ? strdup(text) : NULL;
-        if (!m->job.description)
-            return sv_error_memory("a model's configuration", request->description.size);
+        const sv_string text = request->description;
+        m->job.description = malloc(text.size + 1);
+        if (!m->job.description) return sv_error_memory("a model's configuration", text.size);
+        memcpy(m->job.description, text.data, text.size);
+        m->job.description[text.size] = '\0';
     }
     if (request->path.data) {
         m->job.path = sv_arena_copy_text(arena, request->path.data, request->path.size);

@@ -64,15 +64,11 @@ SV_INLINE void planar_kernel(const int mr, const int halves, const int fixed, co
     }
         PLANAR_EACH_ROW(PLANAR_STEP)
     }
-#define PLANAR_LOW_ONLY(i)                                                                         \
-    if (low0) c##i##_0 = vf_low_only(c##i##_0);                                                    \
-    if (low1) c##i##_1 = vf_low_only(c##i##_1);
-    PLANAR_EACH_ROW(PLANAR_LOW_ONLY)
     const tile_end end = tile_end_of(job);
 #define PLANAR_FINISH(i)                                                                           \
     if (i < mr) {                                                                                  \
-        tile_finish(&end, i, 0, lanes0, c##i##_0);                                                 \
-        if (nv > 1) tile_finish(&end, i, SV_VF, lanes1, c##i##_1);                                 \
+        tile_finish(&end, i, 0, lanes0, tile_sums(low0, c##i##_0));                                \
+        if (nv > 1) tile_finish(&end, i, SV_VF, lanes1, tile_sums(low1, c##i##_1));                \
     }
     PLANAR_EACH_ROW(PLANAR_FINISH)
 }
