@@ -3,7 +3,7 @@
 #include "engine/build.h"
 
 #include "base/status.h"
-#include "kernels/conv.h"
+#include "kernels/conv_pool.h"
 
 #include <string.h>
 
@@ -50,41 +50,44 @@ double sv_build_cost(const sv_build_step *step)
                               : sv_problem_default_cost(&step->problem);
 }
 
-/* The step in place of `n` others from s on; its kernel is NULL when there is none. */
-static sv_status chained(sv_build *build, uint32_t s, const sv_conv_chain *chain,
-                         sv_build_step *out)
+/* A step in place of those from s on, at node `node`: `problem` says all but its operands, which
+ * come from theirs. Its kernel is NULL when there is none. */
+static sv_status joined_step(sv_build *build, uint32_t s, uint32_t node,
+                             const sv_joined_operands *operands, const sv_problem *problem,
+                             sv_build_step *out)
 {
-    const sv_build_step *part = &build->step[s], *last = &part[chain->param.n - 1];
-    const uint32_t n = chain->n_operand;
-    *out = (sv_build_step){.node = last->node, .window = last->window};
+    const sv_build_step *part = &build->step[s];
+    const uint32_t n = operands->n;
+    *out = (sv_build_step){.node = node, .problem = *problem};
     sv_desc *desc = sv_arena_array(&build->plan->arena, n, sizeof(*desc));
-    sv_conv_chain_param *param = sv_arena_alloc(build->arena, sizeof(*param));
+    void *param = sv_arena_alloc(build->arena, problem->param_size);
     out->operand = sv_arena_array(build->arena, n, sizeof(*out->operand));
     out->value = sv_arena_array(build->arena, n, sizeof(*out->value));
     if (!desc || !param || !out->operand || !out->value)
         return sv_error_memory("plan", n * sizeof(*desc));
-    *param = chain->param;
+    memcpy(param, problem->param, problem->param_size);
     for (uint32_t i = 0; i < n; i++) {
-        const sv_build_step *from = &part[chain->from[i].problem];
-        const uint8_t operand = chain->from[i].operand;
-        out->operand[i] = from->operand[operand];
-        out->value[i] = from->value[operand];
-        desc[i] = from->problem.desc[operand];
+        const uint8_t from = operands->from[i].problem, operand = operands->from[i].operand;
+        desc[i] = (sv_desc){.dtype = SV_DTYPE_NONE};
+        out->operand[i] = (sv_storage){.base = SV_NO_INDEX};
+        out->value[i] = SV_NO_INDEX;
+        if (from == SV_JOINED_NONE) continue;
+        out->window |= part[from].window && part[from].problem.write_mask >> operand & 1;
+        out->operand[i] = part[from].operand[operand];
+        out->value[i] = part[from].value[operand];
+        desc[i] = part[from].problem.desc[operand];
     }
-    out->problem = (sv_problem){.family = SV_FAMILY_conv_chain,
-                                .n_operand = (uint8_t)n,
-                                .write_mask = 2,
-                                .b_dtype = part->problem.b_dtype,
-                                .b_format = SV_FORMAT_conv_panels,
-                                .exact = part->problem.exact,
-                                .prices = part->problem.prices,
-                                .param_size = sizeof(*param),
-                                .param = param,
-                                .desc = desc};
+    out->problem.n_operand = (uint8_t)n;
+    out->problem.param = param;
+    out->problem.desc = desc;
+    out->problem.exact = part->problem.exact;
+    out->problem.prices = part->problem.prices;
     out->kernel = sv_kernel_choose(&out->problem, build->compiled->options.level);
     if (out->kernel) out->units = out->kernel->units(&out->problem, 0);
     return SV_OK;
 }
+
+/* ---- convolutions in a chain ------------------------------------------------------------- */
 
 /* Tries `n` steps from s on; `out` has no kernel where they stay separate. */
 static sv_status try_chain(sv_build *build, uint32_t s, uint32_t n, sv_build_step *out)
@@ -99,13 +102,58 @@ static sv_status try_chain(sv_build *build, uint32_t s, uint32_t n, sv_build_ste
         problem[i] = &build->step[s + i].problem;
     }
     if (!sv_conv_chain_make(problem, n, &chain)) return SV_OK;
-    SV_TRY(chained(build, s, &chain, out));
+    const sv_problem all = {.family = SV_FAMILY_conv_chain,
+                            .write_mask = 2,
+                            .b_dtype = problem[0]->b_dtype,
+                            .b_format = SV_FORMAT_conv_panels,
+                            .param_size = sizeof chain.param,
+                            .param = &chain.param};
+    SV_TRY(joined_step(build, s, build->step[s + n - 1].node, &chain.operands, &all, out));
     /* Weights are packed for the level of the separate kernels. */
     for (uint32_t i = 0; i < n && out->kernel; i++) {
         separate += sv_build_cost(&build->step[s + i]);
         if (out->kernel->level != build->step[s + i].kernel->level) out->kernel = NULL;
     }
     if (out->kernel && sv_build_cost(out) >= separate) out->kernel = NULL;
+    return SV_OK;
+}
+
+/* ---- a convolution and the pool behind it ------------------------------------------------ */
+
+/* Whether step s + 1 pools what step s, a convolution, writes; `keeps`: others read it too. */
+static bool is_pooled(const sv_build *build, uint32_t s, bool *keeps)
+{
+    const sv_build_step *conv = &build->step[s], *pool = &build->step[s + 1];
+    if (conv->kind != SV_BUILD_ITEM || pool->kind != SV_BUILD_ITEM ||
+        conv->problem.family != SV_FAMILY_conv || pool->problem.family != SV_FAMILY_pool ||
+        conv->value[Y] != pool->value[X] || conv->operand[Y].base != pool->operand[X].base ||
+        conv->operand[Y].offset != pool->operand[X].offset ||
+        memcmp(&conv->problem.desc[Y], &pool->problem.desc[X], sizeof(sv_desc)) != 0)
+        return false;
+    *keeps = !sv_build_passes(build, s, Y, s + 1, X);
+    return true;
+}
+
+/* Tries steps s and s + 1; `out` has no kernel where they stay separate. */
+static sv_status try_pool(sv_build *build, uint32_t s, sv_build_step *out)
+{
+    const sv_build_step *conv = &build->step[s], *pool = &build->step[s + 1];
+    const sv_conv_pool_part maker = {&conv->problem, conv->kernel};
+    const sv_conv_pool_part taker = {&pool->problem, pool->kernel};
+    sv_conv_pool bands;
+    bool keeps;
+    *out = (sv_build_step){0};
+    if (build->n_step - s < 2 || !is_pooled(build, s, &keeps) ||
+        !sv_conv_pool_make(&maker, &taker, keeps, &bands))
+        return SV_OK;
+    const sv_problem all = {
+        .family = SV_FAMILY_conv_pool,
+        .write_mask = (uint16_t)(1u << SV_CONV_POOL_Y | (keeps ? 1u << SV_CONV_POOL_MAP : 0)),
+        .param_size = sizeof bands.param,
+        .param = &bands.param};
+    SV_TRY(joined_step(build, s, conv->node, &bands.operands, &all, out));
+    if (out->kernel && sv_build_cost(out) >= sv_build_cost(conv) + sv_build_cost(pool))
+        out->kernel = NULL;
     return SV_OK;
 }
 
@@ -119,6 +167,10 @@ sv_status sv_build_join(sv_build *build)
         for (; n > 1; n--) {
             SV_TRY(try_chain(build, s, n, &joined));
             if (joined.kernel) break;
+        }
+        if (n == 1) {
+            SV_TRY(try_pool(build, s, &joined));
+            if (joined.kernel) n = 2;
         }
         build->step[kept++] = n > 1 ? joined : build->step[s];
         s += n;

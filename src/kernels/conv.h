@@ -29,6 +29,16 @@ bool sv_conv_is_1x1(const sv_problem *problem);
 /* Only biases and unary operations: nothing of the result's shape has to be read. */
 bool sv_conv_epilogue_is_plain(const sv_epilogue *epilogue);
 
+/* Where the operands of a problem come from that is made of several. */
+typedef struct sv_joined_operands {
+    uint8_t n;
+    struct {
+        uint8_t problem, operand; /* problem SV_JOINED_NONE: absent */
+    } from[SV_OPERAND_MAX];
+} sv_joined_operands;
+
+#define SV_JOINED_NONE UINT8_MAX
+
 /* conv_chain: a depthwise convolution with the pointwise one before it, the one behind it, or both,
  * as one problem whose results between them are never stored as a whole. Operands {x, y, then
  * weights (conv_panels, conv_depthwise) and the operands of all epilogues}; the numbers in a stage
@@ -49,13 +59,9 @@ typedef struct sv_conv_chain_param {
     sv_conv_stage stage[SV_CONV_STAGES];
 } sv_conv_chain_param;
 
-/* A chain made of separate problems: where its operands come from. */
 typedef struct sv_conv_chain {
     sv_conv_chain_param param;
-    uint8_t n_operand;
-    struct {
-        uint8_t problem, operand;
-    } from[SV_OPERAND_MAX];
+    sv_joined_operands operands;
 } sv_conv_chain;
 
 /* Whether `n` problems, each of which reads the one before as its x, can be a chain. */

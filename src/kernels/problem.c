@@ -3,6 +3,7 @@
  * Nothing here depends on the kernels there are. */
 #include "kernels/attention.h"
 #include "kernels/conv.h"
+#include "kernels/conv_pool.h"
 #include "kernels/excite.h"
 #include "kernels/gemm.h"
 #include "kernels/kernel.h"
@@ -66,6 +67,17 @@ static double conv_flops(const sv_problem *problem)
     for (int32_t i = 1; i < w->rank; i++)
         sum *= (double)w->dim[i];
     return 2.0 * sum * (double)sv_desc_count(&problem->desc[2]);
+}
+
+/* The convolution's; a pool's comparisons are few beside them. */
+static double conv_pool_flops(const sv_problem *problem)
+{
+    const sv_conv_pool_param *param = problem->param;
+    const sv_desc *w = &problem->desc[SV_CONV_POOL_W];
+    double flops = 2.0 * (double)sv_desc_count(&param->map);
+    for (int32_t i = 1; i < w->rank; i++)
+        flops *= (double)w->dim[i];
+    return flops;
 }
 
 /* The transpose multiplies every element of x by one filter of each output channel of its group. */
@@ -146,6 +158,8 @@ double sv_problem_flops(const sv_problem *problem)
         return conv_flops(problem);
     case SV_FAMILY_conv_chain:
         return conv_chain_flops(problem);
+    case SV_FAMILY_conv_pool:
+        return conv_pool_flops(problem);
     case SV_FAMILY_conv_transpose:
         return conv_transpose_flops(problem);
     case SV_FAMILY_rnn:

@@ -279,10 +279,10 @@ static sv_status joined(sv_tune_problem *p, const sv_tune_way *way, sv_tune_way 
     if (!sv_conv_chain_make(part, way->n, &chain))
         return sv_error_internal("convolutions to measure are no chain");
     SV_TRY(stage_init(&s, p->memory, SV_FAMILY_conv_chain, &chain.param, sizeof chain.param));
-    for (uint32_t i = 0; i < chain.n_operand; i++) {
-        const sv_tune_run *from = &way->run[chain.from[i].problem];
-        SV_TRY(add(&s, &from->problem.desc[chain.from[i].operand], 0,
-                   from->ptr[chain.from[i].operand]));
+    for (uint32_t i = 0; i < chain.operands.n; i++) {
+        const sv_tune_run *from = &way->run[chain.operands.from[i].problem];
+        SV_TRY(add(&s, &from->problem.desc[chain.operands.from[i].operand], 0,
+                   from->ptr[chain.operands.from[i].operand]));
     }
     s.problem.write_mask = 1u << 1;
     s.problem.b_format = SV_FORMAT_conv_panels;

@@ -38,10 +38,11 @@ bool sv_conv_epilogue_is_plain(const sv_epilogue *epilogue)
 /* The chain's number for an operand of a problem; false when there are too many. */
 static bool take(sv_conv_chain *chain, uint32_t problem, uint32_t operand, uint8_t *out)
 {
-    if (chain->n_operand == SV_OPERAND_MAX) return false;
-    *out = chain->n_operand++;
-    chain->from[*out].problem = (uint8_t)problem;
-    chain->from[*out].operand = (uint8_t)operand;
+    sv_joined_operands *operands = &chain->operands;
+    if (operands->n == SV_OPERAND_MAX) return false;
+    *out = operands->n++;
+    operands->from[*out].problem = (uint8_t)problem;
+    operands->from[*out].operand = (uint8_t)operand;
     return true;
 }
 

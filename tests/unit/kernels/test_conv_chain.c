@@ -130,10 +130,11 @@ static void run_chain(chain_rig *c, const char *level, uint32_t range)
     assert_true(sv_conv_chain_make(problem, c->n, &chain));
     rig all;
     rig_init(&all, SV_FAMILY_conv_chain, &chain.param, sizeof chain.param, 1);
-    all.problem.n_operand = chain.n_operand;
+    all.problem.n_operand = chain.operands.n;
     all.problem.write_mask = 2;
-    for (uint32_t i = 0; i < chain.n_operand; i++) {
-        const uint32_t from = chain.from[i].problem, operand = chain.from[i].operand;
+    for (uint32_t i = 0; i < chain.operands.n; i++) {
+        const uint32_t from = chain.operands.from[i].problem,
+                       operand = chain.operands.from[i].operand;
         all.desc[i] = c->stage[from].desc[operand];
         all.ptr[i] = operand == 1 ? packed[from] : c->stage[from].ptr[operand];
     }
