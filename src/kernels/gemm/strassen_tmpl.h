@@ -1,27 +1,33 @@
-/* Strassen's product at one CPU level; the algorithm is in strassen.h. A unit is a block of rows of
- * the upper half and those of the lower half that belong to them: it makes the sums of the left
- * side once, then goes through the columns by groups of panels. In a group, each of the left side's
- * matrices meets all panels before the next, so that it stays in the second-level cache; what the
- * result is made of waits in buffers beside it, or in the result itself.
+/* Strassen's product at one CPU level; the algorithm is in strassen.h. The left side and
+ * the result fall into blocks of rows, neighbours that a thread has had in the steps before, and
+ * each block into an upper and a lower half.
  *
- * Where that gives too few units for several threads, a phase of its own makes the sums of all
- * rows, and a unit is a part of a block's columns. */
+ * A unit is a part of the columns of a block: with the first of a block, a thread makes the sums of
+ * the left side, then goes through the columns by groups of panels. In a group, each of the left
+ * side's matrices meets all panels before the next, so that it stays in the second-level cache;
+ * what the result is made of waits in buffers beside it, or in the result itself.
+ *
+ * Threads that share a block make its sums each for itself: reading what another has made takes
+ * longer. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/gemm/strassen.h"
 #include "kernels/strided.h"
 #include "kernels/tile_tmpl.h"
 
-/* Rows of a block, at most; several blocks are a multiple of STRASSEN_EVEN. */
-#define STRASSEN_ROWS 96
+/* Rows of a block's half, at most, and of one of several, whose number is a multiple of
+ * STRASSEN_EVEN where they are more. */
+#define STRASSEN_ROWS 128
+#define STRASSEN_BLOCK 96
 #define STRASSEN_EVEN 4
 /* Panels of a group. */
 #define STRASSEN_GROUP 16
-/* Parts of a block's columns, at most, and panels of each, at least, where blocks are few; rows of
- * sums that are made together there. */
+/* Parts of a block's columns, at most, and panels of each, at least, where blocks are few. */
 #define STRASSEN_PARTS 8
 #define STRASSEN_PART 3
-#define STRASSEN_SUM_ROWS 8
 #define STRASSEN_PITCH (STRASSEN_GROUP * TILE_NR + TILE_LINE)
+/* Floats of what waits: not a multiple of a page, so that rows of two do not share sets of a cache.
+ */
+#define STRASSEN_WAITING (STRASSEN_ROWS * STRASSEN_PITCH + 17 * TILE_LINE)
 
 /* What is summed up on the left, and what waits. */
 enum { STRASSEN_S1, STRASSEN_S2, STRASSEN_S3, STRASSEN_S4, STRASSEN_SUMS };
@@ -29,10 +35,9 @@ enum { STRASSEN_U, STRASSEN_V, STRASSEN_P5, STRASSEN_RESULT, STRASSEN_BUFFERS };
 
 typedef struct strassen_plan {
     gemm_shape shape;
-    int64_t half_m, half_k, half_n; /* rows of the upper half: the lower one may have one less */
+    int64_t half_m, half_k, half_n; /* upper rows of all blocks: there may be one lower less */
     int64_t blocks;                 /* of a batch */
     int64_t parts;                  /* of a block's columns */
-    bool early;                     /* sums are made in a phase before */
     int64_t pitch;                  /* floats from one row of sums to the next */
     bool gathered;                  /* rows of a are copied, so that elements are neighbours */
     bool scattered;                 /* the result's elements are not: it is made elsewhere first */
@@ -44,18 +49,29 @@ static int64_t strassen_pitch(int64_t n)
     return (n + TILE_LINE - 1) / TILE_LINE * TILE_LINE + TILE_LINE;
 }
 
+/* Cuts few blocks in parts for several threads, an even number of them; or, where there are too few
+ * columns, one block in two. */
+static void strassen_share(strassen_plan *plan)
+{
+    const int64_t parts = plan->half_n / TILE_NR / STRASSEN_PART;
+    if (parts > 1) {
+        plan->parts = parts < STRASSEN_PARTS ? parts + parts % 2 : STRASSEN_PARTS;
+    } else if (plan->shape.batches * plan->blocks == 1 && plan->half_m > TILE_MR) {
+        plan->blocks = 2;
+    }
+}
+
 static void strassen_plan_init(const sv_desc *desc, const sv_epilogue *epilogue, strassen_plan *out)
 {
     gemm_shape_init(desc, epilogue, true, &out->shape);
     out->half_m = (out->shape.m + 1) / 2;
     out->half_k = out->shape.k / 2;
     out->half_n = out->shape.n / 2;
-    out->blocks = (out->half_m + STRASSEN_ROWS - 1) / STRASSEN_ROWS;
+    out->blocks = out->half_m > STRASSEN_ROWS ? sv_divide_up(out->half_m, STRASSEN_BLOCK) : 1;
     /* Few threads get as many each. */
     if (out->blocks > STRASSEN_EVEN) out->blocks += -out->blocks & (STRASSEN_EVEN - 1);
-    out->early = out->shape.batches * out->blocks < STRASSEN_EVEN;
-    const int64_t parts = out->half_n / TILE_NR / STRASSEN_PART;
-    out->parts = !out->early || parts < 1 ? 1 : parts < STRASSEN_PARTS ? parts : STRASSEN_PARTS;
+    out->parts = 1;
+    if (out->shape.batches * out->blocks < STRASSEN_EVEN) strassen_share(out);
     out->pitch = strassen_pitch(out->half_k);
     out->gathered = out->shape.a_k != 1;
     out->scattered = out->shape.y_n != 1;
@@ -66,7 +82,7 @@ typedef struct strassen_scratch {
     const float *pointer[2][STRASSEN_ROWS * GEMM_ROWED]; /* of the upper rows, of the lower ones */
     const float *sum[STRASSEN_SUMS][STRASSEN_ROWS];
     float *buffer[STRASSEN_BUFFERS][STRASSEN_ROWS];
-    float waiting[STRASSEN_BUFFERS][STRASSEN_ROWS * STRASSEN_PITCH] __attribute__((aligned(64)));
+    float waiting[STRASSEN_BUFFERS][STRASSEN_WAITING] __attribute__((aligned(64)));
     /* A row of zeros and one to write to, sums, gathered rows of both halves. */
     float room[];
 } strassen_scratch;
@@ -77,16 +93,16 @@ static int64_t strassen_spare(const strassen_plan *plan)
     return strassen_pitch(plan->shape.k > plan->shape.n ? plan->shape.k : plan->shape.n);
 }
 
-/* Floats of a block's sums, where it makes them itself. */
-static int64_t strassen_own_sums(const strassen_plan *plan)
+/* Floats of a block's sums: one after the other, for rows far apart would share sets of caches. */
+static int64_t strassen_sum_floats(const strassen_plan *plan)
 {
-    return plan->early ? 0 : STRASSEN_SUMS * STRASSEN_ROWS * plan->pitch;
+    return STRASSEN_SUMS * sv_divide_up(plan->half_m, plan->blocks) * plan->pitch;
 }
 
 static float *strassen_gathered(const strassen_plan *plan, strassen_scratch *scratch, int low,
                                 int64_t row)
 {
-    return scratch->room + 2 * strassen_spare(plan) + strassen_own_sums(plan) +
+    return scratch->room + 2 * strassen_spare(plan) + strassen_sum_floats(plan) +
            (low * STRASSEN_ROWS + row) * strassen_pitch(plan->shape.k);
 }
 
@@ -94,7 +110,7 @@ static size_t strassen_scratch_bytes(const sv_problem *problem)
 {
     strassen_plan plan;
     strassen_plan_init(problem->desc, &problem->epilogue, &plan);
-    int64_t floats = 2 * strassen_spare(&plan) + strassen_own_sums(&plan);
+    int64_t floats = 2 * strassen_spare(&plan) + strassen_sum_floats(&plan);
     if (plan.gathered) floats += 2 * STRASSEN_ROWS * strassen_pitch(plan.shape.k);
     return sizeof(strassen_scratch) + (size_t)floats * sizeof(float);
 }
@@ -105,7 +121,8 @@ typedef struct strassen_run {
     const tile_epilogue *epilogue; /* of the result */
     tile_epilogue plain;           /* of what waits */
     strassen_scratch *scratch;
-    int64_t rows, tiles;
+    int64_t block;         /* of all batches: whose rows are listed and summed up; -1: none */
+    int64_t rows, tiles;   /* of the block */
     int64_t panels, first; /* of the group; its first panel */
 } strassen_run;
 
@@ -125,8 +142,8 @@ static void strassen_gather(const strassen_run *run, int low)
     }
 }
 
-/* Lists rows [row, row + rows) of each operand, operand by operand. Behind the last row of the
- * matrix stands a spare one. */
+/* Lists the rows of a half of the block that begins with row 2 * row, of each operand. Behind the
+ * last row of the matrix stands a spare one. */
 static void strassen_list(const strassen_run *run, const int64_t offset[GEMM_ROWED], int64_t row,
                           int low)
 {
@@ -142,9 +159,9 @@ static void strassen_list(const strassen_run *run, const int64_t offset[GEMM_ROW
     for (int32_t r = 0; r < shape->n_rowed; r++) {
         const float *spare = r == GEMM_Y ? zeros + strassen_spare(run->plan) : zeros;
         for (int64_t i = 0; i < run->rows; i++) {
-            const bool there = row + i < shape->m;
+            const int64_t at = 2 * row + low * run->rows + i;
             pointer[r * run->rows + i] =
-                there ? base[r] + offset[r] + (row + i) * shape->row[r] : spare;
+                at < shape->m ? base[r] + offset[r] + at * shape->row[r] : spare;
         }
     }
     if (run->plan->gathered) strassen_gather(run, low);
@@ -163,37 +180,18 @@ static void strassen_sum_row(const float *upper, const float *lower, int64_t n,
     }
 }
 
-/* Where the sums of row `row` of batch `batch` are, or will be: of the block's row `i`. */
-static float *strassen_sum_at(const strassen_run *run, int sum, int64_t batch, int64_t row,
-                              int64_t i)
+/* The sums of the listed rows. */
+static void strassen_sums(const strassen_run *run)
 {
     const strassen_plan *plan = run->plan;
-    if (!plan->early)
-        return run->scratch->room + 2 * strassen_spare(plan) +
-               (sum * STRASSEN_ROWS + i) * plan->pitch;
-    const int64_t rows = plan->shape.batches * plan->half_m;
-    return (float *)run->call->shared + (sum * rows + batch * plan->half_m + row + i) * plan->pitch;
-}
-
-/* The sums of the listed rows, which begin with row `row` of the batch's halves. */
-static void strassen_sums(const strassen_run *run, int64_t batch, int64_t row)
-{
-    const strassen_scratch *scratch = run->scratch;
+    strassen_scratch *scratch = run->scratch;
+    float *sums = scratch->room + 2 * strassen_spare(plan);
     for (int64_t i = 0; i < run->rows; i++) {
         float *to[STRASSEN_SUMS];
         for (int s = 0; s < STRASSEN_SUMS; s++)
-            to[s] = strassen_sum_at(run, s, batch, row, i);
-        strassen_sum_row(scratch->pointer[0][i], scratch->pointer[1][i], run->plan->half_k, to);
+            scratch->sum[s][i] = to[s] = sums + (s * run->rows + i) * plan->pitch;
+        strassen_sum_row(scratch->pointer[0][i], scratch->pointer[1][i], plan->half_k, to);
     }
-}
-
-/* Lists rows of both halves. */
-static void strassen_list_both(const strassen_run *run, int64_t batch, int64_t row)
-{
-    int64_t offset[GEMM_ROWED], b;
-    gemm_batch_offsets(&run->plan->shape, batch, offset, &b);
-    strassen_list(run, offset, row, 0);
-    strassen_list(run, offset, run->plan->half_m + row, 1);
 }
 
 /* ---- products ------------------------------------------------------------------------------ */
@@ -325,41 +323,35 @@ static void strassen_columns(const strassen_run *run)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static int64_t strassen_sum_blocks(const strassen_plan *plan)
-{
-    return sv_divide_up(plan->half_m, STRASSEN_SUM_ROWS);
-}
-
-/* The first phase: the sums of some rows. */
-static void strassen_early(strassen_run *run, int64_t unit)
-{
-    const strassen_plan *plan = run->plan;
-    const int64_t blocks = strassen_sum_blocks(plan), batch = unit / blocks;
-    const int64_t row = unit % blocks * STRASSEN_SUM_ROWS, left = plan->half_m - row;
-    run->rows = left < STRASSEN_SUM_ROWS ? left : STRASSEN_SUM_ROWS;
-    strassen_list_both(run, batch, row);
-    strassen_sums(run, batch, row);
-}
-
-/* A part of the columns of a block of rows: neighbouring units have the same columns. */
-static void strassen_unit(strassen_run *run, int64_t unit)
+/* Has the rows of a block, counted over all batches, listed and summed up. */
+static void strassen_block(strassen_run *run, int64_t index)
 {
     const strassen_plan *plan = run->plan;
     strassen_scratch *scratch = run->scratch;
-    const int64_t blocks = plan->shape.batches * plan->blocks, panels = plan->half_n / TILE_NR;
-    const int64_t part = unit / blocks, end = tile_part(panels, plan->parts, part + 1);
-    const int64_t batch = unit % blocks / plan->blocks, block = unit % plan->blocks;
+    const int64_t batch = index / plan->blocks, block = index % plan->blocks;
     const int64_t row = tile_part(plan->half_m, plan->blocks, block);
+    int64_t offset[GEMM_ROWED], b;
+    if (run->block == index) return;
+    run->block = index;
     run->rows = tile_part(plan->half_m, plan->blocks, block + 1) - row;
     run->tiles = (run->rows + TILE_MR - 1) / TILE_MR;
-    strassen_list_both(run, batch, row);
-    if (!plan->early) strassen_sums(run, batch, row);
+    gemm_batch_offsets(&plan->shape, batch, offset, &b);
+    strassen_list(run, offset, row, 0);
+    strassen_list(run, offset, row, 1);
+    strassen_sums(run);
     for (int64_t i = 0; i < run->rows; i++) {
-        for (int s = 0; s < STRASSEN_SUMS; s++)
-            scratch->sum[s][i] = strassen_sum_at(run, s, batch, row, i);
-        for (int b = 0; b < STRASSEN_BUFFERS; b++)
-            scratch->buffer[b][i] = scratch->waiting[b] + i * STRASSEN_PITCH;
+        for (int w = 0; w < STRASSEN_BUFFERS; w++)
+            scratch->buffer[w][i] = scratch->waiting[w] + i * STRASSEN_PITCH;
     }
+}
+
+/* A part of a block's columns. */
+static void strassen_unit(strassen_run *run, int64_t unit)
+{
+    const strassen_plan *plan = run->plan;
+    const int64_t panels = plan->half_n / TILE_NR, part = unit % plan->parts;
+    const int64_t end = tile_part(panels, plan->parts, part + 1);
+    strassen_block(run, unit / plan->parts);
     run->first = tile_part(panels, plan->parts, part);
     for (; run->first < end; run->first += run->panels) {
         const int64_t left = end - run->first;
@@ -378,34 +370,19 @@ static void strassen_run_units(const sv_call *call, uint32_t begin, uint32_t end
     strassen_plan_init(call->desc, call->epilogue, &plan);
     tile_epilogue_init(call, call->desc[2].rank - 1, param->alpha, &epilogue);
     strassen_run run = {
-        .call = call, .plan = &plan, .epilogue = &epilogue, .scratch = call->scratch};
+        .call = call, .plan = &plan, .epilogue = &epilogue, .scratch = call->scratch, .block = -1};
     tile_epilogue_init(&bare, 0, 1.0f, &run.plain);
     memset(run.scratch->room, 0, 2 * (size_t)strassen_spare(&plan) * sizeof(float));
-    for (uint32_t unit = begin; unit < end; unit++) {
-        if (call->phase == 0) {
-            strassen_early(&run, unit);
-        } else {
-            strassen_unit(&run, unit);
-        }
-    }
+    for (uint32_t unit = begin; unit < end; unit++)
+        strassen_unit(&run, unit);
 }
 
 static uint32_t strassen_units(const sv_problem *problem, uint32_t phase)
 {
     strassen_plan plan;
+    (void)phase;
     strassen_plan_init(problem->desc, &problem->epilogue, &plan);
-    if (phase == 0)
-        return plan.early ? (uint32_t)(plan.shape.batches * strassen_sum_blocks(&plan)) : 0;
     return (uint32_t)(plan.shape.batches * plan.blocks * plan.parts);
-}
-
-/* Sums that are made early: few rows, by what being early means. */
-static size_t strassen_shared(const sv_problem *problem)
-{
-    strassen_plan plan;
-    strassen_plan_init(problem->desc, &problem->epilogue, &plan);
-    const int64_t rows = plan.early ? plan.shape.batches * plan.half_m : 0;
-    return (size_t)(STRASSEN_SUMS * rows * plan.pitch) * sizeof(float);
 }
 
 /* A result that is scattered leaves its epilogue to others. */
@@ -430,7 +407,5 @@ const sv_kernel SV_LEVEL_NAME(sv_kernel_gemm_strassen) = {
     .cost = strassen_cost,
     .units = strassen_units,
     .scratch = strassen_scratch_bytes,
-    .shared = strassen_shared,
-    .phases = 2,
     .run = strassen_run_units,
 };
