@@ -420,6 +420,8 @@ static int64_t alignment(const sv_problem *conv)
         [WINOGRAD_2_5] = SV_FORMAT_conv_winograd_2_5,
     };
     const sv_conv_param *param = conv->param;
+    /* In volumes, rows are slices. */
+    if (param->spatial == 3) return 1;
     for (int i = 0; i < WINOGRAD_FORMS; i++) {
         if (conv->b_format == formats[i]) return winograd_m((winograd_form)i) * param->dilation[0];
     }

@@ -10,6 +10,9 @@
  * With a dilation d along an axis, outputs d apart make a plain convolution of inputs d apart:
  * there are d of them along the axis, one for each remainder, whose tiles follow one another.
  *
+ * In volumes the tiles are of slices, across the first axis, and the sums go over the kernel's
+ * slices too.
+ *
  * How the loops go is in winograd_tmpl.h. */
 #ifndef SV_KERNELS_CONV_WINOGRAD_H
 #define SV_KERNELS_CONV_WINOGRAD_H
@@ -23,6 +26,9 @@ typedef enum winograd_form {
     WINOGRAD_FORMS,
     WINOGRAD_NONE = WINOGRAD_FORMS, /* the direct way */
 } winograd_form;
+
+/* Slices of a kernel, at most. */
+#define WINOGRAD_SLICES 5
 
 static inline int64_t winograd_m(winograd_form form)
 {
@@ -55,7 +61,8 @@ static inline int64_t winograd_tiles(int64_t count, int64_t dilation, int64_t m)
 }
 
 /* Whether the problem can be done in this form: two dimensions, an r x r kernel, stride 1, one
- * group. Sizes of x and y may be symbols. */
+ * group; or three, a kernel of up to WINOGRAD_SLICES times r x r, without dilation along the first.
+ * Sizes of x and y may be symbols. */
 bool sv_winograd_takes(const sv_problem *problem, winograd_form form);
 /* What the products and transforms take; sizes of x and y that are symbols count as 32. */
 double sv_winograd_ns(const sv_problem *problem, winograd_form form, sv_cpu_level level);

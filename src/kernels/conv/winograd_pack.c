@@ -1,5 +1,6 @@
 /* Winograd's choice, and its packed weights: for each of the alpha * alpha points, the panels of
- * the matrix [channels][output channels] (kernels/panel.h) of transformed filters. */
+ * the matrix [slices of the kernel][channels][output channels] (kernels/panel.h) of transformed
+ * filters. */
 #include "kernels/conv/winograd.h"
 
 #include "kernels/conv/conv_part.h"
@@ -15,10 +16,13 @@ bool sv_winograd_takes(const sv_problem *problem, winograd_form form)
     const sv_conv_param *param = problem->param;
     const sv_desc *w = &problem->desc[1];
     const int64_t r = winograd_r(form);
-    if (param->spatial != 2 || param->groups != 1 || w->rank != 4) return false;
+    const int32_t spatial = param->spatial;
+    if (spatial < 2 || param->groups != 1 || w->rank != spatial + 2) return false;
     if (problem->desc[0].dtype != SV_F32 || w->dtype != SV_F32) return false;
-    for (int i = 0; i < 2; i++) {
-        if (param->kernel[i] != r || param->stride[i] != 1) return false;
+    if (spatial == 3 && (param->kernel[0] > WINOGRAD_SLICES || param->dilation[0] != 1))
+        return false;
+    for (int32_t i = 0; i < spatial; i++) {
+        if (param->stride[i] != 1 || (i + 2 >= spatial && param->kernel[i] != r)) return false;
     }
     return w->dim[0] > 0 && w->dim[1] > 0;
 }
@@ -36,21 +40,28 @@ static double vectors_of(double count, double lanes)
 
 /* What decides the cost. */
 typedef struct conv_work {
-    double c, o, high, wide, images;
-    double lanes;              /* of a vector */
-    double product, transform; /* prices */
+    double c, o, slices, deep, high, wide, images; /* slices of the kernel; of y, in all: deep */
+    double lanes;                                  /* of a vector */
+    double product, transform;                     /* prices */
     const sv_problem *problem;
     sv_cpu_level level;
 } conv_work;
 
 static conv_work work_of(const sv_problem *problem, sv_cpu_level level)
 {
-    const int64_t *y = problem->desc[2].dim, *w = problem->desc[1].dim;
+    const sv_conv_param *param = problem->param;
+    const bool volume = param->spatial == 3;
+    const int64_t *w = problem->desc[1].dim, *image = problem->desc[2].dim;
+    const int64_t *y = image + param->spatial - 2;
     return (conv_work){.c = (double)w[1],
                        .o = (double)w[0],
+                       .slices = volume ? (double)param->kernel[0] : 1,
+                       .deep = !volume        ? 1
+                               : image[2] > 0 ? (double)image[2]
+                                              : ASSUMED_SIZE,
                        .high = y[2] >= 0 ? (double)y[2] : ASSUMED_SIZE,
                        .wide = y[3] >= 0 ? (double)y[3] : ASSUMED_SIZE,
-                       .images = y[0] > 0 ? (double)y[0] : 1,
+                       .images = image[0] > 0 ? (double)image[0] : 1,
                        .lanes = (double)sv_panel_width(level) / 2,
                        .product = sv_price(problem, level, SV_PRICE_product),
                        .transform = sv_price(problem, level, SV_PRICE_transform),
@@ -61,7 +72,7 @@ static conv_work work_of(const sv_problem *problem, sv_cpu_level level)
 /* `rows` products with `points` matrices of filters, which come from afar. */
 static double products_ns(const conv_work *work, double rows, double points)
 {
-    double filters = points * work->c * work->o;
+    double filters = points * work->slices * work->c * work->o;
     return 2 * rows * filters * work->product +
            sv_price_weights(work->problem, work->level, filters, rows);
 }
@@ -74,9 +85,9 @@ static double direct_ns(const conv_work *work, double r)
     conv_regions regions;
     window_of_conv(work->problem->desc, work->problem->param, &shape);
     const int64_t *x = shape.x.d, *y = shape.y.d;
-    if (shape.y.n > 0 && x[1] > 0 && x[2] > 0 && y[1] > 0 && y[2] > 0)
+    if (shape.y.n > 0 && x[0] > 0 && x[1] > 0 && x[2] > 0 && y[0] > 0 && y[1] > 0 && y[2] > 0)
         share = conv_regions_init(&shape, &regions);
-    return products_ns(work, work->images * work->high * work->wide, r * r) * share;
+    return products_ns(work, work->images * work->deep * work->high * work->wide, r * r) * share;
 }
 
 static double form_ns(const conv_work *work, winograd_form form)
@@ -84,12 +95,14 @@ static double form_ns(const conv_work *work, winograd_form form)
     const sv_conv_param *param = work->problem->param;
     const double alpha = (double)winograd_alpha(form);
     const int64_t m = winograd_m(form);
-    const double high = (double)winograd_tiles((int64_t)work->high, param->dilation[0], m);
-    const double wide = (double)winograd_tiles((int64_t)work->wide, param->dilation[1], m);
-    const double tiles = work->images * high * wide;
-    const double vectors = vectors_of(work->c, work->lanes) + vectors_of(work->o, work->lanes);
-    return products_ns(work, tiles, alpha * alpha) +
-           tiles * alpha * alpha * vectors * work->transform;
+    const int64_t *dilation = param->dilation + param->spatial - 2;
+    const double high = (double)winograd_tiles((int64_t)work->high, dilation[0], m);
+    const double wide = (double)winograd_tiles((int64_t)work->wide, dilation[1], m);
+    const double columns = work->images * high * wide, reach = work->deep + work->slices - 1;
+    const double vectors =
+        reach * vectors_of(work->c, work->lanes) + work->deep * vectors_of(work->o, work->lanes);
+    return products_ns(work, columns * work->deep, alpha * alpha) +
+           columns * alpha * alpha * vectors * work->transform;
 }
 
 double sv_winograd_ns(const sv_problem *problem, winograd_form form, sv_cpu_level level)
@@ -145,15 +158,19 @@ typedef struct filter_block {
     double tap[5 * 5][MAX_WIDTH], half[6 * 5][MAX_WIDTH];
 } filter_block;
 
-/* Filters from `first` on of those that begin at filter `begin` of all. */
-static void load_taps(const sv_pack_source *source, int64_t c, int64_t first, int64_t n,
+/* Filters from `first` on of those that begin at filter `begin` of all: row `k_row` of their
+ * matrix. */
+static void load_taps(const sv_pack_source *source, int64_t k_row, int64_t first, int64_t n,
                       int64_t begin, int r, filter_block *block)
 {
     const sv_view *view = &source->view;
+    const int32_t rank = view->rank;
+    int64_t at[5] = {first, k_row % view->dim[1], k_row / view->dim[1]};
     for (int i = 0; i < r * r; i++) {
-        const int64_t at[4] = {first, c, i / r, i % r};
         const float *from = view->data;
-        for (int d = 0; d < 4; d++)
+        at[rank - 2] = i / r;
+        at[rank - 1] = i % r;
+        for (int32_t d = 0; d < rank; d++)
             from += at[d] * view->stride[d];
         for (int64_t j = 0; j < MAX_WIDTH; j++) {
             float value = j < n ? from[j * view->stride[0]] : 0;
@@ -222,21 +239,27 @@ static void winograd_part(const sv_problem *problem, sv_cpu_level level, uint32_
     *first *= w->stride[0];
 }
 
+/* Rows of a point's matrix. */
+static int64_t depth_of(const sv_desc *w)
+{
+    return w->rank == 5 ? w->dim[2] * w->dim[1] : w->dim[1];
+}
+
 static void pack_part(winograd_form form, sv_cpu_level level, const sv_desc *w,
                       const sv_pack_source *source, uint32_t index, float *to)
 {
-    const int64_t o = w->dim[0], c = w->dim[1];
-    const int64_t width = sv_panel_width(level), step = c * sv_panel_stored(o, width);
+    const int64_t o = w->dim[0], k = depth_of(w);
+    const int64_t width = sv_panel_width(level), step = k * sv_panel_stored(o, width);
     double row[6][5];
     filter_block block;
     int64_t begin, size = winograd_part_filters(w, level, index, &begin);
     filter_rows(form, row);
-    to += begin * c;
+    to += begin * k;
     for (int64_t first = 0; first < size; first += width) {
         const int64_t stored = sv_panel_columns(o, begin + first, width);
         const int64_t n = size - first < stored ? size - first : stored;
-        for (int64_t k = 0; k < c; k++, to += stored) {
-            load_taps(source, k, first, n, begin, (int)winograd_r(form), &block);
+        for (int64_t i = 0; i < k; i++, to += stored) {
+            load_taps(source, i, first, n, begin, (int)winograd_r(form), &block);
             transform_filters(form, row, &block, stored, to, step);
         }
     }
@@ -246,7 +269,7 @@ static size_t packed_size(const sv_problem *problem, sv_cpu_level level, winogra
 {
     const sv_desc *w = &problem->desc[1];
     size_t points = (size_t)(winograd_alpha(form) * winograd_alpha(form));
-    size_t floats = sv_panel_floats(w->dim[1], w->dim[0], sv_panel_width(level)), bytes;
+    size_t floats = sv_panel_floats(depth_of(w), w->dim[0], sv_panel_width(level)), bytes;
     if (__builtin_mul_overflow(floats, points * sizeof(float), &bytes)) return 0;
     return bytes;
 }

@@ -3,7 +3,11 @@
  * A unit takes a block of tiles and a group of output channels: it transforms the inputs into
  * [alpha * alpha][tiles][channels] scratch, multiplies with the packed weights by the tiles of
  * tile_tmpl.h, and transforms the sums, through the epilogue, into y. Where there are few tiles,
- * the inputs are transformed once for all groups, in a phase before: rows named "shared". */
+ * the inputs are transformed once for all groups, in a phase before: rows named "shared".
+ *
+ * In volumes, a column is the tiles at one place of all slices, one after the other. What they read
+ * is transformed slice by slice, and a tile's sums go over the slices of its window, as over taps.
+ * An image is a volume of one slice. */
 #include "kernels/conv/conv_shape.h"
 #include "kernels/conv/winograd.h"
 #include "kernels/tile_tmpl.h"
@@ -31,11 +35,13 @@ typedef struct winograd_plan {
     bool shared;
     int64_t m, alpha, points;      /* points: alpha * alpha */
     winograd_axis high, wide;      /* tiles of an image down and across */
+    int64_t deep, reach;           /* slices of y, and those that a column reads */
+    int64_t slices;                /* that a tile reads */
     int64_t tiles;                 /* of all images */
     int64_t panels;                /* of output channels */
     int64_t blocks, block, groups; /* of tiles; most tiles of one; of panels */
     int64_t v_row, m_row;          /* floats between rows of transformed inputs, of sums */
-    int64_t v_rows;                /* rows of a point's inputs */
+    int64_t v_rows;                /* rows of a point's inputs: one of them is of one slice */
     int32_t n_side;
 } winograd_plan;
 
@@ -62,6 +68,13 @@ static int64_t winograd_first(const winograd_axis *axis, int64_t m, int64_t t)
     return axis->longer + t / axis->second + t % axis->second * m * axis->step;
 }
 
+/* Of all slices that columns read, one column's after the other's: the first that tile `t` reads.
+ */
+static int64_t winograd_row(const winograd_plan *plan, int64_t t)
+{
+    return t / plan->deep * plan->reach + t % plan->deep;
+}
+
 static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
                                const sv_epilogue *epilogue, winograd_form form, bool shared,
                                winograd_plan *out)
@@ -73,7 +86,10 @@ static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
     out->points = out->alpha * out->alpha;
     winograd_axis_init(y->d[1], out->shape.dilation[1], out->m, &out->high);
     winograd_axis_init(y->d[2], out->shape.dilation[2], out->m, &out->wide);
-    out->tiles = out->high.tiles * out->wide.tiles * y->n;
+    out->deep = y->d[0] > 0 ? y->d[0] : 1;
+    out->slices = out->shape.kernel[0];
+    out->reach = out->deep + out->slices - 1;
+    out->tiles = y->d[0] * out->high.tiles * out->wide.tiles * y->n;
     out->panels = (y->c + TILE_NR - 1) / TILE_NR;
     out->blocks = (out->tiles + WINOGRAD_TILES - 1) / WINOGRAD_TILES;
     out->block = out->blocks ? (out->tiles + out->blocks - 1) / out->blocks : 0;
@@ -85,7 +101,9 @@ static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
     }
     out->v_row = (x->c + 15) / 16 * 16 + 16;
     out->m_row = winograd_least(out->panels, WINOGRAD_CHUNK) * TILE_NR + 16;
-    out->v_rows = shared ? out->tiles : out->block;
+    out->v_rows = winograd_row(out, shared ? out->tiles - 1 : out->block - 1) + out->slices;
+    /* A block that begins within a column meets one more. */
+    if (!shared) out->v_rows += out->slices - 1;
     for (uint32_t i = 0; i < epilogue->n; i++)
         out->n_side += epilogue->item[i].kind == SV_EPI_ADD || epilogue->item[i].kind == SV_EPI_MUL;
 }
@@ -261,24 +279,28 @@ static void winograd_out_2_5(const tile_job *job)
 static tile_fn *const winograd_outs[WINOGRAD_FORMS] = {winograd_out_4_3, winograd_out_2_3,
                                                        winograd_out_2_5};
 
-/* A tile: its image, its number down and across, its first output row and column. */
+/* A tile: its image and slice, its number down and across, its first output row and column. */
 typedef struct winograd_place {
-    int64_t n, down, across, y, x;
+    int64_t n, slice, down, across, y, x;
 } winograd_place;
 
-/* Tile `t` of all images. */
-static winograd_place winograd_place_of(const winograd_plan *plan, int64_t t)
+/* Number `t` of all images, with columns of `deep`: tiles, or slices that they read. */
+static winograd_place winograd_place_of(const winograd_plan *plan, int64_t deep, int64_t t)
 {
-    const int64_t wide = plan->wide.tiles, image = plan->high.tiles * wide, rest = t % image;
-    winograd_place at = {.n = t / image, .down = rest / wide, .across = rest % wide};
+    const int64_t wide = plan->wide.tiles, image = plan->high.tiles * wide;
+    const int64_t column = t / deep, rest = column % image;
+    winograd_place at = {
+        .n = column / image, .slice = t % deep, .down = rest / wide, .across = rest % wide};
     at.y = winograd_first(&plan->high, plan->m, at.down);
     at.x = winograd_first(&plan->wide, plan->m, at.across);
     return at;
 }
 
-/* The place of the tile that follows. */
-static void winograd_advance(const winograd_plan *plan, winograd_place *at)
+/* The place that follows. */
+static void winograd_advance(const winograd_plan *plan, int64_t deep, winograd_place *at)
 {
+    if (++at->slice < deep) return;
+    at->slice = 0;
     if (++at->across == plan->wide.tiles) {
         at->across = 0;
         if (++at->down == plan->high.tiles) {
@@ -290,19 +312,20 @@ static void winograd_advance(const winograd_plan *plan, winograd_place *at)
     at->x = winograd_first(&plan->wide, plan->m, at->across);
 }
 
-/* Transforms the inputs of a tile into row `row` of v. */
+/* Transforms what tiles at a place read of a slice into row `row` of v. */
 static void winograd_input(const winograd_run *run, const winograd_place *at, int64_t row)
 {
     const winograd_plan *plan = run->plan;
     const window_operand *x = &plan->shape.x;
     const int64_t alpha = plan->alpha, top = at->y - plan->shape.pad[1];
-    const int64_t left = at->x - plan->shape.pad[2];
+    const int64_t left = at->x - plan->shape.pad[2], slice = at->slice - plan->shape.pad[0];
     const float *line = (const float *)run->call->ptr[0] + at->n * x->n_stride;
     const float *list[WINOGRAD_IN], **from = list;
     const int64_t down = plan->high.step, across = plan->wide.step;
-    line += top * x->s[1] + left * x->s[2];
+    line += slice * x->s[0] + top * x->s[1] + left * x->s[2];
+    const int64_t height = conv_inside(slice, x->d[0]) ? x->d[1] : 0;
     for (int64_t i = 0; i < alpha; i++, line += down * x->s[1]) {
-        const int64_t width = conv_inside(top + i * down, x->d[1]) ? x->d[2] : 0;
+        const int64_t width = conv_inside(top + i * down, height) ? x->d[2] : 0;
         for (int64_t j = 0; j < alpha; j++) {
             const bool there = conv_inside(left + j * across, width);
             *from++ = there ? line + j * across * x->s[2] : run->zero;
@@ -317,6 +340,14 @@ static void winograd_input(const winograd_run *run, const winograd_place *at, in
     }
 }
 
+/* Transforms slices [begin, end) of all that columns read; v's first row is slice `row`. */
+static void winograd_inputs(const winograd_run *run, int64_t begin, int64_t end, int64_t row)
+{
+    winograd_place at = winograd_place_of(run->plan, run->plan->reach, begin);
+    for (int64_t i = begin; i < end; i++, winograd_advance(run->plan, run->plan->reach, &at))
+        winograd_input(run, &at, i - row);
+}
+
 /* Where the high x wide outputs of a tile lie in an operand of y's shape; returns what follows the
  * last pointer. */
 static const float **winograd_list(const winograd_plan *plan, const window_operand *operand,
@@ -325,7 +356,8 @@ static const float **winograd_list(const winograd_plan *plan, const window_opera
 {
     const int64_t down = plan->high.step * operand->s[1];
     const int64_t across = plan->wide.step * operand->s[2];
-    base += at->n * operand->n_stride + at->y * operand->s[1] + at->x * operand->s[2];
+    base += at->n * operand->n_stride + at->slice * operand->s[0];
+    base += at->y * operand->s[1] + at->x * operand->s[2];
     for (int64_t i = 0; i < high; i++, base += down) {
         for (int64_t j = 0; j < wide; j++)
             *to++ = base + j * across;
@@ -373,43 +405,62 @@ static void winograd_output(const winograd_run *run, const winograd_place *at, i
 /* Where panel `p` of point `e` lies. */
 static const float *winograd_weights(const winograd_run *run, int64_t e, int64_t p)
 {
-    const int64_t c = run->plan->shape.x.c, o = run->plan->shape.y.c;
-    return (const float *)run->call->ptr[1] + (e * sv_panel_stored(o, TILE_NR) + p * TILE_NR) * c;
+    const int64_t k = run->plan->shape.x.c * run->plan->slices, o = run->plan->shape.y.c;
+    return (const float *)run->call->ptr[1] + (e * sv_panel_stored(o, TILE_NR) + p * TILE_NR) * k;
 }
 
-/* All tiles of a block times one panel. The panel that comes next is read ahead meanwhile: with few
- * rows a panel is used too briefly to hide how far off it is. */
+/* Tiles that are multiplied at once: of so many, the h-th heap is [first, first + n). */
+static int64_t winograd_heap(int64_t tiles, int64_t h, int64_t *n)
+{
+    const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR, first = tile_part(tiles, heaps, h);
+    *n = tile_part(tiles, heaps, h + 1) - first;
+    return first;
+}
+
+/* All tiles of a block times one panel; x: heap by heap, [slices][n]. The panel that comes next is
+ * read ahead meanwhile: with few rows a panel is used too briefly to hide how far off it is. */
 static void winograd_panel(const winograd_run *run, const float *const *x, float *const *y,
                            int64_t tiles, tile_panel *panel, const float *next)
 {
     const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR;
     for (int64_t h = 0; h < heaps; h++) {
-        const int64_t from = tile_part(tiles, heaps, h);
-        const int64_t n = tile_part(tiles, heaps, h + 1) - from;
-        const tile_rows rows = {.n = (int32_t)n, .x = x + from, .y = y + from};
+        int64_t n, from = winograd_heap(tiles, h, &n);
+        const tile_rows rows = {.n = (int32_t)n, .x = x + from * panel->taps, .y = y + from};
         tile_read_ahead(panel, next, h, heaps);
         tile_run(&run->plain, &rows, panel);
     }
 }
 
-/* The products of `tiles` rows of v, from `row` on, with panels [first, last), into the sums. */
-static void winograd_multiply(const winograd_run *run, int64_t row, int64_t tiles, int64_t first,
-                              int64_t last)
+/* Lists what tiles [begin, end) read of v, whose first row is slice `row` of all columns'. */
+static void winograd_list_inputs(const winograd_run *run, int64_t begin, int64_t end, int64_t row,
+                                 const float **x)
 {
     const winograd_plan *plan = run->plan;
-    const float *x[WINOGRAD_TILES];
-    float *y[WINOGRAD_TILES];
-    for (int64_t i = 0; i < tiles; i++) {
-        x[i] = run->v + (row + i) * plan->v_row;
-        y[i] = run->sums + i * plan->m_row;
+    const int64_t heaps = (end - begin + TILE_MR - 1) / TILE_MR;
+    for (int64_t h = 0; h < heaps; h++) {
+        int64_t n, first = begin + winograd_heap(end - begin, h, &n);
+        for (int64_t s = 0; s < plan->slices; s++) {
+            for (int64_t i = 0; i < n; i++)
+                *x++ = run->v + (winograd_row(plan, first + i) - row + s) * plan->v_row;
+        }
     }
+}
+
+/* The products of `tiles` tiles, which read x, with panels [first, last), into the sums. */
+static void winograd_multiply(const winograd_run *run, const float *const *x, int64_t tiles,
+                              int64_t first, int64_t last)
+{
+    const winograd_plan *plan = run->plan;
+    float *y[WINOGRAD_TILES];
+    for (int64_t i = 0; i < tiles; i++)
+        y[i] = run->sums + i * plan->m_row;
     for (int64_t e = 0; e < plan->points; e++) {
         for (int64_t p = first; p < last; p++) {
             const int64_t width = sv_panel_columns(plan->shape.y.c, p * TILE_NR, TILE_NR);
             const bool more = p + 1 < last, done = !more && e + 1 == plan->points;
             tile_panel panel = {.at = winograd_weights(run, e, p),
                                 .step = width,
-                                .taps = 1,
+                                .taps = plan->slices,
                                 .depth = plan->shape.x.c,
                                 .x_offset = e * plan->v_rows * plan->v_row,
                                 .column = e * plan->block * plan->m_row + (p - first) * TILE_NR,
@@ -429,17 +480,18 @@ static void winograd_unit(const winograd_run *run, uint32_t unit)
     const int64_t block = unit % plan->blocks, group = unit / plan->blocks;
     const int64_t begin = tile_part(plan->tiles, plan->blocks, block);
     const int64_t end = tile_part(plan->tiles, plan->blocks, block + 1);
-    const winograd_place start = winograd_place_of(plan, begin);
-    winograd_place at = start;
-    for (int64_t t = begin; t < end && !plan->shared; t++, winograd_advance(plan, &at))
-        winograd_input(run, &at, t - begin);
+    const int64_t row = plan->shared ? 0 : winograd_row(plan, begin);
+    const float *x[WINOGRAD_TILES * WINOGRAD_SLICES];
+    if (!plan->shared) winograd_inputs(run, row, winograd_row(plan, end - 1) + plan->slices, row);
+    winograd_list_inputs(run, begin, end, row, x);
+    const winograd_place start = winograd_place_of(plan, plan->deep, begin);
     const int64_t last = tile_part(plan->panels, plan->groups, group + 1);
     for (int64_t p = tile_part(plan->panels, plan->groups, group); p < last; p += WINOGRAD_CHUNK) {
         const int64_t until = winograd_least(last, p + WINOGRAD_CHUNK);
         const int64_t columns = winograd_least(until * TILE_NR, plan->shape.y.c) - p * TILE_NR;
-        winograd_multiply(run, plan->shared ? begin : 0, end - begin, p, until);
-        at = start;
-        for (int64_t t = begin; t < end; t++, winograd_advance(plan, &at))
+        winograd_multiply(run, x, end - begin, p, until);
+        winograd_place at = start;
+        for (int64_t t = begin; t < end; t++, winograd_advance(plan, plan->deep, &at))
             winograd_output(run, &at, t - begin, p * TILE_NR, columns);
     }
 }
@@ -470,14 +522,12 @@ static void winograd_run_units(const sv_call *call, winograd_form form, bool sha
     winograd_run run;
     winograd_plan_init(call->desc, call->param, call->epilogue, form, shared, &plan);
     winograd_run_init(call, &plan, &run);
-    for (uint32_t unit = begin; unit < end; unit++) {
-        if (shared && call->phase == 0) {
-            const winograd_place at = winograd_place_of(&plan, unit);
-            winograd_input(&run, &at, unit);
-        } else {
-            winograd_unit(&run, unit);
-        }
+    if (shared && call->phase == 0) {
+        winograd_inputs(&run, begin, end, 0);
+        return;
     }
+    for (uint32_t unit = begin; unit < end; unit++)
+        winograd_unit(&run, unit);
 }
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -511,7 +561,7 @@ static uint32_t winograd_units(const sv_problem *problem, uint32_t phase, winogr
     if (sv_desc_count(&problem->desc[2]) == 0) return 0;
     winograd_plan plan;
     winograd_plan_of(problem, form, shared, &plan);
-    if (shared && phase == 0) return (uint32_t)plan.tiles;
+    if (shared && phase == 0) return (uint32_t)plan.v_rows;
     return (uint32_t)(plan.blocks * plan.groups);
 }
 

@@ -87,7 +87,7 @@ static double largest(const rig *r)
     do {
         double value = fabs(rig_get(r, 2, index));
         if (isfinite(value) && value > most) most = value;
-    } while (sv_index_next(4, r->desc[2].dim, index));
+    } while (sv_index_next(r->desc[2].rank, r->desc[2].dim, index));
     return most;
 }
 
@@ -107,7 +107,7 @@ static double difference(const rig *r, const void *want_bytes, bool spread, cons
         }
         if (!isfinite(got) && !spread) fail_msg("%s: %g, expected %g", name, got, expect);
         if (isfinite(got) && fabs(got - expect) > worst) worst = fabs(got - expect);
-    } while (sv_index_next(4, r->desc[2].dim, index));
+    } while (sv_index_next(r->desc[2].rank, r->desc[2].dim, index));
     return scale > 0 ? worst / scale : worst;
 }
 
@@ -177,6 +177,55 @@ static void dilated(void **state)
         rig r;
         build(&r, &forms[i % 3], &cases[i / 3], dilation[i / 3], &param, RIG_CHANNELS_LAST, i);
         add_epilogue(&r, i % 2 ? 3 : 24);
+        assert_true(check(&r, &forms[i % 3], false) >= 1);
+        rig_release(&r);
+    }
+}
+
+/* A volume: slices of x, of the kernel, and paddings before and behind. */
+typedef struct volume_case {
+    shape_case slice;
+    int64_t deep, kernel, pad, pad_end;
+} volume_case;
+
+static void build_volume(rig *r, const form_facts *form, const volume_case *v,
+                         const int64_t dilation[2], sv_conv_param *param, uint64_t seed)
+{
+    const shape_case *s = &v->slice;
+    const int64_t kernel[] = {v->kernel, form->r, form->r};
+    *param = (sv_conv_param){
+        .spatial = 3, .groups = 1, .pad = {v->pad, s->pad_top, s->pad_left}, .dilation = {1}};
+    for (int i = 0; i < 3; i++) {
+        param->kernel[i] = kernel[i];
+        param->stride[i] = 1;
+        if (i) param->dilation[i] = dilation[i - 1];
+    }
+    const int64_t x[] = {s->n, s->c, v->deep, s->high, s->wide};
+    const int64_t w[] = {s->o, s->c, v->kernel, form->r, form->r};
+    const int64_t y[] = {s->n, s->o, v->deep + v->pad + v->pad_end - v->kernel + 1,
+                         s->high + s->pad_top + s->pad_bottom - (form->r - 1) * dilation[0],
+                         s->wide + s->pad_left + s->pad_right - (form->r - 1) * dilation[1]};
+    rig_init(r, SV_FAMILY_conv, param, sizeof *param, seed);
+    rig_add(r, SV_F32, 5, x, RIG_CHANNELS_LAST);
+    rig_add(r, SV_F32, 5, w, RIG_DENSE);
+    rig_add(r, SV_F32, 5, y, RIG_CHANNELS_LAST);
+    rig_epilogue(r, SV_EPI_BIAS, rig_add(r, SV_F32, 1, &y[1], RIG_DENSE), 0, 0, 0);
+    rig_epilogue(r, SV_EPI_ADD, rig_add(r, SV_F32, 5, y, RIG_CHANNELS_LAST), 0, 0, 0);
+}
+
+/* Columns shorter than a block and longer, windows that leave x by whole slices, one slice only. */
+static void volumes(void **state)
+{
+    (void)state;
+    static const volume_case cases[] = {
+        {{1, 16, 32, 12, 13, 1, 1, 1, 1}, 16, 3, 1, 1}, {{2, 5, 19, 9, 6, 2, 0, 1, 2}, 3, 3, 1, 1},
+        {{1, 33, 8, 7, 22, 1, 1, 1, 1}, 30, 5, 4, 0},   {{1, 20, 40, 8, 8, 1, 1, 1, 1}, 1, 3, 1, 1},
+        {{1, 17, 36, 26, 25, 1, 1, 1, 1}, 7, 1, 0, 0},  {{1, 4, 16, 6, 9, 1, 2, 1, 2}, 5, 2, 3, 3}};
+    static const int64_t dilation[2] = {1, 2};
+    for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
+        sv_conv_param param;
+        rig r;
+        build_volume(&r, &forms[i % 3], &cases[i / 3], i % 2 ? plain : dilation, &param, i);
         assert_true(check(&r, &forms[i % 3], false) >= 1);
         rig_release(&r);
     }
@@ -272,8 +321,9 @@ static void choice(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sizes),          cmocka_unit_test(dilated),   cmocka_unit_test(epilogues),
-        cmocka_unit_test(special_values), cmocka_unit_test(deep_sums), cmocka_unit_test(choice),
+        cmocka_unit_test(sizes),     cmocka_unit_test(dilated),        cmocka_unit_test(volumes),
+        cmocka_unit_test(epilogues), cmocka_unit_test(special_values), cmocka_unit_test(deep_sums),
+        cmocka_unit_test(choice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
