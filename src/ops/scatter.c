@@ -149,11 +149,11 @@ static void combine_run(sv_dtype dtype, sv_combine combine, char *to, const char
 
 /* The input copied to the result, then the loop over {indices, updates, result}. */
 static sv_status scatter_items(sv_emit *e, const sv_kernel *kernel, const sv_scatter_param *param,
-                               sv_slot index, sv_slot update)
+                               sv_ref index, sv_slot update)
 {
     sv_slot y = sv_emit_out(e, 0);
     SV_TRY(sv_emit_copy(e, y, 0, NULL));
-    sv_ref ref[3] = {sv_ref_dense(index), sv_ref_dense(update), sv_ref_dense(y)};
+    sv_ref ref[3] = {index, sv_ref_dense(update), sv_ref_dense(y)};
     return sv_emit_custom(e, kernel, param, sizeof(*param), 3, ref, 4);
 }
 
@@ -182,15 +182,26 @@ static sv_status elements_infer(sv_infer *x)
     return SV_OK;
 }
 
-/* A line of the indices, their innermost dimension: element i of the updates goes to i * step +
- * index * along. */
+/* A line of the indices, their innermost dimension, `hop` from one to the next: element i of the
+ * updates goes to i * step + index * along. */
 typedef struct sv_elements_line {
-    int64_t dim, step, along, n;
+    int64_t dim, step, along, n, hop;
     uint8_t combine;
     sv_dtype dtype, index;
 } sv_elements_line;
 
 typedef enum sv_elements_kind { ELEMENTS_MOVE, ELEMENTS_SUM_F32, ELEMENTS_OTHER } sv_elements_kind;
+
+/* The place along the axis that index `i` names; false: none. */
+static inline bool elements_place(const sv_call *call, uint32_t unit, const sv_elements_line *l,
+                                  const char *index, int64_t i, int64_t *at)
+{
+    const int64_t found = sv_index_at(l->index, index, i * l->hop);
+    *at = found < 0 ? found + l->dim : found;
+    if (*at >= 0 && *at < l->dim) return true;
+    sv_call_fault(call, unit, "index", found, -l->dim, l->dim);
+    return false;
+}
 
 /* `size` and `kind`: constants where that is worth a loop. */
 static inline __attribute__((always_inline)) void
@@ -198,12 +209,8 @@ elements_line(const sv_call *call, uint32_t unit, const sv_elements_line *l, con
               const char *from, char *to, size_t size, sv_elements_kind kind)
 {
     for (int64_t i = 0; i < l->n; i++, from += size) {
-        int64_t found = sv_index_at(l->index, index, i);
-        int64_t at = found < 0 ? found + l->dim : found;
-        if (at < 0 || at >= l->dim) {
-            sv_call_fault(call, unit, "index", found, -l->dim, l->dim);
-            continue;
-        }
+        int64_t at;
+        if (!elements_place(call, unit, l, index, i, &at)) continue;
         char *y = to + (size_t)(i * l->step + at * l->along) * size;
         if (kind == ELEMENTS_MOVE) {
             sv_element_move(y, from, size);
@@ -216,12 +223,17 @@ elements_line(const sv_call *call, uint32_t unit, const sv_elements_line *l, con
 }
 
 /* Loops of their own where f32 are added up, and where elements of four or eight bytes take the
- * place of others. */
+ * place of others. An index that is the same for the whole line, as where it is broadcast, moves
+ * neighbours to neighbours. */
 static void elements_line_any(const sv_call *call, uint32_t unit, const sv_elements_line *l,
                               const char *index, const char *from, char *to)
 {
     const size_t size = sv_dtype_get(l->dtype)->size;
-    if (l->dtype == SV_F32 && l->combine == COMBINE_ADD) {
+    int64_t at;
+    if (l->hop == 0 && l->step == 1) {
+        if (elements_place(call, unit, l, index, 0, &at))
+            combine_run(l->dtype, l->combine, to + (size_t)(at * l->along) * size, from, l->n);
+    } else if (l->dtype == SV_F32 && l->combine == COMBINE_ADD) {
         elements_line(call, unit, l, index, from, to, sizeof(float), ELEMENTS_SUM_F32);
     } else if (l->combine != COMBINE_NONE) {
         elements_line(call, unit, l, index, from, to, size, ELEMENTS_OTHER);
@@ -234,7 +246,8 @@ static void elements_line_any(const sv_call *call, uint32_t unit, const sv_eleme
     }
 }
 
-/* Operands: indices, updates, y. One unit: duplicate indices are combined in order. */
+/* Operands: indices of any strides, updates, y. One unit: duplicate indices are combined in order.
+ */
 static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
 {
     const sv_scatter_param *p = call->param;
@@ -245,18 +258,24 @@ static void elements_run(const sv_call *call, uint32_t begin, uint32_t end)
     stride[last] = 1;
     for (int32_t i = last; i > 0; i--)
         stride[i - 1] = stride[i] * y->dim[i];
-    const sv_elements_line line = {y->dim[p->axis], p->axis == last ? 0 : 1,
-                                   stride[p->axis], index->dim[last],
-                                   p->combine,      y->dtype,
+    const sv_elements_line line = {y->dim[p->axis],
+                                   p->axis == last ? 0 : 1,
+                                   stride[p->axis],
+                                   index->dim[last],
+                                   index->stride[last],
+                                   p->combine,
+                                   y->dtype,
                                    index->dtype};
     const int64_t lines = line.n ? sv_desc_count(index) / line.n : 0;
     (void)end;
     for (int64_t r = 0; r < lines; r++, sv_index_next(last, index->dim, at)) {
-        int64_t offset = 0;
-        for (int32_t d = 0; d < last; d++)
+        int64_t offset = 0, indices = 0;
+        for (int32_t d = 0; d < last; d++) {
             offset += d == p->axis ? 0 : at[d] * stride[d];
+            indices += at[d] * index->stride[d];
+        }
         elements_line_any(call, begin, &line,
-                          (const char *)call->ptr[0] + (size_t)(r * line.n) * index_size,
+                          (const char *)call->ptr[0] + indices * (int64_t)index_size,
                           (const char *)call->ptr[1] + (size_t)(r * line.n) * size,
                           (char *)call->ptr[2] + (size_t)offset * size);
     }
@@ -272,7 +291,7 @@ static sv_status elements_emit(sv_emit *e)
     sv_scatter_param param = {0};
     param.axis = (int32_t)(axis < 0 ? axis + sv_emit_type(e, 0)->shape.rank : axis);
     SV_TRY(combine_of(e->node, &param.combine));
-    return scatter_items(e, &elements_kernel, &param, 1, 2);
+    return scatter_items(e, &elements_kernel, &param, sv_ref_any(1), 2);
 }
 
 const sv_op_desc sv_op_desc_Scatter = {.op = SV_OP_Scatter,
@@ -357,7 +376,7 @@ static sv_status nd_emit(sv_emit *e)
     if (e->symbolic) return SV_OK;
     sv_scatter_param param = {0};
     SV_TRY(combine_of(e->node, &param.combine));
-    return scatter_items(e, &nd_kernel, &param, 1, 2);
+    return scatter_items(e, &nd_kernel, &param, sv_ref_dense(1), 2);
 }
 
 const sv_op_desc sv_op_desc_ScatterND = {.op = SV_OP_ScatterND,
@@ -449,7 +468,7 @@ static sv_status cache_emit(sv_emit *e)
     sv_scatter_param param = {0};
     param.axis = (int32_t)(axis < 0 ? axis + sv_emit_type(e, 0)->shape.rank : axis);
     param.combine = strcmp(sv_node_text(e->node, "mode", "linear"), "circular") == 0;
-    return scatter_items(e, &cache_kernel, &param, sv_emit_in(e, 2), 1);
+    return scatter_items(e, &cache_kernel, &param, sv_ref_dense(sv_emit_in(e, 2)), 1);
 }
 
 const sv_op_desc sv_op_desc_TensorScatter = {.op = SV_OP_TensorScatter,
