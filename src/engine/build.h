@@ -129,6 +129,9 @@ void sv_build_liveness(sv_build *build);
  * later one, and nobody else reads it. After liveness. */
 bool sv_build_passes(const sv_build *build, uint32_t from, uint32_t written, uint32_t to,
                      uint32_t read);
+/* Whether two operands of one base are the same elements, and lie alike. */
+bool sv_build_same_elements(const sv_storage *a, const sv_desc *da, const sv_storage *b,
+                            const sv_desc *db);
 /* Nanoseconds of a step on one thread, by its kernel's account. */
 double sv_build_cost(const sv_build_step *step);
 /* The base that this one's memory lies in. */

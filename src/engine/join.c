@@ -46,8 +46,7 @@ static bool feeds(const sv_build *build, uint32_t s)
 
 double sv_build_cost(const sv_build_step *step)
 {
-    return step->kernel->cost ? step->kernel->cost(&step->problem)
-                              : sv_problem_default_cost(&step->problem);
+    return sv_kernel_cost(step->kernel, &step->problem);
 }
 
 /* A step in place of those from s on, at node `node`: `problem` says all but its operands, which
@@ -127,8 +126,8 @@ static bool is_pooled(const sv_build *build, uint32_t s, bool *keeps)
     if (conv->kind != SV_BUILD_ITEM || pool->kind != SV_BUILD_ITEM ||
         conv->problem.family != SV_FAMILY_conv || pool->problem.family != SV_FAMILY_pool ||
         conv->value[Y] != pool->value[X] || conv->operand[Y].base != pool->operand[X].base ||
-        conv->operand[Y].offset != pool->operand[X].offset ||
-        memcmp(&conv->problem.desc[Y], &pool->problem.desc[X], sizeof(sv_desc)) != 0)
+        !sv_build_same_elements(&conv->operand[Y], &conv->problem.desc[Y], &pool->operand[X],
+                                &pool->problem.desc[X]))
         return false;
     *keeps = !sv_build_passes(build, s, Y, s + 1, X);
     return true;

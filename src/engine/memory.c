@@ -45,8 +45,8 @@ void sv_build_liveness(sv_build *build)
     }
 }
 
-static bool same_elements(const sv_storage *a, const sv_desc *da, const sv_storage *b,
-                          const sv_desc *db)
+bool sv_build_same_elements(const sv_storage *a, const sv_desc *da, const sv_storage *b,
+                            const sv_desc *db)
 {
     if (a->offset != b->offset || da->rank != db->rank) return false;
     if (sv_dtype_get(da->dtype)->size != sv_dtype_get(db->dtype)->size) return false;
@@ -76,8 +76,8 @@ static bool may_share(const sv_build *build, uint32_t s, uint32_t i, uint32_t o)
         if (step->operand[j].base == SV_NO_INDEX) continue;
         uint32_t other = sv_build_root(build, step->operand[j].base);
         if (other != from && j != o) continue;
-        if (!same_elements(&step->operand[j], &step->problem.desc[j], &step->operand[i],
-                           &step->problem.desc[i]))
+        if (!sv_build_same_elements(&step->operand[j], &step->problem.desc[j], &step->operand[i],
+                                    &step->problem.desc[i]))
             return false;
     }
     return true;

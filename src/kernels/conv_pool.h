@@ -16,10 +16,9 @@ enum { SV_CONV_POOL_X, SV_CONV_POOL_W, SV_CONV_POOL_Y, SV_CONV_POOL_MAP, SV_CONV
 typedef struct sv_conv_pool_param {
     sv_conv_param conv;
     sv_epilogue epilogue; /* of the convolution, with the numbers of its own operands */
-    uint8_t n_operand;    /* of the convolution, as are the next three */
+    uint8_t n_operand;    /* of the convolution, as are the next two */
     sv_dtype w_dtype;
     uint16_t w_format;
-    bool exact;
     sv_pool_param pool;
     sv_desc map;                       /* where it is not kept, only pixels of a row lie so */
     int64_t rows;                      /* of y in a band; the last may have fewer */

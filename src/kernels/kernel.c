@@ -78,7 +78,7 @@ static int best_level(const sv_problem *problem, int level)
     return best;
 }
 
-static double kernel_cost(const sv_kernel *kernel, const sv_problem *problem)
+double sv_kernel_cost(const sv_kernel *kernel, const sv_problem *problem)
 {
     return kernel->cost ? kernel->cost(problem) : sv_problem_default_cost(problem);
 }
@@ -98,7 +98,7 @@ const sv_kernel *sv_kernel_choose(const sv_problem *problem, sv_cpu_level level)
             continue;
         }
         if (kernel->supports && !kernel->supports(problem)) continue;
-        double cost = kernel_cost(kernel, problem);
+        double cost = sv_kernel_cost(kernel, problem);
         if (!best || cost < best_cost || (cost == best_cost && at_level > (int)best->level)) {
             best = kernel;
             best_cost = cost;

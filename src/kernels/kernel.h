@@ -157,6 +157,8 @@ double sv_problem_flops(const sv_problem *problem);
 double sv_problem_bytes(const sv_problem *problem);
 /* A cost in ns for kernels without one: from the bytes of all operands. */
 double sv_problem_default_cost(const sv_problem *problem);
+/* Nanoseconds of the problem on one thread, by the kernel's account. */
+double sv_kernel_cost(const sv_kernel *kernel, const sv_problem *problem);
 
 /* ---- weight formats ------------------------------------------------------------------------ */
 

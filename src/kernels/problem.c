@@ -59,35 +59,14 @@ int32_t sv_desc_collapse(const sv_desc *const *desc, int32_t n, int64_t dim[SV_M
     return rank;
 }
 
-/* Elements of y times the length of the sum behind each of them. */
-static double conv_flops(const sv_problem *problem)
+/* The elements of `of` times a filter of w for each: of a convolution's result, or of what a
+ * transposed one reads. */
+static double filter_flops(const sv_desc *w, const sv_desc *of)
 {
-    const sv_desc *w = &problem->desc[1];
     double sum = 1;
     for (int32_t i = 1; i < w->rank; i++)
         sum *= (double)w->dim[i];
-    return 2.0 * sum * (double)sv_desc_count(&problem->desc[2]);
-}
-
-/* The convolution's; a pool's comparisons are few beside them. */
-static double conv_pool_flops(const sv_problem *problem)
-{
-    const sv_conv_pool_param *param = problem->param;
-    const sv_desc *w = &problem->desc[SV_CONV_POOL_W];
-    double flops = 2.0 * (double)sv_desc_count(&param->map);
-    for (int32_t i = 1; i < w->rank; i++)
-        flops *= (double)w->dim[i];
-    return flops;
-}
-
-/* The transpose multiplies every element of x by one filter of each output channel of its group. */
-static double conv_transpose_flops(const sv_problem *problem)
-{
-    const sv_desc *w = &problem->desc[1];
-    double sum = 1;
-    for (int32_t i = 1; i < w->rank; i++)
-        sum *= (double)w->dim[i];
-    return 2.0 * sum * (double)sv_desc_count(&problem->desc[0]);
+    return 2.0 * sum * (double)sv_desc_count(of);
 }
 
 /* The stage before the depthwise one makes x's positions, all others y's. */
@@ -155,13 +134,15 @@ double sv_problem_flops(const sv_problem *problem)
         return 2.0 * (double)a->dim[a->rank - 1] * (double)sv_desc_count(&problem->desc[2]);
     }
     case SV_FAMILY_conv:
-        return conv_flops(problem);
+        return filter_flops(&problem->desc[1], &problem->desc[2]);
     case SV_FAMILY_conv_chain:
         return conv_chain_flops(problem);
     case SV_FAMILY_conv_pool:
-        return conv_pool_flops(problem);
+        /* A pool's comparisons are few beside them. */
+        return filter_flops(&problem->desc[SV_CONV_POOL_W],
+                            &((const sv_conv_pool_param *)problem->param)->map);
     case SV_FAMILY_conv_transpose:
-        return conv_transpose_flops(problem);
+        return filter_flops(&problem->desc[1], &problem->desc[0]);
     case SV_FAMILY_rnn:
         return rnn_flops(problem);
     case SV_FAMILY_pool:

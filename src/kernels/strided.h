@@ -111,5 +111,9 @@ static inline int64_t sv_divide_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
 }
+static inline int64_t sv_least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
 
 #endif

@@ -386,7 +386,7 @@ double sv_tune_way_cost(const sv_tune_way *way, const sv_prices *prices)
         const sv_tune_run *run = &way->run[i];
         sv_problem problem = run->problem;
         problem.prices = prices;
-        cost += run->kernel->cost ? run->kernel->cost(&problem) : sv_problem_default_cost(&problem);
+        cost += sv_kernel_cost(run->kernel, &problem);
     }
     return cost;
 }

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "kernels/conv/winograd.h"
 #include "kernels/prices.h"
+#include "kernels/strided.h"
 
 #include <string.h>
 
@@ -19,11 +20,6 @@
 
 enum { X = 0, W = 1, CONV_Y = 2, CONV_EPILOGUE = 3, POOL_Y = 1, POOL_INDICES = 2, POOL_OPERANDS };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t most(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -31,7 +27,7 @@ static int64_t most(int64_t a, int64_t b)
 
 static int64_t align_up(int64_t row, int64_t align)
 {
-    return (row + align - 1) / align * align;
+    return sv_divide_up(row, align) * align;
 }
 
 /* ---- bands --------------------------------------------------------------------------------- */
@@ -47,9 +43,16 @@ typedef struct band {
     row_range made; /* what the convolution has made when the pool begins, cut where it may be */
 } band;
 
-static int64_t bands_of(const sv_desc *y, const sv_conv_pool_param *param)
+/* `whole` is a problem of the family, of which param, desc, prices and exact are looked at. */
+static bool keeps_map(const sv_problem *whole)
 {
-    return (y->dim[ROW_AXIS] + param->rows - 1) / param->rows;
+    return whole->desc[SV_CONV_POOL_MAP].dtype != SV_DTYPE_NONE;
+}
+
+static int64_t bands_of(const sv_problem *whole)
+{
+    const sv_conv_pool_param *param = whole->param;
+    return sv_divide_up(whole->desc[SV_CONV_POOL_Y].dim[ROW_AXIS], param->rows);
 }
 
 /* Inputs that `outputs` of one window after the other reach over. */
@@ -58,40 +61,37 @@ static int64_t reach(int64_t outputs, int64_t kernel, int64_t stride, int64_t di
     return (outputs - 1) * stride + (kernel - 1) * dilation + 1;
 }
 
-static band band_of(const sv_desc *y, const sv_conv_pool_param *param, bool keeps, int64_t index)
+static band band_of(const sv_problem *whole, int64_t index)
 {
+    const sv_conv_pool_param *param = whole->param;
     const sv_pool_param *pool = &param->pool;
     const int64_t height = param->map.dim[ROW_AXIS], step = param->align;
-    const int64_t first = index * param->rows, last = least(first + param->rows, y->dim[ROW_AXIS]);
+    const int64_t rows = whole->desc[SV_CONV_POOL_Y].dim[ROW_AXIS];
+    const int64_t first = index * param->rows, last = sv_least(first + param->rows, rows);
     const int64_t top = first * pool->stride[0] - pool->pad[0];
     const int64_t end =
         top + reach(last - first, pool->kernel[0], pool->stride[0], pool->dilation[0]);
-    band at = {.out = {first, last}, .read = {most(top, 0), least(end, height)}};
-    at.made = (row_range){at.read.begin / step * step, least(align_up(at.read.end, step), height)};
+    band at = {.out = {first, last}, .read = {most(top, 0), sv_least(end, height)}};
+    at.made.begin = at.read.begin / step * step;
+    at.made.end = sv_least(align_up(at.read.end, step), height);
     /* All rows of a map that is kept are made, whether or not they are pooled. */
-    if (keeps) at.made.end = last == y->dim[ROW_AXIS] ? height : last * pool->stride[0];
+    if (keeps_map(whole)) at.made.end = last == rows ? height : last * pool->stride[0];
     return at;
-}
-
-/* Rows of the map that bands have in scratch, at most. */
-static int64_t rows_between(const sv_conv_pool_param *param)
-{
-    const sv_pool_param *pool = &param->pool;
-    const int64_t rows =
-        reach(param->rows, pool->kernel[0], pool->stride[0], pool->dilation[0]) + 2 * param->align;
-    return least(rows, param->map.dim[ROW_AXIS]);
 }
 
 /* ---- the parts' problems ------------------------------------------------------------------- */
 
-/* What either part is of a band: its parameters, and operands that are some of the whole's rows. */
+/* What either part is of a band: a problem with parameters of its own, and operands that are some
+ * of the whole's rows. Lies where it was made: the problem points into it. */
 typedef struct conv_part {
+    sv_problem problem;
     sv_conv_param param;
     sv_desc desc[CONV_OPERANDS];
     int64_t x_row; /* of x, where its part begins */
 } conv_part;
 
 typedef struct pool_part {
+    sv_problem problem;
     sv_pool_param param;
     sv_desc desc[POOL_OPERANDS];
 } pool_part;
@@ -104,61 +104,51 @@ static void take_rows(const sv_desc *whole, int64_t rows, sv_desc *out)
 }
 
 /* The convolution that makes rows `made` of an image's map. */
-static void conv_part_init(const sv_desc *desc, const sv_conv_pool_param *param, row_range made,
-                           conv_part *out)
+static void conv_part_init(const sv_problem *whole, row_range made, conv_part *out)
 {
+    const sv_conv_pool_param *param = whole->param;
     const sv_conv_param *conv = &param->conv;
-    const sv_desc *x = &desc[SV_CONV_POOL_X];
+    const sv_desc *desc = whole->desc, *x = &desc[SV_CONV_POOL_X];
     const int64_t height = x->dim[ROW_AXIS], top = made.begin * conv->stride[0] - conv->pad[0];
     const int64_t end =
         top + reach(made.end - made.begin, conv->kernel[0], conv->stride[0], conv->dilation[0]);
     out->param = *conv;
     out->param.pad[0] = most(-top, 0);
     out->x_row = most(top, 0);
-    take_rows(x, least(end, height) - out->x_row, &out->desc[X]);
+    take_rows(x, sv_least(end, height) - out->x_row, &out->desc[X]);
     out->desc[W] = desc[SV_CONV_POOL_W];
     take_rows(&param->map, made.end - made.begin, &out->desc[CONV_Y]);
     for (uint32_t i = CONV_EPILOGUE; i < param->n_operand; i++)
         out->desc[i] = desc[i + SV_CONV_POOL_EPILOGUE - CONV_EPILOGUE];
+    out->problem = (sv_problem){.family = SV_FAMILY_conv,
+                                .n_operand = param->n_operand,
+                                .write_mask = 1u << CONV_Y,
+                                .b_dtype = param->w_dtype,
+                                .b_format = param->w_format,
+                                .exact = whole->exact,
+                                .prices = whole->prices,
+                                .param_size = sizeof out->param,
+                                .param = &out->param,
+                                .desc = out->desc,
+                                .epilogue = param->epilogue};
 }
 
-/* The pool of rows `at.read`; where a window leaves them it leaves the map. */
-static void pool_part_init(const sv_desc *y, const sv_conv_pool_param *param, const band *at,
-                           pool_part *out)
-{
-    const sv_pool_param *pool = &param->pool;
-    out->param = *pool;
-    out->param.pad[0] = most(pool->pad[0] - at->out.begin * pool->stride[0], 0);
-    take_rows(&param->map, at->read.end - at->read.begin, &out->desc[X]);
-    take_rows(y, at->out.end - at->out.begin, &out->desc[POOL_Y]);
-    out->desc[POOL_INDICES] = (sv_desc){.dtype = SV_DTYPE_NONE};
-}
-
-static sv_problem conv_problem(const sv_problem *whole, conv_part *part)
+/* The pool of rows `at->read`; where a window leaves them it leaves the map. */
+static void pool_part_init(const sv_problem *whole, const band *at, pool_part *out)
 {
     const sv_conv_pool_param *param = whole->param;
-    return (sv_problem){.family = SV_FAMILY_conv,
-                        .n_operand = param->n_operand,
-                        .write_mask = 1u << CONV_Y,
-                        .b_dtype = param->w_dtype,
-                        .b_format = param->w_format,
-                        .exact = param->exact,
-                        .prices = whole->prices,
-                        .param_size = sizeof part->param,
-                        .param = &part->param,
-                        .desc = part->desc,
-                        .epilogue = param->epilogue};
-}
-
-static sv_problem pool_problem(const sv_problem *whole, pool_part *part)
-{
-    return (sv_problem){.family = SV_FAMILY_pool,
-                        .n_operand = POOL_OPERANDS,
-                        .write_mask = 1u << POOL_Y,
-                        .prices = whole->prices,
-                        .param_size = sizeof part->param,
-                        .param = &part->param,
-                        .desc = part->desc};
+    out->param = param->pool;
+    out->param.pad[0] = most(param->pool.pad[0] - at->out.begin * param->pool.stride[0], 0);
+    take_rows(&param->map, at->read.end - at->read.begin, &out->desc[X]);
+    take_rows(&whole->desc[SV_CONV_POOL_Y], at->out.end - at->out.begin, &out->desc[POOL_Y]);
+    out->desc[POOL_INDICES] = (sv_desc){.dtype = SV_DTYPE_NONE};
+    out->problem = (sv_problem){.family = SV_FAMILY_pool,
+                                .n_operand = POOL_OPERANDS,
+                                .write_mask = 1u << POOL_Y,
+                                .prices = whole->prices,
+                                .param_size = sizeof out->param,
+                                .param = &out->param,
+                                .desc = out->desc};
 }
 
 /* ---- memory -------------------------------------------------------------------------------- */
@@ -179,11 +169,6 @@ static uint16_t number_of(const sv_kernel *kernel)
     return number;
 }
 
-static bool keeps_map(const sv_desc *desc)
-{
-    return desc[SV_CONV_POOL_MAP].dtype != SV_DTYPE_NONE;
-}
-
 /* Makes sure that a part finds its memory. */
 static void grow(const sv_problem *part, const sv_kernel *kernel, sv_conv_pool_param *param)
 {
@@ -194,29 +179,25 @@ static void grow(const sv_problem *part, const sv_kernel *kernel, sv_conv_pool_p
 }
 
 /* What all bands need, with rows left by the one before and without. */
-static void set_memory(const sv_problem *problem, sv_conv_pool_param *param)
+static void set_memory(const sv_problem *whole, sv_conv_pool_param *param)
 {
-    const sv_desc *desc = problem->desc, *y = &desc[SV_CONV_POOL_Y];
-    const bool keeps = keeps_map(desc);
-    const size_t row = (size_t)param->map.stride[ROW_AXIS] * sizeof(float);
-    int64_t filled = 0;
-    param->map_bytes = keeps ? 0 : sv_size_align((size_t)rows_between(param) * row, 64);
-    for (int64_t i = 0; i < bands_of(y, param); i++) {
-        const band at = band_of(y, param, keeps, i);
+    const int64_t row = param->map.stride[ROW_AXIS] * (int64_t)sizeof(float);
+    int64_t filled = 0, rows = 0;
+    for (int64_t i = 0; i < bands_of(whole); i++) {
+        const band at = band_of(whole, i);
         pool_part pool;
-        pool_part_init(y, param, &at, &pool);
-        const sv_problem pooled = pool_problem(problem, &pool);
-        grow(&pooled, row_of(param->pool_kernel), param);
+        pool_part_init(whole, &at, &pool);
+        grow(&pool.problem, row_of(param->pool_kernel), param);
         const int64_t begin[2] = {at.made.begin, most(at.made.begin, filled)};
         for (int k = 0; k < 2 && begin[k] < at.made.end; k++) {
-            const row_range made = {begin[k], at.made.end};
             conv_part conv;
-            conv_part_init(desc, param, made, &conv);
-            const sv_problem maker = conv_problem(problem, &conv);
-            grow(&maker, row_of(param->conv_kernel), param);
+            conv_part_init(whole, (row_range){begin[k], at.made.end}, &conv);
+            grow(&conv.problem, row_of(param->conv_kernel), param);
         }
         filled = at.made.end;
+        rows = most(rows, at.made.end - at.made.begin);
     }
+    param->map_bytes = keeps_map(whole) ? 0 : sv_size_align((size_t)(rows * row), 64);
 }
 
 static size_t bands_scratch(const sv_problem *problem)
@@ -229,10 +210,8 @@ static size_t bands_scratch(const sv_problem *problem)
 
 typedef struct band_run {
     const sv_call *call;
-    sv_problem problem; /* the whole: what the parts' problems are made from */
+    sv_problem whole; /* what the parts are made from */
     const sv_conv_pool_param *param;
-    bool keeps;
-    int64_t bands;
     char *map, *shared, *scratch;
     int64_t image;      /* whose rows .. */
     row_range in_place; /* .. of the map are at `map` */
@@ -241,10 +220,9 @@ typedef struct band_run {
 static void band_run_init(const sv_call *call, band_run *out)
 {
     const sv_conv_pool_param *param = call->param;
-    *out = (band_run){.call = call, .param = param, .keeps = keeps_map(call->desc), .image = -1};
-    out->problem = (sv_problem){.param = (void *)(uintptr_t)param};
-    out->bands = bands_of(&call->desc[SV_CONV_POOL_Y], param);
-    out->map = call->scratch;
+    *out = (band_run){.call = call, .param = param, .map = call->scratch, .image = -1};
+    out->whole.param = (void *)(uintptr_t)param;
+    out->whole.desc = (sv_desc *)(uintptr_t)call->desc;
     out->shared = out->map + param->map_bytes;
     out->scratch = out->shared + param->shared_bytes;
 }
@@ -277,7 +255,7 @@ static float *row_at(void *data, const sv_desc *desc, int64_t n, int64_t row)
 static float *map_row(const band_run *run, int64_t n, int64_t row)
 {
     const sv_desc *map = &run->param->map;
-    if (run->keeps) return row_at(run->call->ptr[SV_CONV_POOL_MAP], map, n, row);
+    if (keeps_map(&run->whole)) return row_at(run->call->ptr[SV_CONV_POOL_MAP], map, n, row);
     return row_at(run->map, map, 0, row - run->in_place.begin);
 }
 
@@ -291,7 +269,7 @@ static int64_t take_over(band_run *run, int64_t n, const band *at)
     run->in_place = at->made;
     if (!near) return at->made.begin;
     const size_t row = (size_t)run->param->map.stride[ROW_AXIS] * sizeof(float);
-    if (!run->keeps)
+    if (!keeps_map(&run->whole))
         memmove(run->map, run->map + (size_t)(at->made.begin - left.begin) * row,
                 (size_t)(left.end - at->made.begin) * row);
     return left.end;
@@ -302,14 +280,13 @@ static void make_rows(const band_run *run, int64_t n, row_range made)
     const sv_call *call = run->call;
     conv_part part;
     void *ptr[CONV_OPERANDS];
-    conv_part_init(call->desc, run->param, made, &part);
+    conv_part_init(&run->whole, made, &part);
     ptr[X] = row_at(call->ptr[SV_CONV_POOL_X], &call->desc[SV_CONV_POOL_X], n, part.x_row);
     ptr[W] = call->ptr[SV_CONV_POOL_W];
     ptr[CONV_Y] = map_row(run, n, made.begin);
     for (uint32_t i = CONV_EPILOGUE; i < run->param->n_operand; i++)
         ptr[i] = call->ptr[i + SV_CONV_POOL_EPILOGUE - CONV_EPILOGUE];
-    const sv_problem problem = conv_problem(&run->problem, &part);
-    run_part(run, &problem, row_of(run->param->conv_kernel), ptr);
+    run_part(run, &part.problem, row_of(run->param->conv_kernel), ptr);
 }
 
 static void pool_rows(const band_run *run, int64_t n, const band *at)
@@ -317,23 +294,22 @@ static void pool_rows(const band_run *run, int64_t n, const band *at)
     const sv_call *call = run->call;
     const sv_desc *y = &call->desc[SV_CONV_POOL_Y];
     pool_part part;
-    pool_part_init(y, run->param, at, &part);
+    pool_part_init(&run->whole, at, &part);
     void *const ptr[POOL_OPERANDS] = {
         map_row(run, n, at->read.begin),
         row_at(call->ptr[SV_CONV_POOL_Y], y, n, at->out.begin),
     };
-    const sv_problem problem = pool_problem(&run->problem, &part);
-    run_part(run, &problem, row_of(run->param->pool_kernel), ptr);
+    run_part(run, &part.problem, row_of(run->param->pool_kernel), ptr);
 }
 
 static void run_bands(const sv_call *call, uint32_t begin, uint32_t end)
 {
     band_run run;
     band_run_init(call, &run);
+    const int64_t bands = bands_of(&run.whole);
     for (uint32_t unit = begin; unit < end; unit++) {
-        const int64_t n = unit / run.bands;
-        const band at =
-            band_of(&call->desc[SV_CONV_POOL_Y], run.param, run.keeps, unit % run.bands);
+        const int64_t n = unit / bands;
+        const band at = band_of(&run.whole, unit % bands);
         const row_range made = {take_over(&run, n, &at), at.made.end};
         if (made.begin < made.end) make_rows(&run, n, made);
         pool_rows(&run, n, &at);
@@ -341,11 +317,6 @@ static void run_bands(const sv_call *call, uint32_t begin, uint32_t end)
 }
 
 /* ---- what it costs ------------------------------------------------------------------------- */
-
-static double part_ns(const sv_problem *part, const sv_kernel *kernel)
-{
-    return kernel->cost ? kernel->cost(part) : sv_problem_default_cost(part);
-}
 
 static double bytes_of(const sv_desc *desc)
 {
@@ -360,16 +331,16 @@ static double bands_cost(const sv_problem *problem)
     const sv_desc *desc = problem->desc, *y = &desc[SV_CONV_POOL_Y];
     const sv_kernel *conv_kernel = row_of(param->conv_kernel);
     const sv_cpu_level level = conv_kernel->level;
-    const bool keeps = keeps_map(desc);
-    const int64_t bands = bands_of(y, param);
-    const band at = band_of(y, param, keeps, bands / 2);
-    const row_range made = {band_of(y, param, keeps, bands / 2 - 1).made.end, at.made.end};
+    const bool keeps = keeps_map(problem);
+    const int64_t bands = bands_of(problem), middle = bands / 2;
+    const band at = band_of(problem, middle);
+    const row_range made = {band_of(problem, middle - 1).made.end, at.made.end};
     conv_part conv;
     pool_part pool;
-    conv_part_init(desc, param, made, &conv);
-    pool_part_init(y, param, &at, &pool);
-    const sv_problem maker = conv_problem(problem, &conv), taker = pool_problem(problem, &pool);
-    double each = part_ns(&maker, conv_kernel) + part_ns(&taker, row_of(param->pool_kernel));
+    conv_part_init(problem, made, &conv);
+    pool_part_init(problem, &at, &pool);
+    double each = sv_kernel_cost(conv_kernel, &conv.problem) +
+                  sv_kernel_cost(row_of(param->pool_kernel), &pool.problem);
     if (!keeps)
         each += 2 * (double)((made.begin - at.made.begin) * param->map.stride[ROW_AXIS]) *
                 sizeof(float) * sv_price(problem, level, SV_PRICE_bytes);
@@ -382,9 +353,8 @@ static double bands_cost(const sv_problem *problem)
 
 static uint32_t bands_units(const sv_problem *problem, uint32_t phase)
 {
-    const sv_desc *y = &problem->desc[SV_CONV_POOL_Y];
     (void)phase;
-    return (uint32_t)(y->dim[0] * bands_of(y, problem->param));
+    return (uint32_t)(problem->desc[SV_CONV_POOL_Y].dim[0] * bands_of(problem));
 }
 
 /* ---- which problems ------------------------------------------------------------------------ */
@@ -438,11 +408,11 @@ static int64_t rows_of_band(const sv_problem *conv, const sv_kernel *kernel, con
     int64_t step = 1;
     while (step * stride % param->align)
         step++;
-    const int64_t parts = (BANDS + y->dim[0] - 1) / y->dim[0];
-    const int64_t rows = least((int64_t)(room / row) / stride, height / parts);
+    const int64_t parts = sv_divide_up(BANDS, y->dim[0]);
+    const int64_t rows = sv_least((int64_t)(room / row) / stride, height / parts);
     const int64_t whole = most(rows / step * step, step);
-    const int64_t bands = (height + whole - 1) / whole;
-    return bands * y->dim[0] < BANDS ? 0 : align_up((height + bands - 1) / bands, step);
+    const int64_t bands = sv_divide_up(height, whole);
+    return bands * y->dim[0] < BANDS ? 0 : align_up(sv_divide_up(height, bands), step);
 }
 
 /* Whether the parts are of the kinds that bands know. */
@@ -499,7 +469,6 @@ bool sv_conv_pool_make(const sv_conv_pool_part *conv, const sv_conv_pool_part *p
                                   .n_operand = maker->n_operand,
                                   .w_dtype = maker->b_dtype,
                                   .w_format = maker->b_format,
-                                  .exact = maker->exact,
                                   .pool = *(const sv_pool_param *)pool->problem->param,
                                   .map = maker->desc[CONV_Y],
                                   .align = alignment(maker),
@@ -513,7 +482,8 @@ bool sv_conv_pool_make(const sv_conv_pool_part *conv, const sv_conv_pool_part *p
         const uint8_t from = out->operands.from[i].problem;
         if (from != SV_JOINED_NONE) desc[i] = part[from]->desc[out->operands.from[i].operand];
     }
-    const sv_problem whole = {.param = param, .desc = desc, .prices = maker->prices};
+    const sv_problem whole = {
+        .param = param, .desc = desc, .exact = maker->exact, .prices = maker->prices};
     set_memory(&whole, param);
     return true;
 }
@@ -524,15 +494,13 @@ static bool bands_support(const sv_problem *problem)
     const sv_conv_pool_param *param = problem->param;
     const sv_kernel *conv_kernel = row_of(param->conv_kernel);
     const sv_kernel *pool_kernel = row_of(param->pool_kernel);
-    const sv_desc *desc = problem->desc, *y = &desc[SV_CONV_POOL_Y];
-    const band at = band_of(y, param, keeps_map(desc), 0);
+    const band at = band_of(problem, 0);
     conv_part conv;
     pool_part pool;
-    conv_part_init(desc, param, at.made, &conv);
-    pool_part_init(y, param, &at, &pool);
-    const sv_problem maker = conv_problem(problem, &conv), taker = pool_problem(problem, &pool);
-    return (!conv_kernel->supports || conv_kernel->supports(&maker)) &&
-           (!pool_kernel->supports || pool_kernel->supports(&taker));
+    conv_part_init(problem, at.made, &conv);
+    pool_part_init(problem, &at, &pool);
+    return (!conv_kernel->supports || conv_kernel->supports(&conv.problem)) &&
+           (!pool_kernel->supports || pool_kernel->supports(&pool.problem));
 }
 
 const sv_kernel sv_kernel_conv_pool_bands = {

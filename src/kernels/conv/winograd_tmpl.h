@@ -10,6 +10,7 @@
  * An image is a volume of one slice. */
 #include "kernels/conv/conv_shape.h"
 #include "kernels/conv/winograd.h"
+#include "kernels/strided.h"
 #include "kernels/tile_tmpl.h"
 
 /* Most outputs, and positions, of a tile. */
@@ -44,11 +45,6 @@ typedef struct winograd_plan {
     int64_t v_rows;                /* rows of a point's inputs: one of them is of one slice */
     int32_t n_side;
 } winograd_plan;
-
-static int64_t winograd_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
 
 static void winograd_axis_init(int64_t count, int64_t dilation, int64_t m, winograd_axis *out)
 {
@@ -100,7 +96,7 @@ static void winograd_plan_init(const sv_desc *desc, const sv_conv_param *param,
         out->groups = 2;
     }
     out->v_row = (x->c + 15) / 16 * 16 + 16;
-    out->m_row = winograd_least(out->panels, WINOGRAD_CHUNK) * TILE_NR + 16;
+    out->m_row = sv_least(out->panels, WINOGRAD_CHUNK) * TILE_NR + 16;
     out->v_rows = winograd_row(out, shared ? out->tiles - 1 : out->block - 1) + out->slices;
     /* A block that begins within a column meets one more. */
     if (!shared) out->v_rows += out->slices - 1;
@@ -368,7 +364,7 @@ static const float **winograd_list(const winograd_plan *plan, const window_opera
 /* Outputs of a tile along an axis of `count`, from `first` on. */
 static int64_t winograd_outputs(const winograd_axis *axis, int64_t m, int64_t count, int64_t first)
 {
-    return winograd_least(m, (count - first + axis->step - 1) / axis->step);
+    return sv_least(m, (count - first + axis->step - 1) / axis->step);
 }
 
 /* Transforms the sums in row `row` into a tile of y; columns [first, first + n). */
@@ -393,7 +389,7 @@ static void winograd_output(const winograd_run *run, const winograd_place *at, i
                                   .taps = high,
                                   .depth = wide,
                                   .column = first + c,
-                                  .columns = (int32_t)winograd_least(width, n - c),
+                                  .columns = (int32_t)sv_least(width, n - c),
                                   .y_step = y->c_stride};
         tile_apply(winograd_outs[plan->form], (int)((panel.columns + SV_VF - 1) / SV_VF),
                    &run->epilogue, &rows, &panel);
@@ -409,10 +405,14 @@ static const float *winograd_weights(const winograd_run *run, int64_t e, int64_t
     return (const float *)run->call->ptr[1] + (e * sv_panel_stored(o, TILE_NR) + p * TILE_NR) * k;
 }
 
-/* Tiles that are multiplied at once: of so many, the h-th heap is [first, first + n). */
-static int64_t winograd_heap(int64_t tiles, int64_t h, int64_t *n)
+/* Tiles are multiplied in heaps: the h-th of them is [first, first + n). */
+static int64_t winograd_heaps(int64_t tiles)
 {
-    const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR, first = tile_part(tiles, heaps, h);
+    return sv_divide_up(tiles, TILE_MR);
+}
+static int64_t winograd_heap(int64_t tiles, int64_t heaps, int64_t h, int64_t *n)
+{
+    const int64_t first = tile_part(tiles, heaps, h);
     *n = tile_part(tiles, heaps, h + 1) - first;
     return first;
 }
@@ -422,9 +422,9 @@ static int64_t winograd_heap(int64_t tiles, int64_t h, int64_t *n)
 static void winograd_panel(const winograd_run *run, const float *const *x, float *const *y,
                            int64_t tiles, tile_panel *panel, const float *next)
 {
-    const int64_t heaps = (tiles + TILE_MR - 1) / TILE_MR;
+    const int64_t heaps = winograd_heaps(tiles);
     for (int64_t h = 0; h < heaps; h++) {
-        int64_t n, from = winograd_heap(tiles, h, &n);
+        int64_t n, from = winograd_heap(tiles, heaps, h, &n);
         const tile_rows rows = {.n = (int32_t)n, .x = x + from * panel->taps, .y = y + from};
         tile_read_ahead(panel, next, h, heaps);
         tile_run(&run->plain, &rows, panel);
@@ -436,9 +436,9 @@ static void winograd_list_inputs(const winograd_run *run, int64_t begin, int64_t
                                  const float **x)
 {
     const winograd_plan *plan = run->plan;
-    const int64_t heaps = (end - begin + TILE_MR - 1) / TILE_MR;
+    const int64_t tiles = end - begin, heaps = winograd_heaps(tiles);
     for (int64_t h = 0; h < heaps; h++) {
-        int64_t n, first = begin + winograd_heap(end - begin, h, &n);
+        int64_t n, first = begin + winograd_heap(tiles, heaps, h, &n);
         for (int64_t s = 0; s < plan->slices; s++) {
             for (int64_t i = 0; i < n; i++)
                 *x++ = run->v + (winograd_row(plan, first + i) - row + s) * plan->v_row;
@@ -487,8 +487,8 @@ static void winograd_unit(const winograd_run *run, uint32_t unit)
     const winograd_place start = winograd_place_of(plan, plan->deep, begin);
     const int64_t last = tile_part(plan->panels, plan->groups, group + 1);
     for (int64_t p = tile_part(plan->panels, plan->groups, group); p < last; p += WINOGRAD_CHUNK) {
-        const int64_t until = winograd_least(last, p + WINOGRAD_CHUNK);
-        const int64_t columns = winograd_least(until * TILE_NR, plan->shape.y.c) - p * TILE_NR;
+        const int64_t until = sv_least(last, p + WINOGRAD_CHUNK);
+        const int64_t columns = sv_least(until * TILE_NR, plan->shape.y.c) - p * TILE_NR;
         winograd_multiply(run, x, end - begin, p, until);
         winograd_place at = start;
         for (int64_t t = begin; t < end; t++, winograd_advance(plan, plan->deep, &at))

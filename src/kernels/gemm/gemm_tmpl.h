@@ -3,6 +3,7 @@
  * with packed b, neighbouring units of a thread are done as one area. */
 #include "kernels/gemm/gemm_shape.h"
 #include "kernels/panel_tmpl.h"
+#include "kernels/strided.h"
 #include "kernels/tile_tmpl.h"
 
 /* Tiles of an area: pointers of all of them are listed once and serve every panel. */
@@ -47,11 +48,6 @@ typedef struct gemm_plan {
     bool joined; /* units that are neighbours are done as one */
 } gemm_plan;
 
-static int64_t gemm_least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* Depth of a part, at most. */
 static int64_t gemm_part_depth(const gemm_plan *plan)
 {
@@ -84,7 +80,7 @@ static void gemm_parts_init(gemm_plan *plan)
     tile_split *split = &plan->split;
     const int64_t floats = GEMM_NEAR_BYTES / (int64_t)sizeof(float);
     const int64_t rows = shape->m <= GEMM_ONE_PART ? shape->m : GEMM_NEAR_ROWS;
-    const int64_t fit = gemm_least(floats / rows, GEMM_NEAR_DEPTH);
+    const int64_t fit = sv_least(floats / rows, GEMM_NEAR_DEPTH);
     if (shape->y_n == 1 && shape->k > fit) plan->depth_parts = (shape->k + fit - 1) / fit;
     const double depth = (double)(shape->k ? gemm_part_depth(plan) : 1);
     int64_t most = tile_clamp_count((double)floats / depth, GEMM_MOST_ROWS);
@@ -245,7 +241,7 @@ static void gemm_copy(const gemm_batch *batch, const gemm_area *area, const gemm
         return;
     }
     for (int64_t row = 0; row < area->rows; row += TILE_MR) {
-        const int64_t end = gemm_least(row + TILE_MR, area->rows);
+        const int64_t end = sv_least(row + TILE_MR, area->rows);
         for (int64_t k = 0; k < depth->n; k++) {
             for (int64_t i = row; i < end; i++)
                 to[i * pitch + k] = from[i * step + k * shape->a_k];
@@ -406,15 +402,15 @@ static gemm_share gemm_share_at(const gemm_plan *plan, int64_t index, int64_t mo
 {
     const tile_split *split = &plan->split;
     const int64_t near = index / (plan->near_blocks * split->groups) * plan->near_blocks;
-    const int64_t blocks = gemm_least(split->blocks - near, plan->near_blocks);
+    const int64_t blocks = sv_least(split->blocks - near, plan->near_blocks);
     index -= near * split->groups;
     gemm_share share = {near + index % blocks, 1, index / blocks, 1};
     if (!plan->joined) return share;
     if (index % blocks == 0 && most >= blocks) {
         share.blocks = blocks;
-        share.groups = gemm_least(most / blocks, split->groups - share.group);
+        share.groups = sv_least(most / blocks, split->groups - share.group);
     } else {
-        share.blocks = gemm_least(most, blocks - index % blocks);
+        share.blocks = sv_least(most, blocks - index % blocks);
     }
     return share;
 }
@@ -458,9 +454,9 @@ static void gemm_run(const sv_call *call, uint32_t begin, uint32_t end, bool pac
     const int64_t per_batch = plan.split.blocks * plan.split.groups;
     for (int64_t unit = begin; unit < end;) {
         const int64_t inner = unit % per_batch;
-        const int64_t count = gemm_least(end - unit, per_batch - inner);
+        const int64_t count = sv_least(end - unit, per_batch - inner);
         const int64_t first = unit / per_batch * plan.unit_batches;
-        const int64_t stop = gemm_least(first + plan.unit_batches, plan.shape.batches);
+        const int64_t stop = sv_least(first + plan.unit_batches, plan.shape.batches);
         for (int64_t i = first; i < stop; i++) {
             int64_t b;
             gemm_batch_offsets(&plan.shape, i, batch.offset, &b);
