@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper, parser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
-from _sanitizer import run_with_sanitizer  # noqa: E402
+from _cases import report, run_with_sanitizer  # noqa: E402
 
 TOLERANCE = 1e-5
 MID = 72
@@ -78,14 +78,7 @@ def check(form, kernel, stride, shape):
 def run():
     cases = [(form, kernel, stride, shape) for form in FORMS for kernel in (3, 5)
              for stride in (1, 2) for shape in ((1, 16, 70, 67), (3, 5, 41, 43))]
-    failed = 0
-    for case in cases:
-        problem = check(*case)
-        if problem:
-            failed += 1
-            print(f"{case}: {problem}")
-    print(f"{len(cases)} cases, {failed} failures")
-    return failed > 0
+    return report([(case, check(*case)) for case in cases])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def main():
         return SKIPPED
     del onnx, onnxruntime
     import differential
-    from _sanitizer import preload_sanitizer
+    from _cases import preload_sanitizer
 
     if not preload_sanitizer():
         print("skipped: this sanitizer cannot be loaded into Python")

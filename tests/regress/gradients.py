@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper, parser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
-from _sanitizer import run_with_sanitizer  # noqa: E402
+from _cases import run_with_sanitizer  # noqa: E402
 
 STEP = 1e-5
 TOLERANCE = 1e-6

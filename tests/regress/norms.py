@@ -17,7 +17,7 @@ from onnx import helper, numpy_helper, parser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
-from _sanitizer import run_with_sanitizer  # noqa: E402
+from _cases import report, run_with_sanitizer  # noqa: E402
 
 TOLERANCE = 1e-5
 # (rows, inputs, outputs) of products.
@@ -68,14 +68,7 @@ def check(operator, x, w, channels):
 def run():
     cases = [(operator, (m, k), (n, k) if transposed else (k, n), n)
              for operator, transposed in PRODUCTS.items() for m, k, n in SIZES]
-    failed = 0
-    for case in [*cases, *CONVOLUTIONS]:
-        error = check(*case)
-        if error:
-            failed += 1
-            print(f"{case[0]} of {case[1]} and {case[2]}: {error}")
-    print(f"{len(cases) + len(CONVOLUTIONS)} cases, {failed} failed")
-    return failed != 0
+    return report([(case, check(*case)) for case in [*cases, *CONVOLUTIONS]])
 
 
 if __name__ == "__main__":

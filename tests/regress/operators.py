@@ -92,7 +92,7 @@ def main():
         print(f"skipped: {error}")
         return SKIPPED
     del onnxruntime
-    from _sanitizer import preload_sanitizer
+    from _cases import preload_sanitizer
 
     if not preload_sanitizer():
         print("skipped: this sanitizer cannot be loaded into Python")

@@ -18,7 +18,7 @@ from onnx import helper, numpy_helper, parser
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
-from _sanitizer import run_with_sanitizer  # noqa: E402
+from _cases import report, run_with_sanitizer  # noqa: E402
 
 TOLERANCE = 1e-5
 HALVES = {"kernel_shape": 2, "strides": 2, "pads": (0, 0)}
@@ -83,12 +83,7 @@ def check(case):
 
 
 def run():
-    problems = [(case, check(case)) for case in CASES]
-    failed = [(case, problem) for case, problem in problems if problem]
-    for case, problem in failed:
-        print(f"{case}: {problem}")
-    print(f"{len(problems)} cases, {len(failed)} failures")
-    return len(failed) > 0
+    return report([(case, check(case)) for case in CASES])
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from onnx import TensorProto, helper
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tools"))
 import serval_binding  # noqa: E402
-from _sanitizer import run_with_sanitizer  # noqa: E402
+from _cases import report, run_with_sanitizer  # noqa: E402
 
 COMBINE = {"none": lambda y, x: x, "add": lambda y, x: y + x, "mul": lambda y, x: y * x,
            "max": max, "min": min}
@@ -87,12 +87,7 @@ def index_outside():
 def run():
     cases = [(*how, axis, reduction, dtype) for how, axis, reduction, dtype in itertools.product(
         EXPANDED, range(3), COMBINE, (np.float32, np.float64, np.int32, np.int8))]
-    problems = [(case, check(*case)) for case in cases] + [("index outside", index_outside())]
-    failed = [(case, problem) for case, problem in problems if problem]
-    for case, problem in failed:
-        print(f"{case}: {problem}")
-    print(f"{len(problems)} cases, {len(failed)} failures")
-    return len(failed) > 0
+    return report([(case, check(*case)) for case in cases] + [("index outside", index_outside())])
 
 
 if __name__ == "__main__":

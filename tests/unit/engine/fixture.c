@@ -1,6 +1,9 @@
 /* The fixture of the engine's tests; see the header. */
 #include "fixture.h"
 
+#include "engine/machine.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 void fixture_start(fixture *x)
@@ -65,4 +68,26 @@ sv_tensor fixture_run(fixture *x)
     must(sv_exec_output(x->exec, 0, &out));
     assert_int_equal(out.kind, SV_KIND_TENSOR);
     return out.tensor;
+}
+
+uint32_t fixture_answer(fixture *x, void **bytes, size_t *size)
+{
+    const sv_tensor y = fixture_run(x);
+    *size = (size_t)sv_tensor_count(&y) * sv_dtype_get(y.dtype)->size;
+    *bytes = malloc(*size);
+    assert_non_null(*bytes);
+    memcpy(*bytes, y.data, *size);
+    assert_int_equal(x->compiled->cache.n, 1);
+    const uint32_t steps = x->compiled->cache.plan[0]->n_step;
+    fixture_stop(x);
+    return steps;
+}
+
+sv_prices fixture_prices(double far)
+{
+    sv_cpu_level level;
+    must(sv_cpu_detect(&level));
+    sv_prices prices = *sv_machine_prices(level);
+    prices.price[SV_PRICE_far] = far;
+    return prices;
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/exec.h"
+#include "kernels/prices.h"
 #include "ops/op.h"
 
 typedef struct fixture {
@@ -15,8 +16,8 @@ typedef struct fixture {
     sv_compiled *compiled;
     sv_team *team;
     sv_exec *exec;
-    const struct sv_prices *prices; /* likewise: what kernels are chosen by; NULL: any CPU's */
-    bool join; /* set before fixture_finish: kernels may do several steps together */
+    const sv_prices *prices; /* likewise: what kernels are chosen by; NULL: any CPU's */
+    bool join;               /* set before fixture_finish: kernels may do several steps together */
 } fixture;
 
 /* An empty graph. */
@@ -35,5 +36,10 @@ void fixture_bind(fixture *x, uint32_t index, sv_dtype dtype, int32_t rank, cons
                   void *data);
 /* Runs; output 0. */
 sv_tensor fixture_run(fixture *x);
+/* Runs, and stops: output 0 copied into memory from malloc; returns the steps of the plan that ran,
+ * the only one. */
+uint32_t fixture_answer(fixture *x, void **bytes, size_t *size);
+/* This machine's prices, but for what comes back from far off, ns for 1,000 bytes. */
+sv_prices fixture_prices(double far);
 
 #endif

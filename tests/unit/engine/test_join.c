@@ -2,9 +2,6 @@
  * where another reads what lies between.  ctest: labels=threads */
 #include "fixture.h"
 
-#include "engine/machine.h"
-#include "kernels/prices.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,36 +83,18 @@ static sv_value_id graph_of(fixture *x, form what)
     return value;
 }
 
-/* This machine's prices, but for what comes back from far off, ns for 1,000 bytes. */
-static sv_prices prices_with(double far)
-{
-    sv_cpu_level level;
-    must(sv_cpu_detect(&level));
-    sv_prices prices = *sv_machine_prices(level);
-    prices.price[SV_PRICE_far] = far;
-    return prices;
-}
-
 /* Steps of the plan that ran; its result's bytes, from malloc. */
 static uint32_t run(form what, bool join, double far, void **bytes, size_t *size)
 {
     fixture x;
-    const sv_prices prices = prices_with(far);
+    const sv_prices prices = fixture_prices(far);
     fixture_start(&x);
     x.join = join;
     x.prices = &prices;
     fixture_finish(&x, graph_of(&x, what));
     fill(image, 2 * IN * SIDE * SIDE, 3);
     fixture_bind(&x, 0, SV_F32, 4, (int64_t[]){2, IN, SIDE, SIDE}, image);
-    sv_tensor out = fixture_run(&x);
-    *size = (size_t)sv_tensor_count(&out) * sizeof(float);
-    *bytes = malloc(*size);
-    assert_non_null(*bytes);
-    memcpy(*bytes, out.data, *size);
-    assert_int_equal(x.compiled->cache.n, 1);
-    uint32_t steps = x.compiled->cache.plan[0]->n_step;
-    fixture_stop(&x);
-    return steps;
+    return fixture_answer(&x, bytes, size);
 }
 
 static void check(form what, double far, uint32_t fewer)

@@ -2,11 +2,7 @@
  * reads what lies between.  ctest: labels=threads */
 #include "fixture.h"
 
-#include "engine/machine.h"
-#include "kernels/prices.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 enum { IN = 3, C = 32, SIDE = 160, FAR = 1000 };
 
@@ -61,32 +57,22 @@ static sv_value_id graph_of(fixture *x, form what)
 
 /* Steps of the plan that ran, where what comes back from far off costs `far` ns for 1,000 bytes;
  * the result is copied. */
-static uint32_t run(form what, bool join, double far, float **out, size_t *bytes)
+static uint32_t run(form what, bool join, double far, void **out, size_t *bytes)
 {
     fixture x;
-    sv_cpu_level level;
-    must(sv_cpu_detect(&level));
-    sv_prices prices = *sv_machine_prices(level);
-    prices.price[SV_PRICE_far] = far;
+    const sv_prices prices = fixture_prices(far);
     fixture_start(&x);
     x.join = join;
     x.prices = &prices;
     fixture_finish(&x, graph_of(&x, what));
     fill(image, IN * SIDE * SIDE, 3);
     fixture_bind(&x, 0, SV_F32, 4, (int64_t[]){1, IN, SIDE, SIDE}, image);
-    sv_tensor y = fixture_run(&x);
-    *bytes = (size_t)sv_tensor_count(&y) * sizeof(float);
-    *out = malloc(*bytes);
-    assert_non_null(*out);
-    memcpy(*out, y.data, *bytes);
-    uint32_t steps = x.compiled->cache.plan[0]->n_step;
-    fixture_stop(&x);
-    return steps;
+    return fixture_answer(&x, out, bytes);
 }
 
 static void check(form what, double far, uint32_t fewer)
 {
-    float *separate, *joined;
+    void *separate, *joined;
     size_t bytes, joined_bytes;
     uint32_t steps = run(what, false, far, &separate, &bytes);
     assert_int_equal(run(what, true, far, &joined, &joined_bytes), steps - fewer);

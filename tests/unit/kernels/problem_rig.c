@@ -134,6 +134,14 @@ static void *aligned(size_t bytes)
     return block;
 }
 
+void *rig_copy(const rig *r, uint8_t operand)
+{
+    void *copy = malloc(r->bytes[operand] + 1);
+    assert_non_null(copy);
+    memcpy(copy, r->ptr[operand], r->bytes[operand]);
+    return copy;
+}
+
 void *rig_pack(rig *r, const sv_kernel *kernel, uint8_t *operand)
 {
     if (kernel->b_format == SV_FORMAT_RAW) return NULL;
@@ -230,9 +238,7 @@ static void run_once(rig *r, uint8_t y, const sv_kernel *kernel)
 static void run_all_ways(rig *r, uint8_t y, const sv_kernel *kernel)
 {
     run_once(r, y, kernel);
-    void *once = malloc(r->bytes[y] + 1);
-    assert_non_null(once);
-    memcpy(once, r->ptr[y], r->bytes[y]);
+    void *once = rig_copy(r, y);
     for (uint32_t range = 1; range <= 5; range += 4) {
         rig_write(r, y);
         rig_run(r, kernel, range);
@@ -272,9 +278,7 @@ int rig_compare(rig *r, uint8_t y, double absolute, double relative)
     assert_true(!reference->supports || reference->supports(&r->problem));
     run_reference(r, y, reference);
     if (!sv_desc_count(&r->desc[y])) absolute = -1;
-    void *want = malloc(r->bytes[y] + 1);
-    assert_non_null(want);
-    memcpy(want, r->ptr[y], r->bytes[y]);
+    void *want = rig_copy(r, y);
     sv_cpu_level level = rig_level();
     for (size_t i = 0; i < count; i++) {
         const sv_kernel *kernel = table[i];

@@ -39,6 +39,9 @@ float rig_random(rig *r);
 double rig_get(const rig *r, uint8_t operand, const int64_t *index);
 void rig_set(rig *r, uint8_t operand, const int64_t *index, float value);
 
+/* The operand's block as it is now, from malloc. */
+void *rig_copy(const rig *r, uint8_t operand);
+
 /* The operand that the kernel wants packed, from posix_memalign; NULL for raw ones, and where the
  * format is another family's: then the operands lie packed already. */
 void *rig_pack(rig *r, const sv_kernel *kernel, uint8_t *operand);

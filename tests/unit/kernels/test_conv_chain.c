@@ -166,9 +166,7 @@ static void check_level(const chain_case *k, const char *level, uint64_t seed, i
     build(&c, k, seed, how);
     run_separate(&c, level);
     rig *last = &c.stage[c.n - 1];
-    void *want = malloc(last->bytes[2]);
-    assert_non_null(want);
-    memcpy(want, last->ptr[2], last->bytes[2]);
+    void *want = rig_copy(last, 2);
     static const uint32_t ranges[] = {0, 1, 3};
     for (int i = 0; i < 3; i++) {
         run_chain(&c, level, ranges[i]);

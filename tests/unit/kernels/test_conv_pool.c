@@ -135,21 +135,13 @@ static bool run_bands(pair *p, const sv_kernel *conv, const sv_kernel *pool, boo
     return there;
 }
 
-static void *copy_of(const rig *r, uint8_t operand)
-{
-    void *copy = malloc(r->bytes[operand]);
-    assert_non_null(copy);
-    memcpy(copy, r->ptr[operand], r->bytes[operand]);
-    return copy;
-}
-
 /* Returns how many ways there were. */
 static int check_rows(pair *p, const sv_kernel *conv, const sv_kernel *pool)
 {
     static const uint32_t ranges[] = {0, 1, 3};
     int ways = 0;
     run_separate(p, conv, pool);
-    void *map = copy_of(&p->conv, 2), *y = copy_of(&p->pool, 1);
+    void *map = rig_copy(&p->conv, 2), *y = rig_copy(&p->pool, 1);
     for (int keeps = 0; keeps < 2; keeps++) {
         for (int i = 0; i < 3; i++) {
             if (!run_bands(p, conv, pool, keeps, ranges[i])) continue;

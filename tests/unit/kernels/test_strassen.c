@@ -50,10 +50,7 @@ static void *result_of(rig *r, const sv_kernel *kernel, int64_t range)
 {
     rig_write(r, 2);
     rig_run(r, kernel, range);
-    void *copy = malloc(r->bytes[2]);
-    assert_non_null(copy);
-    memcpy(copy, r->ptr[2], r->bytes[2]);
-    return copy;
+    return rig_copy(r, 2);
 }
 
 static void compare(const rig *r, void *found, void *wanted, double limit, const char *name)

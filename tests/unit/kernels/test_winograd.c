@@ -32,23 +32,45 @@ typedef struct shape_case {
 
 static const int64_t plain[2] = {1, 1};
 
+/* A volume: slices of x, of the kernel, and paddings before and behind. */
+typedef struct volume_case {
+    shape_case slice;
+    int64_t deep, kernel, pad, pad_end;
+} volume_case;
+
+/* In 3 dimensions, or in 2: one slice of the case. */
+static void build_of(rig *r, const form_facts *form, const volume_case *v, int32_t spatial,
+                     const int64_t dilation[2], sv_conv_param *param, rig_layout y_layout,
+                     uint64_t seed)
+{
+    const shape_case *s = &v->slice;
+    const int64_t kernel[] = {v->kernel, form->r, form->r};
+    const int64_t apart[] = {1, dilation[0], dilation[1]};
+    const int64_t pad[] = {v->pad, s->pad_top, s->pad_left};
+    const int64_t pad_end[] = {v->pad_end, s->pad_bottom, s->pad_right};
+    const int64_t size[] = {v->deep, s->high, s->wide};
+    int64_t x[5] = {s->n, s->c}, w[5] = {s->o, s->c}, y[5] = {s->n, s->o};
+    *param = (sv_conv_param){.spatial = spatial, .groups = 1};
+    for (int32_t i = 0; i < spatial; i++) {
+        const int32_t axis = i + 3 - spatial;
+        w[2 + i] = param->kernel[i] = kernel[axis];
+        param->stride[i] = 1;
+        param->dilation[i] = apart[axis];
+        param->pad[i] = pad[axis];
+        x[2 + i] = size[axis];
+        y[2 + i] = size[axis] + pad[axis] + pad_end[axis] - (kernel[axis] - 1) * apart[axis];
+    }
+    rig_init(r, SV_FAMILY_conv, param, sizeof *param, seed);
+    rig_add(r, SV_F32, spatial + 2, x, RIG_CHANNELS_LAST);
+    rig_add(r, SV_F32, spatial + 2, w, RIG_DENSE);
+    rig_add(r, SV_F32, spatial + 2, y, y_layout);
+}
+
 static void build(rig *r, const form_facts *form, const shape_case *s, const int64_t dilation[2],
                   sv_conv_param *param, rig_layout y_layout, uint64_t seed)
 {
-    *param = (sv_conv_param){.spatial = 2, .groups = 1, .pad = {s->pad_top, s->pad_left}};
-    for (int i = 0; i < 2; i++) {
-        param->kernel[i] = form->r;
-        param->stride[i] = 1;
-        param->dilation[i] = dilation[i];
-    }
-    const int64_t x[] = {s->n, s->c, s->high, s->wide}, w[] = {s->o, s->c, form->r, form->r};
-    const int64_t y[] = {s->n, s->o,
-                         s->high + s->pad_top + s->pad_bottom - (form->r - 1) * dilation[0],
-                         s->wide + s->pad_left + s->pad_right - (form->r - 1) * dilation[1]};
-    rig_init(r, SV_FAMILY_conv, param, sizeof *param, seed);
-    rig_add(r, SV_F32, 4, x, RIG_CHANNELS_LAST);
-    rig_add(r, SV_F32, 4, w, RIG_DENSE);
-    rig_add(r, SV_F32, 4, y, y_layout);
+    const volume_case v = {.slice = *s};
+    build_of(r, form, &v, 2, dilation, param, y_layout, seed);
 }
 
 /* Bits of `which`: bias, residual, clamp, gate, activation. */
@@ -61,7 +83,7 @@ static void add_epilogue(rig *r, int which)
         rig_epilogue(r, SV_EPI_BIAS, bias, 0, 0, 0);
     }
     if (which & 2) {
-        uint8_t add = rig_add(r, SV_F32, 4, y->dim, RIG_CHANNELS_LAST);
+        uint8_t add = rig_add(r, SV_F32, y->rank, y->dim, RIG_CHANNELS_LAST);
         rig_epilogue(r, SV_EPI_ADD, add, 0, 0, 0);
     }
     if (which & 4) rig_epilogue(r, SV_EPI_UNARY, 0, SV_UNARY_Clip, -0.5f, 6.0f);
@@ -70,14 +92,6 @@ static void add_epilogue(rig *r, int which)
         rig_epilogue(r, SV_EPI_MUL, gate, 0, 0, 0);
     }
     if (which & 16) rig_epilogue(r, SV_EPI_UNARY, 0, SV_UNARY_Swish, 1, 0);
-}
-
-static void *copy_of(const rig *r)
-{
-    void *copy = malloc(r->bytes[2] + 1);
-    assert_non_null(copy);
-    memcpy(copy, r->ptr[2], r->bytes[2]);
-    return copy;
 }
 
 static double largest(const rig *r)
@@ -118,7 +132,7 @@ static int check(rig *r, const form_facts *form, bool spread)
     int rows = 0;
     rig_write(r, 2);
     rig_run(r, sv_kernel_find("conv_ref"), 0);
-    void *want = copy_of(r);
+    void *want = rig_copy(r, 2);
     for (int i = 0; i < 2 * ((int)rig_level() + 1); i++) {
         char name[64];
         snprintf(name, sizeof name, "conv_%s%s_%s", form->name, i % 2 ? "_shared" : "",
@@ -127,7 +141,7 @@ static int check(rig *r, const form_facts *form, bool spread)
         if (!kernel || !kernel->supports(&r->problem)) continue;
         rig_write(r, 2);
         rig_run(r, kernel, 0);
-        void *once = copy_of(r);
+        void *once = rig_copy(r, 2);
         rig_write(r, 2);
         rig_run(r, kernel, 1);
         if (memcmp(once, r->ptr[2], r->bytes[2]) != 0) fail_msg("%s: depends on ranges", name);
@@ -182,37 +196,6 @@ static void dilated(void **state)
     }
 }
 
-/* A volume: slices of x, of the kernel, and paddings before and behind. */
-typedef struct volume_case {
-    shape_case slice;
-    int64_t deep, kernel, pad, pad_end;
-} volume_case;
-
-static void build_volume(rig *r, const form_facts *form, const volume_case *v,
-                         const int64_t dilation[2], sv_conv_param *param, uint64_t seed)
-{
-    const shape_case *s = &v->slice;
-    const int64_t kernel[] = {v->kernel, form->r, form->r};
-    *param = (sv_conv_param){
-        .spatial = 3, .groups = 1, .pad = {v->pad, s->pad_top, s->pad_left}, .dilation = {1}};
-    for (int i = 0; i < 3; i++) {
-        param->kernel[i] = kernel[i];
-        param->stride[i] = 1;
-        if (i) param->dilation[i] = dilation[i - 1];
-    }
-    const int64_t x[] = {s->n, s->c, v->deep, s->high, s->wide};
-    const int64_t w[] = {s->o, s->c, v->kernel, form->r, form->r};
-    const int64_t y[] = {s->n, s->o, v->deep + v->pad + v->pad_end - v->kernel + 1,
-                         s->high + s->pad_top + s->pad_bottom - (form->r - 1) * dilation[0],
-                         s->wide + s->pad_left + s->pad_right - (form->r - 1) * dilation[1]};
-    rig_init(r, SV_FAMILY_conv, param, sizeof *param, seed);
-    rig_add(r, SV_F32, 5, x, RIG_CHANNELS_LAST);
-    rig_add(r, SV_F32, 5, w, RIG_DENSE);
-    rig_add(r, SV_F32, 5, y, RIG_CHANNELS_LAST);
-    rig_epilogue(r, SV_EPI_BIAS, rig_add(r, SV_F32, 1, &y[1], RIG_DENSE), 0, 0, 0);
-    rig_epilogue(r, SV_EPI_ADD, rig_add(r, SV_F32, 5, y, RIG_CHANNELS_LAST), 0, 0, 0);
-}
-
 /* Columns shorter than a block and longer, windows that leave x by whole slices, one slice only. */
 static void volumes(void **state)
 {
@@ -225,7 +208,9 @@ static void volumes(void **state)
     for (size_t i = 0; i < 3 * sizeof cases / sizeof *cases; i++) {
         sv_conv_param param;
         rig r;
-        build_volume(&r, &forms[i % 3], &cases[i / 3], i % 2 ? plain : dilation, &param, i);
+        build_of(&r, &forms[i % 3], &cases[i / 3], 3, i % 2 ? plain : dilation, &param,
+                 RIG_CHANNELS_LAST, i);
+        add_epilogue(&r, 3);
         assert_true(check(&r, &forms[i % 3], false) >= 1);
         rig_release(&r);
     }

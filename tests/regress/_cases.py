@@ -1,4 +1,5 @@
-"""Loading the sanitizer that the library was built with into Python."""
+"""What scripts of cases share: the sanitizer that the library was built with, loaded into Python,
+and the report of what failed."""
 
 import os
 import subprocess
@@ -20,6 +21,15 @@ def preload_sanitizer():
     os.environ["ASAN_OPTIONS"] = "detect_leaks=0"  # Python leaks by design
     os.environ["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
     return True
+
+
+def report(problems):
+    """Prints the (case, problem) that have a problem; the exit code."""
+    failed = [(case, problem) for case, problem in problems if problem]
+    for case, problem in failed:
+        print(f"{case}: {problem}")
+    print(f"{len(problems)} cases, {len(failed)} failures")
+    return len(failed) > 0
 
 
 def run_with_sanitizer(script, run):
